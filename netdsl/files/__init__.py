@@ -1,0 +1,1 @@
+"""Every write to disk, atomic and locked; the user's cache folder."""

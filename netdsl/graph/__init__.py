@@ -1,0 +1,26 @@
+"""The intermediate representation: operations as nodes of a networkx graph, and how one is built."""
+
+from netdsl.graph.builder import Builder, Origin, Value, broadcast_shapes
+from netdsl.graph.graph import Graph
+from netdsl.graph.node import Node, Operation, Run, Setting
+from netdsl.graph.shape import BATCH, DType, Shape, count, example, is_batched, shape_text, sized
+
+__all__ = [
+    "BATCH",
+    "Builder",
+    "DType",
+    "Graph",
+    "Node",
+    "Operation",
+    "Origin",
+    "Run",
+    "Setting",
+    "Shape",
+    "Value",
+    "broadcast_shapes",
+    "count",
+    "example",
+    "is_batched",
+    "shape_text",
+    "sized",
+]

@@ -1,0 +1,208 @@
+"""Builds a graph: `Value` handles with operators, one registry of operations, the origin of what is added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import networkx
+
+from netdsl.diagnostics import Span
+from netdsl.graph.graph import Graph
+from netdsl.graph.node import Node, Operation, Setting
+from netdsl.graph.shape import BATCH, DType, Shape, is_batched, shape_text
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the nodes being added come from; see Node."""
+
+    span: Span | None = None
+    path: str = ""
+    repeat: tuple[int, ...] = ()
+    of: str = ""
+
+
+class Builder:
+    """Adds nodes to a graph that is not finished yet.
+
+    `registry` has every operation by name. `origin` is stamped on each added node; set it for a while with
+    `within(...)`.
+    """
+
+    def __init__(self, registry: Mapping[str, Operation]) -> None:
+        self.registry = registry
+        self.origin = Origin()
+        self.outputs: dict[str, Value] = {}
+        self.updates: dict[str, Value] = {}
+        self._network: networkx.MultiDiGraph[int] = networkx.MultiDiGraph()
+        self._nodes: list[Node] = []
+        self._operands: list[tuple[int, ...]] = []
+
+    @contextmanager
+    def within(self, origin: Origin) -> Iterator[None]:
+        """Stamp the nodes that are added inside with an origin."""
+        before, self.origin = self.origin, origin
+        try:
+            yield
+        finally:
+            self.origin = before
+
+    def apply(self, operation: str, *operands: Value, **settings: Setting) -> Value:
+        """Add an operation by name. Raises ValueError, with a sentence, when the operands do not fit."""
+        found = self.registry[operation]
+        shape, dtype = found.shape([each.node for each in operands], settings)
+        origin = self.origin
+        node = Node(
+            found,
+            tuple(sorted(settings.items())),
+            shape,
+            dtype,
+            origin.span,
+            origin.path,
+            origin.repeat,
+            origin.of,
+        )
+        return self.add(node, operands)
+
+    def add(self, node: Node, operands: Sequence[Value]) -> Value:
+        """Add a node as it is (a pass that rebuilds a graph keeps the origin of what it copies)."""
+        index = len(self._nodes)
+        self._nodes.append(node)
+        self._operands.append(tuple(each.index for each in operands))
+        self._network.add_node(index, node=node)
+        for position, each in enumerate(operands):
+            assert each.builder is self, "a value of another builder"
+            self._network.add_edge(each.index, index, position=position)
+        return Value(self, index)
+
+    def copy(self, graph: Graph, known: Mapping[int, Value]) -> dict[int, Value]:
+        """Add every node of a finished graph but those already known; return the new value of each node.
+
+        The origins are kept. Outputs and updates of the graph are not taken over.
+        """
+        values = dict(known)
+        for index in graph:
+            if index not in values:
+                values[index] = self.add(graph[index], [values[each] for each in graph.operands(index)])
+        return values
+
+    def constant(self, value: float | Sequence[float]) -> Value:
+        """Add a number, or a vector of numbers."""
+        return self.apply("constant", value=float(value) if isinstance(value, (int, float)) else tuple(value))
+
+    def node(self, index: int) -> Node:
+        """Return a node added before."""
+        return self._nodes[index]
+
+    def operands(self, index: int) -> tuple[int, ...]:
+        """Return the operands of a node added before."""
+        return self._operands[index]
+
+    def finish(self) -> Graph:
+        """Return the finished graph; the builder is not to be used after."""
+        return Graph(
+            self._network,
+            {name: value.index for name, value in self.outputs.items()},
+            {name: value.index for name, value in self.updates.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A handle of a node in a builder. Operators broadcast as NumPy does, with explicit `broadcast` nodes."""
+
+    builder: Builder
+    index: int
+
+    @property
+    def node(self) -> Node:
+        """Return the node."""
+        return self.builder.node(self.index)
+
+    @property
+    def shape(self) -> Shape:
+        """Return the shape, the batch axis as BATCH."""
+        return self.node.shape
+
+    @property
+    def dtype(self) -> DType:
+        """Return the kind of the elements."""
+        return self.node.dtype
+
+    def apply(self, operation: str, *others: Value | float, **settings: Setting) -> Value:
+        """Apply an operation to this value and others, as they are (no broadcasting)."""
+        return self.builder.apply(operation, self, *(self._lift(each) for each in others), **settings)
+
+    def pointwise(self, operation: str, *others: Value | float, **settings: Setting) -> Value:
+        """Apply an element-wise operation, with the operands broadcast to one shape."""
+        operands = [self, *(self._lift(each) for each in others)]
+        shape = broadcast_shapes([each.shape for each in operands])
+        return self.builder.apply(operation, *(each.broadcast(shape) for each in operands), **settings)
+
+    def broadcast(self, shape: Shape) -> Value:
+        """Broadcast to a shape (trailing axes aligned); the value itself where it has that shape."""
+        return self if self.shape == shape else self.builder.apply("broadcast", self, shape=shape)
+
+    def reshape(self, shape: Shape) -> Value:
+        """Reshape, the batch axis staying first; the value itself where it has that shape."""
+        return self if self.shape == shape else self.builder.apply("reshape", self, shape=shape)
+
+    def sum(self, axes: Sequence[int]) -> Value:
+        """Sum over axes, which stay with extent 1."""
+        axes = tuple(sorted(axes))
+        return self if not axes else self.builder.apply("sum", self, axes=axes)
+
+    def _lift(self, other: Value | float) -> Value:
+        return other if isinstance(other, Value) else self.builder.constant(other)
+
+    def __add__(self, other: Value | float) -> Value:
+        return self.pointwise("add", other)
+
+    def __radd__(self, other: float) -> Value:
+        return self._lift(other).pointwise("add", self)
+
+    def __sub__(self, other: Value | float) -> Value:
+        return self.pointwise("subtract", other)
+
+    def __rsub__(self, other: float) -> Value:
+        return self._lift(other).pointwise("subtract", self)
+
+    def __mul__(self, other: Value | float) -> Value:
+        return self.pointwise("multiply", other)
+
+    def __rmul__(self, other: float) -> Value:
+        return self._lift(other).pointwise("multiply", self)
+
+    def __truediv__(self, other: Value | float) -> Value:
+        return self.pointwise("divide", other)
+
+    def __rtruediv__(self, other: float) -> Value:
+        return self._lift(other).pointwise("divide", self)
+
+    def __pow__(self, other: Value | float) -> Value:
+        return self.pointwise("power", other)
+
+    def __neg__(self) -> Value:
+        return self.pointwise("negate")
+
+
+def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
+    """Return the shape that all broadcast to, trailing axes aligned. Raises ValueError when there is none."""
+    rank = max(len(shape) for shape in shapes)
+    result: list[int] = []
+    for axis in range(-rank, 0):
+        extents = {shape[axis] for shape in shapes if -axis <= len(shape)} - {1}
+        if len(extents) > 1 or (BATCH in extents and axis != -rank):
+            raise ValueError("shapes do not fit: " + " and ".join(map(shape_text, shapes)))
+        result.append(extents.pop() if extents else 1)
+    return tuple(result)
+
+
+def marked(node: Node, of: str) -> Node:
+    """Return the node marked as derived ("gradient", "update")."""
+    return replace(node, of=of)
+
+
+__all__ = ["Builder", "Origin", "Value", "broadcast_shapes", "is_batched", "marked"]

@@ -1,0 +1,1 @@
+"""The operations of the graph, each defined in one place."""

@@ -1,0 +1,1 @@
+"""The compiler passes, each from graph to graph."""

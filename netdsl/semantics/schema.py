@@ -1,0 +1,53 @@
+"""What is known of data before it is read: fields with their shapes, kinds and classes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from netdsl.diagnostics import Span
+
+FieldKind: TypeAlias = Literal["number", "label", "category"]
+PartName: TypeAlias = Literal["train", "valid", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table's vector: where it stands, and the names of its categories if it has any."""
+
+    name: str
+    start: int
+    width: int
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSchema:
+    """A field of every example.
+
+    `shape` is that of one example; [] for a label or a single number. `classes` are the names of the
+    classes of a label (their order is the label's number). `target` tells what is to be predicted from
+    what is given. `columns` names the parts of a table's vector. `range` is the smallest and largest value
+    that can occur, where the source knows it (pixels: 0, 255).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: FieldKind = "number"
+    target: bool = False
+    classes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A data set as a model sees it: its fields, and the rows of each part after the split."""
+
+    name: str
+    fields: tuple[FieldSchema, ...]
+    rows: Mapping[PartName, int] = field(default_factory=dict)
+    span: Span | None = None
+
+    def field(self, name: str) -> FieldSchema | None:
+        """Return a field by name."""
+        return next((each for each in self.fields if each.name == name), None)

@@ -1,0 +1,1 @@
+"""The trainer: it knows no model."""

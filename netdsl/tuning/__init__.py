@@ -1,0 +1,1 @@
+"""Search, k-fold and ensembles."""

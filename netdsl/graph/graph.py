@@ -1,6 +1,6 @@
 """The one intermediate representation: a networkx graph of small operations, with named roots."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import networkx
@@ -33,7 +33,7 @@ class Graph:
 
     def operands(self, index: int) -> tuple[int, ...]:
         """Return the operands of a node, by position."""
-        edges = self.network.in_edges(index, data="position")
+        edges: Iterable[tuple[int, int, int]] = self.network.in_edges(index, data="position")
         return tuple(source for _, source in sorted((position, source) for source, _, position in edges))
 
     def users(self, index: int) -> tuple[int, ...]:

@@ -195,7 +195,7 @@ class Experiment:
     or shape [] for a model without inputs), "penalty" (shape [], absent without penalties),
     "figure/<name>", and "prepared/<field>" for each scaled field (which depends on `input` leaves and
     fitted `state` leaves alone). Its updates are the moving averages of `running`. The scalar leaf "training" is 1 or 0; the compiler
-    specializes it. Input leaves are the data's fields by name, in raw units; labels are of dtype "int".
+    specializes it. Input leaves are the data's fields by name, raw; labels are of dtype "int".
     """
 
     name: str

@@ -1,1 +1,5 @@
 """From text to tree and back."""
+
+from netdsl.syntax.parser import parse
+
+__all__ = ["parse"]

@@ -24,6 +24,7 @@ class Number:
     """A number with its unit, if it has one: `3`, `0.5`, `10%` (0.1), `50k` (50000), `10 epochs`.
 
     `value` is an int where the text has neither point, exponent nor percent sign. `text` is as written.
+    `unit` is one of `epochs steps deg px s min h`, however it is written (`1 epoch`, `1 step`).
     """
 
     value: int | float
@@ -94,6 +95,15 @@ class Call:
     callee: Path
     positional: tuple[Expr, ...]
     named: tuple[Named, ...]
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A figure of a call: `kfold(5).loss`."""
+
+    value: Call
+    name: Name
     span: Span = field(compare=False)
 
 
@@ -201,6 +211,7 @@ Expr: TypeAlias = (
     | Path
     | Subscript
     | Call
+    | Member
     | List
     | Record
     | Unary

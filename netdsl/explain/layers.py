@@ -1,0 +1,257 @@
+"""The layers of a model: its graph seen from afar, all operations of a use as one."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from netdsl.diagnostics import Span
+from netdsl.graph import Graph, Shape, count, example
+from netdsl.semantics.experiment import Experiment, Weight
+
+LayerKind: TypeAlias = Literal["input", "scaling", "layer", "formula", "output"]
+_Key: TypeAlias = tuple[LayerKind, str]
+
+_REPEATS_WORTH_FOLDING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An input, an output, a use of a layer, or a formula that stands in the model itself.
+
+    `shape` is that of one example, `parameters` what is trained, `kept` what is only remembered (moving
+    averages). `times` tells how many equal repeats in a row this one stands for; `members` are the
+    nodes of the graph.
+    """
+
+    kind: LayerKind
+    path: str
+    title: str
+    shape: Shape
+    parameters: int = 0
+    kept: int = 0
+    repeat: tuple[int, ...] = ()
+    times: int = 1
+    members: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LayerGraph:
+    """Layers in the order in which values flow, and the edges between them by position."""
+
+    layers: tuple[Layer, ...]
+    edges: tuple[tuple[int, int], ...]
+
+    def before(self, index: int) -> tuple[int, ...]:
+        """Return the layers that feed one."""
+        return tuple(source for source, target in self.edges if target == index)
+
+    def after(self, index: int) -> tuple[int, ...]:
+        """Return the layers that one feeds."""
+        return tuple(target for source, target in self.edges if source == index)
+
+
+def layers_of(experiment: Experiment, *, depth: int = 1, fold: bool = True) -> LayerGraph:
+    """Return the layers of an experiment's model, uses being opened `depth` levels deep.
+
+    With `fold`, three or more equal iterations of a `repeat` in a row become one layer with `times`.
+    """
+    graph = experiment.graph
+    keys = _Keys(graph, experiment.model, depth).assign()
+    order = _ordered(keys)
+    layers = [_layer(graph, key, [n for n in keys if keys[n] == key], experiment.weights) for key in order]
+    position = {key: index for index, key in enumerate(order)}
+    edges = dict.fromkeys(
+        (position[keys[source]], position[keys[target]])
+        for target in keys
+        for source in graph.operands(target)
+        if keys[source] != keys[target]
+    )
+    for output in experiment.outputs:
+        node = graph.outputs[f"output/{output.name}"]
+        edges[position[keys[node]], len(layers)] = None
+        layers.append(Layer("output", output.name, output.name, output.shape))
+    whole = LayerGraph(tuple(layers), tuple(edges))
+    return _folded(whole) if fold else whole
+
+
+class _Keys:
+    """Says for each node that an output needs which layer it belongs to."""
+
+    def __init__(self, graph: Graph, model: str, depth: int) -> None:
+        self.graph, self.model, self.depth = graph, model, depth
+        self.keys: dict[int, _Key] = {}
+        self.level: dict[int, int] = {}
+
+    def assign(self) -> dict[int, _Key]:
+        needed = _ancestors(self.graph, "output/")
+        scaling = _ancestors(self.graph, "prepared/")
+        computed = [n for n in sorted(needed) if self._is_placed(n)]
+        for index in computed:
+            self._place(index, scaling)
+        for index in sorted(needed - set(computed), reverse=True):
+            self.keys[index] = self._of_leaf(index, needed)
+        return self.keys
+
+    def _is_placed(self, index: int) -> bool:
+        """Tell whether a node has a place of its own: a constant or a weight stands where it is used."""
+        return bool(self.graph.operands(index)) or self.graph[index].operation.name == "input"
+
+    def _place(self, index: int, scaling: set[int]) -> None:
+        node = self.graph[index]
+        before = [each for each in self.graph.operands(index) if each in self.keys]
+        key: _Key
+        if node.operation.name == "input":
+            key = ("input", str(node.setting("name")))
+        elif index in scaling:
+            key = ("scaling", next((self.keys[each][1] for each in before), node.path))
+        elif (steps := node.path.split("/")) and steps[0] == self.model and len(steps) > 1:
+            key = ("layer", "/".join(steps[: 1 + self.depth]))
+        elif node.path and steps[0] != self.model:
+            key = ("layer", "/".join(steps[: self.depth]))
+        else:
+            key = ("formula", self._formula(index, before))
+        self.keys[index] = key
+        self.level[index] = max((self._level_after(each, key) for each in before), default=0)
+
+    def _formula(self, index: int, before: Sequence[int]) -> str:
+        """Name a formula by how deep it stands, so that a value never flows back into the same box."""
+        deepest = 0
+        for each in before:
+            kind, name = self.keys[each]
+            deepest = max(deepest, int(name) if kind == "formula" else self.level[each] + 1)
+        return str(deepest)
+
+    def _level_after(self, index: int, key: _Key) -> int:
+        return self.level[index] + (self.keys[index] != key)
+
+    def _of_leaf(self, index: int, needed: set[int]) -> _Key:
+        users = (self.keys[each] for each in self.graph.users(index) if each in needed)
+        return next(users, ("formula", "0"))
+
+
+def _ancestors(graph: Graph, prefix: str) -> set[int]:
+    todo = [node for name, node in graph.outputs.items() if name.startswith(prefix)]
+    seen: set[int] = set()
+    while todo:
+        index = todo.pop()
+        if index not in seen:
+            seen.add(index)
+            todo.extend(graph.operands(index))
+    return seen
+
+
+def _ordered(keys: Mapping[int, _Key]) -> list[_Key]:
+    """Return each layer once, by the last of its nodes: all that feeds it comes before."""
+    last: dict[_Key, int] = {}
+    for index, key in keys.items():
+        last[key] = max(index, last.get(key, -1))
+    return sorted(last, key=lambda key: last[key])
+
+
+def _layer(graph: Graph, key: _Key, members: list[int], weights: Iterable[Weight]) -> Layer:
+    kind, name = key
+    inside = set(members)
+    leaving = [n for n in sorted(members) if set(graph.users(n)) - inside or n in graph.outputs.values()]
+    end = leaving[-1] if leaving else max(members)
+    names = {graph[n].setting("name") for n in members if graph[n].operation.name in ("weight", "state")}
+    held = [weight for weight in weights if weight.path in names]
+    return Layer(
+        kind,
+        name if kind != "formula" else "",
+        _title(graph, kind, name, members),
+        example(graph[end].shape),
+        sum(count(each.shape) for each in held if each.kind in ("weight", "offset", "gain")),
+        sum(count(each.shape) for each in held if each.kind in ("running", "fitted")),
+        next((graph[n].repeat for n in sorted(members) if graph[n].repeat), ()),
+        members=tuple(sorted(members)),
+    )
+
+
+def _title(graph: Graph, kind: LayerKind, name: str, members: Iterable[int]) -> str:
+    match kind:
+        case "formula":
+            return formula_text(graph[n].span for n in members)
+        case "scaling":
+            return "scaling"
+        case _:
+            return name.split("/", 1)[-1]
+
+
+def formula_text(spans: Iterable[Span | None], limit: int = 48) -> str:
+    """Return the `.net` text that some nodes were made of, on one line, cut where it is long."""
+    known = [each for each in spans if each is not None]
+    if not known:
+        return "formula"
+    source = known[0].source
+    here = [each for each in known if each.source is source]
+    text = source.text[min(each.start for each in here) : max(each.end for each in here)]
+    text = " ".join(re.sub(r"#[^\n]*", " ", text).split())
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+# ---- folding of repeats -----------------------------------------------------------------------
+
+
+def _folded(whole: LayerGraph) -> LayerGraph:
+    stands_for = list(range(len(whole.layers)))
+    layers = list(whole.layers)
+    for run in _runs(whole.layers):
+        first = run[0]
+        for iteration in run[1:]:
+            for position, index in enumerate(iteration):
+                stands_for[index] = first[position]
+        for index in first:
+            layers[index] = replace(layers[index], times=len(run))
+    return _merged(layers, whole.edges, stands_for)
+
+
+def _merged(
+    layers: Sequence[Layer], edges: Iterable[tuple[int, int]], stands_for: Sequence[int]
+) -> LayerGraph:
+    kept = sorted(set(stands_for))
+    position = {index: new for new, index in enumerate(kept)}
+    new = dict.fromkeys((position[stands_for[a]], position[stands_for[b]]) for a, b in edges)
+    forward = tuple((a, b) for a, b in new if a < b)
+    return LayerGraph(tuple(layers[index] for index in kept), forward)
+
+
+def _runs(layers: Sequence[Layer]) -> Iterator[list[list[int]]]:
+    """Yield the runs of equal iterations: for each the positions of its layers."""
+    for repeat in _repeats(layers):
+        run: list[list[int]] = []
+        for iteration in repeat:
+            if run and _signature(layers, iteration) == _signature(layers, run[0]):
+                run.append(iteration)
+                continue
+            if len(run) >= _REPEATS_WORTH_FOLDING:
+                yield run
+            run = [iteration]
+        if len(run) >= _REPEATS_WORTH_FOLDING:
+            yield run
+
+
+def _repeats(layers: Sequence[Layer]) -> Iterator[list[list[int]]]:
+    """Yield each `repeat` as its iterations. A number that falls begins another repeat."""
+    current: list[list[int]] = []
+    number = -1
+    for index, layer in enumerate(layers):
+        now = layer.repeat[0] if layer.repeat else -1
+        if now < number or (now == -1 and current):
+            if current:
+                yield current
+            current = []
+        if now > (number if current else -1):
+            current.append([])
+        if now >= 0:
+            current[-1].append(index)
+        number = now
+    if current:
+        yield current
+
+
+def _signature(layers: Sequence[Layer], iteration: Iterable[int]) -> tuple[tuple[str, Shape, int], ...]:
+    return tuple(
+        (re.sub(r"_\d+$", "", layers[each].title), layers[each].shape, layers[each].parameters)
+        for each in iteration
+    )

@@ -4,18 +4,19 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from netdsl.files.failure import fail, shown
 from netdsl.files.read import read_bytes
 from netdsl.files.write import write_atomic
 
-Contents: TypeAlias = tuple[dict[str, np.ndarray], dict[str, str]]
+if TYPE_CHECKING:
+    import numpy as np
+
+Contents: TypeAlias = "tuple[dict[str, np.ndarray], dict[str, str]]"
 """What a weights file holds: arrays by name, and texts by name."""
 
-_DTYPES: Final = {"F32": np.float32, "F64": np.float64, "I32": np.int32, "I64": np.int64}
+_DTYPES: Final = {"F32": "float32", "F64": "float64", "I32": "int32", "I64": "int64"}
 _TENSORS: Final = "netdsl.sha256.tensors"
 _HEADER: Final = "netdsl.sha256.header"
 _HEADER_LIMIT: Final = 64 << 20
@@ -28,7 +29,7 @@ _OTHERS: Final = (
 )
 
 
-def write_tensors(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+def write_tensors(path: Path, arrays: "Mapping[str, np.ndarray]", metadata: Mapping[str, str]) -> None:
     """Write a weights file, all of it or nothing.
 
     Errors: those of write_atomic.
@@ -44,7 +45,7 @@ def read_tensors(path: Path) -> Contents:
     return decode_tensors(read_bytes(path), path)
 
 
-def encode_tensors(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+def encode_tensors(arrays: "Mapping[str, np.ndarray]", metadata: Mapping[str, str]) -> bytes:
     """Return a weights file's bytes. The same arrays and texts give the same bytes."""
     if reserved := {_TENSORS, _HEADER} & set(metadata):
         raise ValueError(f"reserved: {sorted(reserved)}")
@@ -52,7 +53,7 @@ def encode_tensors(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]
     data = bytearray()
     for name, array in sorted(arrays.items(), key=lambda each: (-each[1].itemsize, each[0])):
         entries[name] = _entry(array, len(data))
-        data += np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        data += array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
     texts = {
         **metadata,
         _TENSORS: hashlib.sha256(data).hexdigest(),
@@ -83,9 +84,9 @@ def decode_tensors(content: bytes, path: Path) -> Contents:
     return _arrays(content, path), texts
 
 
-def _entry(array: np.ndarray, offset: int) -> dict[str, Any]:
+def _entry(array: "np.ndarray", offset: int) -> dict[str, Any]:
     for name, dtype in _DTYPES.items():
-        if array.dtype == dtype:
+        if array.dtype.name == dtype:
             return {
                 "dtype": name,
                 "shape": list(array.shape),
@@ -116,8 +117,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _arrays(content: bytes, path: Path) -> dict[str, np.ndarray]:
-    import safetensors  # only where weights are read
+def _arrays(content: bytes, path: Path) -> "dict[str, np.ndarray]":
+    import numpy as np  # here, so that commands that read no weights start sooner
+    import safetensors
 
     deserialize: Callable[[bytes], list[tuple[str, dict[str, Any]]]] = safetensors.deserialize
     try:

@@ -1,6 +1,7 @@
 """The intermediate representation: operations as nodes of a networkx graph, and how one is built."""
 
 from netdsl.graph.builder import Builder, Origin, Value, broadcast_shapes
+from netdsl.graph.evaluate import compute, evaluate, evaluate_updates
 from netdsl.graph.graph import Graph
 from netdsl.graph.node import Node, Operation, Run, Setting
 from netdsl.graph.shape import BATCH, DType, Shape, count, example, is_batched, shape_text, sized
@@ -18,7 +19,10 @@ __all__ = [
     "Shape",
     "Value",
     "broadcast_shapes",
+    "compute",
     "count",
+    "evaluate",
+    "evaluate_updates",
     "example",
     "is_batched",
     "shape_text",

@@ -70,8 +70,9 @@ class Builder:
         """Add a node as it is (a pass that rebuilds a graph keeps the origin of what it copies)."""
         index = len(self._nodes)
         self._nodes.append(node)
-        self._operands.append(tuple(each.index for each in operands))
-        self._network.add_node(index, node=node)
+        sources = tuple(each.index for each in operands)
+        self._operands.append(sources)
+        self._network.add_node(index, node=node, operands=sources)
         for position, each in enumerate(operands):
             assert each.builder is self, "a value of another builder"
             self._network.add_edge(each.index, index, position=position)

@@ -12,6 +12,9 @@ from netdsl.graph.node import Node
 class Graph:
     """A finished graph. Nodes are integers in an order in which operands come before their users.
 
+    The nodes of the network are kept in that order; each carries its Node and its operands by position
+    (the edges say the same once more, for networkx's algorithms).
+
     `outputs` names the values that are asked for ("output/label", "loss"); `updates` names weights and
     states with the value that each takes at the end of a step. Made by a Builder, never changed after.
     """
@@ -25,7 +28,7 @@ class Graph:
 
     def __iter__(self) -> Iterator[int]:
         """Yield the nodes, operands before users."""
-        return iter(sorted(self.network.nodes))
+        return iter(self.network)
 
     def __getitem__(self, index: int) -> Node:
         node: Node = self.network.nodes[index]["node"]
@@ -33,8 +36,8 @@ class Graph:
 
     def operands(self, index: int) -> tuple[int, ...]:
         """Return the operands of a node, by position."""
-        edges: Iterable[tuple[int, int, int]] = self.network.in_edges(index, data="position")
-        return tuple(source for _, source in sorted((position, source) for source, _, position in edges))
+        operands: tuple[int, ...] = self.network.nodes[index]["operands"]
+        return operands
 
     def users(self, index: int) -> tuple[int, ...]:
         """Return the nodes that use a value, in order, each once."""
@@ -43,6 +46,17 @@ class Graph:
     def roots(self) -> tuple[int, ...]:
         """Return every node that an output or an update asks for, in order, each once."""
         return tuple(sorted({*self.outputs.values(), *self.updates.values()}))
+
+    def ancestors(self, wanted: Iterable[int]) -> set[int]:
+        """Return nodes and all that they are computed from."""
+        found = set(wanted)
+        pending = list(found)
+        while pending:
+            for each in self.operands(pending.pop()):
+                if each not in found:
+                    found.add(each)
+                    pending.append(each)
+        return found
 
     def leaves(self, operation: str) -> dict[str, int]:
         """Return the leaves of one operation ("input", "weight", "state", "scalar") by name."""

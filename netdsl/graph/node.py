@@ -63,8 +63,10 @@ class Operation:
     NumPy (float64 in, float64 out). `gradient(dy, y, *operands)` returns one Value, or None for no
     gradient, for each operand, in terms of other operations; None in its place says that nothing flows
     back (comparisons, argmax). `text` and `latex` are formats of the operands ("exp({0})", settings by
-    name); `scalar` is the form of one element for the loop emitters ("exp32({0})"), empty where the
-    operation is not element-wise. `corners` says where it is not smooth ("at 0"), empty where it is.
+    name, `{operands}` for all of them); `binds` is how tightly an infix text binds (see graph/formula.py).
+    `scalar` is the form of one element for the loop emitters ("exp32({0})"), empty where the operation is
+    not element-wise. `expand(*operands, **settings)` says the same in simpler operations, for a target
+    that has no kernel of its own for it. `corners` says where it is not smooth ("at 0"), empty where it is.
     """
 
     name: str
@@ -77,6 +79,8 @@ class Operation:
     scalar: str = ""
     corners: str = ""
     doc: str = ""
+    expand: "Callable[..., Value] | None" = None
+    binds: int = 10
 
     def __repr__(self) -> str:
         return self.name

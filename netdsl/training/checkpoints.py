@@ -1,0 +1,105 @@
+"""Checkpoints: weights, states and counters in one safetensors file that can be used alone."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
+from netdsl.files.tensors import read_tensors, write_tensors
+from netdsl.training.executable import Values
+
+FORMAT = "netdsl-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a weights file says of where it comes from: the `.net` texts by name, the main one first, and
+    the manifest of its run."""
+
+    sources: Mapping[str, str]
+    manifest: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Counters:
+    """How far a training is: `epoch` is the number of finished ones, `position` the steps taken of the next
+    one, with their sums; `stopped` is why it ended, if it has."""
+
+    epoch: int = 0
+    position: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    rows: int = 0
+    loss: float = 0.0
+    objective: float = 0.0
+    stopped: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A training at one moment: enough to go on from there, bit for bit."""
+
+    values: Values
+    counters: Counters
+    watches: list[list[Any]] = field(default_factory=list)
+    schedules: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, whole or not at all."""
+    origin = checkpoint.origin or Origin({}, {})
+    progress = {
+        "counters": asdict(checkpoint.counters),
+        "watches": checkpoint.watches,
+        "schedules": checkpoint.schedules,
+    }
+    metadata = {
+        "format": FORMAT,
+        "net": next(iter(origin.sources.values()), ""),
+        "sources": json.dumps(origin.sources),
+        "manifest": json.dumps(origin.manifest),
+        "progress": json.dumps(progress),
+    }
+    values = {name: np.ascontiguousarray(value) for name, value in checkpoint.values.items()}
+    write_tensors(path, values, metadata)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Errors: those of read_tensors; E0830 where the file tells of no training, E0831 where it is of a newer
+    format.
+    """
+    values, metadata = read_tensors(path)
+    kind = metadata.get("format", "")
+    if kind != FORMAT:
+        raise _wrong(path, kind)
+    try:
+        progress = json.loads(metadata["progress"])
+        origin = Origin(json.loads(metadata["sources"]), json.loads(metadata["manifest"]))
+        counters = Counters(**progress["counters"])
+        return Checkpoint(values, counters, progress["watches"], progress["schedules"], origin)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _wrong(path: Path, kind: str) -> DiagnosticError:
+    if kind.startswith("netdsl-"):
+        message = f"`{path}` was written by a newer netdsl (its format is {kind}, this one reads {FORMAT})"
+        return _error(Diagnostic("E0831", message, help="install the newer version: pip install -U netdsl"))
+    message = f"`{path}` is no weights file of netdsl: it says nothing of a model"
+    return _error(Diagnostic("E0830", message, help="give a run folder, or best.safetensors inside one"))
+
+
+def _damaged(path: Path, error: Exception) -> DiagnosticError:
+    message = f"`{path}` is damaged: its description of the training cannot be read"
+    return _error(Diagnostic("E0830", message, notes=(f"{type(error).__name__}: {error}",)))
+
+
+def _error(diagnostic: Diagnostic) -> DiagnosticError:
+    return DiagnosticError([diagnostic], Exit.FILES)

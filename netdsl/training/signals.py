@@ -1,0 +1,65 @@
+"""Ctrl-C and termination: the first signal lets a training finish its step and save, the second ends it."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Raised when a signal ends the work; a KeyboardInterrupt, so that nothing mistakes it for a failure."""
+
+    def __init__(self, number: int, message: str = "") -> None:
+        self.number = number
+        super().__init__(message or f"stopped by {signal.Signals(number).name}")
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code that shells expect."""
+        return 128 + self.number
+
+
+class Signals:
+    """Catch SIGINT and SIGTERM while the context stands.
+
+    Outside of `deferred` a signal raises Interrupted where the program stands. Inside, the first one is
+    only noted in `received`, and the second raises. Outside the main thread, where Python delivers no
+    signals, nothing is caught.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._deferred = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Note the first signal instead of raising."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._deferred and self.received is None:
+            self.received = number
+            return
+        raise Interrupted(number)

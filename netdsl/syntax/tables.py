@@ -9,7 +9,7 @@ import lark
 from lark.grammar import Rule
 from lark.lexer import TerminalDef
 
-from netdsl.files.resources import resource_text
+from netdsl.resources import resource_text
 from netdsl.syntax.layout import Layout
 
 _GRAMMAR = "grammars/net.lark"

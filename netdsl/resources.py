@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parent
 # In a wheel `grammars` and `models` lie inside the package, in a checkout beside it.
 _ROOTS = (_PACKAGE, _PACKAGE.parent)
 

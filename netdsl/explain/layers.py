@@ -197,12 +197,13 @@ def _folded(whole: LayerGraph) -> LayerGraph:
     stands_for = list(range(len(whole.layers)))
     layers = list(whole.layers)
     for run in _runs(whole.layers):
-        first = run[0]
+        first, last = run[0], run[-1]
         for iteration in run[1:]:
             for position, index in enumerate(iteration):
                 stands_for[index] = first[position]
-        for index in first:
-            layers[index] = replace(layers[index], times=len(run))
+        for index, final in zip(first, last, strict=True):
+            title = f"{layers[index].title} … {layers[final].title}"
+            layers[index] = replace(layers[index], times=len(run), title=title)
     return _merged(layers, whole.edges, stands_for)
 
 

@@ -1,0 +1,35 @@
+"""The hand-written kernels and where each is defined, readable without importing Numba."""
+
+import functools
+import hashlib
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+_MODULES: Final[dict[str, tuple[str, ...]]] = {
+    "interpreter": ("interpret", "interpret_timed", "barrier"),
+}
+
+KERNELS: Final[dict[str, str]] = {name: module for module, names in _MODULES.items() for name in names}
+"""The module of each kernel."""
+
+
+def kernel_function(name: str) -> Callable[..., Any]:
+    """Return the Python function of a kernel. This imports Numba.
+
+    Errors: KeyError for a name that is no kernel.
+    """
+    module = importlib.import_module(f"netdsl.kernels.cpu.{KERNELS[name]}")
+    function: Callable[..., Any] = getattr(module, name)
+    return function
+
+
+@functools.cache
+def library_version() -> str:
+    """Return a digest of the library's own sources: what any compiled kernel depends on."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        text = path.read_bytes()
+        digest.update(f"{path.name} {len(text)}\n".encode() + text)
+    return digest.hexdigest()

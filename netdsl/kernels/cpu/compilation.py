@@ -1,0 +1,140 @@
+"""From a Python function to an object file: Numba types and lowers it, LLVM optimizes it, nothing is run.
+
+Numba's own way would compile each kernel twice and add what only Python callers need. So its front end is
+given a back end that keeps the module as it is; one pass of LLVM's pipeline for the chosen machine follows.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Final
+
+import llvmlite.binding as llvm
+from numba.core import codegen, compiler, registry, types
+from numba.core.compiler_lock import global_compiler_lock
+
+from netdsl.kernels.cpu.elf import MAGIC, undefined_symbols
+from netdsl.kernels.cpu.machine import Machine, machine
+
+ARGUMENTS: Final = 11
+
+ALLOWED: Final = frozenset({"sched_yield", "memcpy", "memset", "memmove", "_GLOBAL_OFFSET_TABLE_"})
+"""What an object may ask of the C library. Its mathematics is not among them: bits must not depend on it."""
+
+
+def compile_kernel(function: Callable[..., Any], symbol: str) -> bytes:
+    """Compile a kernel into an object file that defines one symbol.
+
+    Errors: TypeError for a signature that is no kernel's; ValueError when the kernel can raise or calls what
+    it may not; Numba's own errors for text that it cannot compile.
+    """
+    module = _lower(function, symbol)
+    target = _target(machine())
+    _optimize(module, target)
+    data = bytes(target.emit_object(module))
+    if data.startswith(MAGIC) and (strange := undefined_symbols(data) - ALLOWED):
+        raise ValueError(f"kernel {function.__name__} may not call {', '.join(sorted(strange))}")
+    return data
+
+
+def assembly(function: Callable[..., Any], symbol: str = "kernel") -> str:
+    """Return the assembly text of a kernel, for reading."""
+    module = _lower(function, symbol)
+    target = _target(machine())
+    _optimize(module, target)
+    return str(target.emit_assembly(module))
+
+
+def _lower(function: Callable[..., Any], symbol: str) -> Any:
+    count = len(inspect.signature(function).parameters)
+    if count > ARGUMENTS:
+        raise TypeError(f"kernel {function.__name__} takes {count} arguments, more than {ARGUMENTS}")
+    typing, context = _front_end(machine())
+    with global_compiler_lock:
+        result = compiler.compile_extra(
+            typing, context, function, (types.intp,) * count, types.void, _flags(), {}
+        )
+    module = result.library.lowered
+    _export(module, result.fndesc.llvm_cfunc_wrapper_name, symbol)
+    return module
+
+
+def _export(module: Any, wrapper: str, symbol: str) -> None:
+    """Keep one function visible; all else may be inlined and dropped."""
+    for function in module.functions:
+        if not function.is_declaration:
+            function.linkage = "internal"
+    visible = module.get_function(wrapper)
+    visible.linkage = "external"
+    visible.name = symbol
+
+
+def _optimize(module: Any, target: Any) -> None:
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = True
+    builder = llvm.create_pass_builder(target, options)
+    builder.getModulePassManager().run(module, builder)
+
+
+def _flags() -> Any:
+    flags = compiler.Flags()
+    for name, value in {"no_compile": True, "no_cpython_wrapper": True, "error_model": "numpy"}.items():
+        setattr(flags, name, value)
+    return flags
+
+
+@functools.cache
+def _target(chosen: Machine) -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
+        cpu=chosen.cpu,
+        features=chosen.features,
+        opt=3,
+        reloc="static" if chosen.x86 else "default",
+        codemodel="jitdefault",
+        jit=True,
+    )
+
+
+@functools.cache
+def _front_end(chosen: Machine) -> tuple[Any, Any]:
+    back_end = _BackEnd("netdsl", _target(chosen))
+    described = registry.cpu_target
+    return described.typing_context, described.target_context.subtarget(_internal_codegen=back_end)
+
+
+class _Library(codegen.CPUCodeLibrary):
+    """Collect the lowered modules of one kernel and leave them as they are."""
+
+    @property
+    def lowered(self) -> Any:
+        """The module with all that the kernel calls."""
+        return self._final_module
+
+    def _optimize_functions(self, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+
+class _BackEnd(codegen.CPUCodegen):
+    """Stand where Numba keeps its just-in-time engine, and run nothing."""
+
+    _library_class = _Library
+
+    def __init__(self, name: str, target: Any) -> None:
+        self._tm = target
+        super().__init__(name)
+
+    def _init(self, _: Any) -> None:
+        self._engine: Any = None
+        self._target_data = self._tm.target_data
+        self._data_layout = str(self._target_data)
+
+    def _add_module(self, _: Any) -> None:
+        pass

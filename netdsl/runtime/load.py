@@ -1,0 +1,159 @@
+"""From kernels' text to running code, through kept object files; Numba is imported only to compile."""
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import llvmlite.binding as llvm
+
+from netdsl.kernels.cpu.catalog import KERNELS, kernel_function, library_version
+from netdsl.kernels.cpu.machine import machine
+from netdsl.runtime.cache import ObjectCache, open_cache
+
+PRELUDE: Final = "netdsl.kernels.cpu.prelude"
+
+_addresses: Final[dict[str, int]] = {}
+_engines: Final[list[Any]] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A kernel to be loaded: what it depends on, and how to get its function if it must be compiled."""
+
+    key: str
+    function: Callable[[], Callable[..., Any]]
+
+
+class Library(Mapping[str, int]):
+    """The addresses of the hand-written kernels; one that is not on disk is compiled when asked for."""
+
+    def __getitem__(self, name: str) -> int:
+        """Return a kernel's address.
+
+        Errors: KeyError for a name that is no kernel.
+        """
+        return addresses({name: _hand_written(name)}, open_cache())[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(KERNELS)
+
+    def __len__(self) -> int:
+        return len(KERNELS)
+
+    def get_all(self, names: Sequence[str] = tuple(KERNELS)) -> dict[str, int]:
+        """Return the addresses of several kernels, which is faster than one after the other."""
+        return addresses({name: _hand_written(name) for name in names}, open_cache())
+
+
+def library() -> Library:
+    """Return the addresses of the hand-written kernels by name."""
+    return Library()
+
+
+def load(source: str, names: Sequence[str]) -> dict[str, int]:
+    """Return the addresses of kernels of a generated module.
+
+    The module is imports from the prelude and functions marked `@kernel`, each standing by itself. A kernel
+    is kept under what it computes, its parameters and its body; comments and its name do not count.
+
+    Errors: ValueError for a module of another form; KeyError for a name it has not.
+    """
+    kernels = _kernels(source)
+    module = functools.cache(functools.partial(_run, source))
+    wanted = {
+        name: Wanted(_key(_essence(kernels[name])), functools.partial(_named, module, name)) for name in names
+    }
+    return addresses(wanted, open_cache())
+
+
+def addresses(wanted: Mapping[str, Wanted], cache: ObjectCache) -> dict[str, int]:
+    """Return the addresses of kernels: loaded before, from the cache, or compiled (and kept) one by one."""
+    missing = {each.key: each for each in wanted.values() if each.key not in _addresses}
+    _link({key: cache.read(key) or _compile(each, cache) for key, each in missing.items()})
+    return {name: _addresses[each.key] for name, each in wanted.items()}
+
+
+def _compile(wanted: Wanted, cache: ObjectCache) -> bytes:
+    from netdsl.kernels.cpu.compilation import compile_kernel
+
+    data = compile_kernel(wanted.function(), _symbol(wanted.key))
+    cache.write(wanted.key, data)
+    return data
+
+
+def _link(objects: Mapping[str, bytes]) -> None:
+    """Make objects' code executable, until the process ends: launch lists hold addresses."""
+    if not objects:
+        return
+    engine = _engine()
+    for data in objects.values():
+        engine.add_object_file(llvm.ObjectFileRef.from_data(data))
+    engine.finalize_object()
+    _engines.append(engine)
+    for key in objects:
+        _addresses[key] = engine.get_function_address(_symbol(key))
+
+
+def _engine() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(jit=True)
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+
+
+def _symbol(key: str) -> str:
+    return f"netdsl_{key}"
+
+
+def _key(essence: str) -> str:
+    """Return the digest of all that a compiled kernel depends on."""
+    return hashlib.sha256(f"{_surroundings(machine())}\n{essence}".encode()).hexdigest()
+
+
+@functools.cache
+def _surroundings(target: Any) -> str:
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numba", "llvmlite")]
+    return "\n".join([*versions, library_version(), repr(target)])
+
+
+def _hand_written(name: str) -> Wanted:
+    module = KERNELS[name]
+    return Wanted(_key(f"{module}.{name}"), functools.partial(kernel_function, name))
+
+
+def _kernels(source: str) -> dict[str, ast.FunctionDef]:
+    """Return the functions of a generated module, having checked that it holds nothing else."""
+    kernels = {}
+    for statement in ast.parse(source).body:
+        match statement:
+            case ast.FunctionDef():
+                kernels[statement.name] = statement
+            case ast.ImportFrom(module=name) if name == PRELUDE:
+                pass
+            case ast.Expr(value=ast.Constant(value=str())):
+                pass
+            case _:
+                raise ValueError(f"line {statement.lineno} of a generated module is no kernel")
+    return kernels
+
+
+def _essence(function: ast.FunctionDef) -> str:
+    """Return a kernel's text without what changes nothing: name, comments, docstring, spacing."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return ast.unparse(function.args) + "\n" + "\n".join(ast.unparse(statement) for statement in body)
+
+
+def _run(source: str) -> dict[str, Any]:
+    module = types.ModuleType("netdsl_generated")
+    exec(compile(source, "<generated kernels>", "exec"), module.__dict__)  # noqa: S102 (text made by lowering)
+    return module.__dict__
+
+
+def _named(module: Callable[[], dict[str, Any]], name: str) -> Callable[..., Any]:
+    function: Callable[..., Any] = module()[name]
+    return function

@@ -1,0 +1,156 @@
+"""The threads of an executable: each walks its own launch list, and they meet at its barriers."""
+
+import ctypes
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from netdsl.runtime.load import library
+
+Job = Callable[[], None]
+_INTERPRET: Final = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)
+_INTERPRET_TIMED: Final = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 6)
+
+
+class Threads:
+    """Keep threads waiting for launch lists.
+
+    A list with barriers needs all its threads at once. So a run is handed over whole: a signal that raises
+    in the caller's thread finds it not begun, and withdraws it, or begun, and waits for its end.
+    """
+
+    def __init__(self, count: int) -> None:
+        if count < 1:
+            raise ValueError(f"{count} threads")
+        self.count = count
+        self._interpret = _INTERPRET(library()["interpret"])
+        self._workers: list[_Worker] = []
+        self._process = os.getpid()
+        self._one_run = threading.Lock()
+
+    def run(self, tables: Sequence[tuple[int, int]], contexts: Sequence[int], first: int, last: int) -> None:
+        """Walk a launch list in each thread for each step from `first` to before `last`.
+
+        `tables` are addresses and numbers of rows, `contexts` the addresses of the threads' blocks.
+        """
+        self._together(
+            [
+                _job(self._interpret, table, rows, context, first, last)
+                for (table, rows), context in zip(tables, contexts, strict=True)
+            ]
+        )
+
+    def run_timed(
+        self,
+        tables: Sequence[tuple[int, int]],
+        contexts: Sequence[int],
+        first: int,
+        last: int,
+        spent: Sequence[int],
+    ) -> None:
+        """Run as `run` does, and add each launch's cycles to the int64 arrays at the addresses `spent`."""
+        timed = _INTERPRET_TIMED(library()["interpret_timed"])
+        self._together(
+            [
+                _job(timed, table, rows, context, first, last, ticks)
+                for (table, rows), context, ticks in zip(tables, contexts, spent, strict=True)
+            ]
+        )
+
+    def close(self) -> None:
+        """End the threads; the next run starts them anew."""
+        with self._one_run:
+            workers, self._workers = self._workers, []
+            if self._process == os.getpid():
+                for worker in workers:
+                    worker.end()
+
+    def _together(self, jobs: Sequence[Job]) -> None:
+        if len(jobs) != self.count:
+            raise ValueError(f"{len(jobs)} launch lists for {self.count} threads")
+        if self.count == 1:
+            jobs[0]()
+            return
+        with self._one_run:
+            self._start()
+            batch = _Batch(jobs, self._workers)
+            try:
+                self._workers[0].begin(batch)
+                batch.done.wait()
+            except BaseException:
+                batch.withdraw_or_wait()
+                raise
+
+    def _start(self) -> None:
+        """Make the threads when they are first needed; a forked child has none of its parent's."""
+        if self._process != os.getpid():
+            self._workers, self._process = [], os.getpid()
+        while len(self._workers) < self.count:
+            self._workers.append(_Worker())
+
+
+class _Batch:
+    """The jobs of one run. Whoever takes it first, the first worker or a caller that gives up, decides."""
+
+    def __init__(self, jobs: Sequence[Job], workers: Sequence["_Worker"]) -> None:
+        self.done = threading.Event()
+        self._taken = threading.Lock()
+        self._jobs = jobs
+        self._workers = workers
+
+    def __call__(self) -> None:
+        """Hand a job to each other worker, do the first, wait for all. No signal is raised in a worker."""
+        if not self._taken.acquire(blocking=False):
+            return
+        ends = [threading.Lock() for _ in self._jobs[1:]]
+        for worker, job, end in zip(self._workers[1:], self._jobs[1:], ends, strict=True):
+            end.acquire()
+            worker.begin(_then_release(job, end))
+        self._jobs[0]()
+        for end in ends:
+            end.acquire()
+        self.done.set()
+
+    def withdraw_or_wait(self) -> None:
+        """Take the run back if it has not begun, else wait for its end, however many signals come."""
+        if self._taken.acquire(blocking=False):
+            return
+        while not self.done.is_set():
+            try:
+                self.done.wait()
+            except KeyboardInterrupt:
+                continue
+
+
+class _Worker:
+    """A thread that waits for jobs and does them one after the other."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name="netdsl", daemon=True)
+        self._thread.start()
+
+    def begin(self, job: Job) -> None:
+        self._jobs.put(job)
+
+    def end(self) -> None:
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+def _job(kernel: Callable[..., None], *words: int) -> Job:
+    return lambda: kernel(*words)
+
+
+def _then_release(job: Job, end: threading.Lock) -> Job:
+    def both() -> None:
+        job()
+        end.release()
+
+    return both

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -36,7 +36,6 @@ class Builder:
         self.origin = Origin()
         self.outputs: dict[str, Value] = {}
         self.updates: dict[str, Value] = {}
-        self._network: networkx.MultiDiGraph[int] = networkx.MultiDiGraph()
         self._nodes: list[Node] = []
         self._operands: list[tuple[int, ...]] = []
 
@@ -68,26 +67,29 @@ class Builder:
 
     def add(self, node: Node, operands: Sequence[Value]) -> Value:
         """Add a node as it is (a pass that rebuilds a graph keeps the origin of what it copies)."""
-        index = len(self._nodes)
+        assert all(each.builder is self for each in operands), "a value of another builder"
         self._nodes.append(node)
-        sources = tuple(each.index for each in operands)
-        self._operands.append(sources)
-        self._network.add_node(index, node=node, operands=sources)
-        for position, each in enumerate(operands):
-            assert each.builder is self, "a value of another builder"
-            self._network.add_edge(each.index, index, position=position)
-        return Value(self, index)
+        self._operands.append(tuple(each.index for each in operands))
+        return Value(self, len(self._nodes) - 1)
 
-    def copy(self, graph: Graph, known: Mapping[int, Value]) -> dict[int, Value]:
+    def copy(
+        self, graph: Graph, known: Mapping[int, Value], needed: Container[int] | None = None
+    ) -> dict[int, Value]:
         """Add every node of a finished graph but those already known; return the new value of each node.
 
-        The origins are kept. Outputs and updates of the graph are not taken over.
+        The origins are kept. Outputs and updates of the graph are not taken over. With `needed`, only these
+        nodes are added.
         """
         values = dict(known)
         for index in graph:
-            if index not in values:
+            if index not in values and (needed is None or index in needed):
                 values[index] = self.add(graph[index], [values[each] for each in graph.operands(index)])
         return values
+
+    def take_roots(self, graph: Graph, values: Mapping[int, Value]) -> None:
+        """Take over the outputs and updates of a graph that was copied."""
+        self.outputs |= {name: values[index] for name, index in graph.outputs.items()}
+        self.updates |= {name: values[index] for name, index in graph.updates.items()}
 
     def constant(self, value: float | Sequence[float]) -> Value:
         """Add a number, or a vector of numbers."""
@@ -101,13 +103,36 @@ class Builder:
         """Return the operands of a node added before."""
         return self._operands[index]
 
-    def finish(self) -> Graph:
-        """Return the finished graph; the builder is not to be used after."""
+    def finish(self, *, unused: bool = True) -> Graph:
+        """Return the finished graph, without what no output or update needs unless `unused` is to stay.
+
+        The builder is not to be used after.
+        """
+        roots = [*self.outputs.values(), *self.updates.values()]
+        kept = list(range(len(self._nodes))) if unused else sorted(self.ancestors(roots))
+        place = {index: position for position, index in enumerate(kept)}
+        network: networkx.MultiDiGraph[int] = networkx.MultiDiGraph()
+        for index in kept:
+            operands = tuple(place[each] for each in self._operands[index])
+            network.add_node(place[index], node=self._nodes[index], operands=operands)
+            for position, each in enumerate(operands):
+                network.add_edge(each, place[index], position=position)
         return Graph(
-            self._network,
-            {name: value.index for name, value in self.outputs.items()},
-            {name: value.index for name, value in self.updates.items()},
+            network,
+            {name: place[value.index] for name, value in self.outputs.items()},
+            {name: place[value.index] for name, value in self.updates.items()},
         )
+
+    def ancestors(self, values: Iterable[Value]) -> set[int]:
+        """Return the indices of values and of all that they are computed from."""
+        found = {each.index for each in values}
+        pending = list(found)
+        while pending:
+            for each in self._operands[pending.pop()]:
+                if each not in found:
+                    found.add(each)
+                    pending.append(each)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,6 @@ def _gradient_of_shape(operands: Sequence[Node], settings: Settings) -> tuple[Sh
     y, x = operands
     expect_kind("gradient", y, "float")
     expect_kind("gradient", x, "float")
-    if is_batched(x.shape) and not is_batched(y.shape):
-        raise ValueError("the gradient of a shared value by one of each example is taken of a sum")
     return x.shape, "float"
 
 
@@ -103,5 +101,5 @@ OPERATIONS = (
               doc="The whole numbers from 0, so many; over the batch axis the number of the row."),
     Operation("gradient_of", "differential", _gradient_of_shape, _gradient_of_meaning, None,
               "gradient({0}, {1})", r"\frac{{\partial {0}}}{{\partial {1}}}",
-              doc="The gradient of one value by another; `differentiate` puts its formula in place."),
+              doc="The gradient of the sum of a value by another; `differentiate` puts its formula in place."),
 )  # fmt: skip

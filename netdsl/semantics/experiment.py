@@ -219,3 +219,6 @@ class Experiment:
     optimizer: str = ""
     loss: str = ""
     warnings: tuple[Any, ...] = field(default=())
+    rate: Graph | None = None
+    """What is told as the learning rate: over scalar leaves alone, its output "value" is the optimizer's setting
+    `lr` (of the rest, where it differs by part). None where the optimizer has no such setting."""

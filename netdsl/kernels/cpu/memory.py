@@ -34,7 +34,7 @@ def at_byte(builder: Any, address: Value) -> Value:
 
 
 @emits(types.float32, WORD)
-def float_of(builder: Any, word: Value) -> Value:
+def float_bits(builder: Any, word: Value) -> Value:
     """Return the float32 whose bits are the low half of a word: how a launch passes a number."""
     return builder.bitcast(builder.trunc(word, I32), F32)
 

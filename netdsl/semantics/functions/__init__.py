@@ -1,0 +1,45 @@
+"""The built-in functions of the language, one table."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from netdsl.semantics.frame import Site
+from netdsl.semantics.functions import draws, elementwise, movement, reductions
+from netdsl.semantics.functions.axes import WORDS
+from netdsl.semantics.functions.function import Function, Given, match_arguments
+from netdsl.semantics.items import Item
+
+
+def _later(name: str, *parameters: str) -> Function:
+    def run(site: Site, given: Given) -> Item:
+        raise site.mistake(
+            "E0190", f"`{name}` comes with a later version of netdsl", "not there yet"
+        )
+
+    return Function(name, parameters, 1, run)
+
+
+_LATER: Final = (
+    _later("convolve", "x", "kernel", "stride", "pad", "dilation", "groups"),
+    _later("max_pool", "x", "size", "stride", "pad"),
+    _later("average_pool", "x", "size", "stride", "pad"),
+    _later("resize", "x", "size", "method"),
+    _later("warp", "x", "grid"),
+    _later("scan", "cell", "x", "over", "start", "reverse"),
+)
+
+FUNCTIONS: Final[Mapping[str, Function]] = {
+    each.name: each
+    for family in (
+        elementwise.FUNCTIONS,
+        reductions.FUNCTIONS,
+        movement.FUNCTIONS,
+        draws.FUNCTIONS,
+        draws.INITIALIZERS,
+        _LATER,
+    )
+    for each in family
+}
+"""Every function that any expression may call, by name."""
+
+__all__ = ["FUNCTIONS", "WORDS", "Function", "Given", "match_arguments"]

@@ -1,0 +1,85 @@
+"""A built-in function of the language: its parameters and what it does; arguments are matched to them here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from netdsl.diagnostics import Span
+from netdsl.semantics.frame import Site
+from netdsl.semantics.items import Item
+from netdsl.semantics.problems import mistake, unknown
+
+Given: TypeAlias = Mapping[str, tuple[Item, Span]]
+"""Arguments by the name of the parameter, each with its place."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Function:
+    """A built-in function.
+
+    `parameters` are the names of its arguments in order; the first `required` of them must be given, the
+    others may. `rest` lets the first parameter take any number of arguments. `initializer` tells a function
+    that can stand for an initializer, `elementwise` one that can stand for an activation.
+    """
+
+    name: str
+    parameters: tuple[str, ...]
+    required: int
+    run: Callable[[Site, Given], Item]
+    rest: bool = False
+    initializer: bool = False
+    elementwise: bool = False
+
+    @property
+    def usage(self) -> str:
+        """Write how it is called: `clip(x, low, high)`."""
+        shown = [*self.parameters[: self.required], *(f"{each}=…" for each in self.parameters[self.required :])]
+        return f"{self.name}({', '.join(shown)})"
+
+
+def match_arguments(
+    function: Function,
+    positional: Sequence[tuple[Item, Span]],
+    named: Sequence[tuple[str, Span, Item, Span]],
+    place: Span,
+) -> dict[str, tuple[Item, Span]]:
+    """Return the arguments by parameter. Raises Mistake for one too many, unknown, twice or missing."""
+    given: dict[str, tuple[Item, Span]] = {}
+    if function.rest:
+        given[function.parameters[0]] = (tuple(item for item, _ in positional), place)
+    else:
+        if len(positional) > len(function.parameters):
+            raise mistake(
+                "E0204",
+                f"`{function.name}` takes at most {len(function.parameters)} arguments",
+                positional[len(function.parameters)][1],
+                "one too many",
+                help=f"it is called `{function.usage}`",
+            )
+        given.update(zip(function.parameters, positional, strict=False))
+    for name, name_span, item, span in named:
+        if name not in function.parameters:
+            raise unknown(
+                "E0201",
+                "argument",
+                name,
+                name_span,
+                function.parameters,
+                listing=f"it is called `{function.usage}`, with",
+                place=f"of `{function.name}`",
+            )
+        if name in given:
+            raise mistake("E0203", f"`{name}` is given twice", name_span, "given before")
+        given[name] = (item, span)
+    missing = [each for each in function.parameters[: function.required] if each not in given]
+    if missing:
+        raise mistake(
+            "E0202",
+            f"`{function.name}` also needs `{missing[0]}`",
+            place,
+            f"`{missing[0]}` is missing",
+            help=f"it is called `{function.usage}`",
+        )
+    return given

@@ -1,0 +1,121 @@
+"""Collects the mistakes of a file, so that several are told in one run, and finds what was meant instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Fix, Label, Severity, Span
+
+
+class Mistake(Exception):
+    """End the work on one statement because of a mistake in it; the statement's owner tells it."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        self.diagnostic = diagnostic
+        super().__init__(diagnostic.message)
+
+
+class PoisonedError(Exception):
+    """End the work on a statement that depends on a mistake already told."""
+
+
+class Problems:
+    """The diagnostics of one run, each told once."""
+
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
+        self._told: set[tuple[str, str, int, int]] = set()
+
+    def tell(self, diagnostic: Diagnostic) -> None:
+        """Add a diagnostic, unless the same stands at the same place."""
+        span = diagnostic.primary.span if diagnostic.primary else None
+        key = (diagnostic.code, span.source.name, span.start, span.end) if span else None
+        if key is None or key not in self._told:
+            self.found.append(diagnostic)
+            if key is not None:
+                self._told.add(key)
+
+    @contextmanager
+    def statement(self) -> Iterator[None]:
+        """Tell a mistake that ends the work inside, and go on after it."""
+        try:
+            yield
+        except Mistake as mistake:
+            self.tell(mistake.diagnostic)
+        except PoisonedError:
+            assert self.has_errors, "poison without a mistake"
+
+    @property
+    def has_errors(self) -> bool:
+        """Tell whether something was found that stops the work."""
+        return any(each.severity is Severity.ERROR for each in self.found)
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """Return what was found that does not stop the work."""
+        return tuple(each for each in self.found if each.severity is not Severity.ERROR)
+
+    def stop_if_any(self) -> None:
+        """Raise everything that was found, in the order of the text, if there is an error among it."""
+        if self.has_errors:
+            raise DiagnosticError(sorted(self.found, key=_order))
+
+
+def _order(diagnostic: Diagnostic) -> tuple[str, int]:
+    span = diagnostic.primary.span if diagnostic.primary else None
+    return (span.source.name, span.start) if span else ("", 0)
+
+
+def mistake(
+    code: str,
+    message: str,
+    span: Span,
+    label: str = "",
+    *,
+    secondary: Iterable[Label] = (),
+    notes: Iterable[str] = (),
+    help: str | None = None,  # the word that the message itself shows
+    fix: Fix | None = None,
+) -> Mistake:
+    """Return an error at a place, to be raised."""
+    return Mistake(
+        Diagnostic(code, message, Label(span, label), tuple(secondary), tuple(notes), help, fix)
+    )
+
+
+def warning(
+    code: str, message: str, span: Span, label: str = "", *, help: str | None = None, secondary: Iterable[Label] = ()
+) -> Diagnostic:
+    """Return a warning at a place, to be told."""
+    return Diagnostic(code, message, Label(span, label), tuple(secondary), (), help, None, Severity.WARNING)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that a misspelled one most likely stands for."""
+    candidates = sorted(set(known))
+    folded = {each.casefold(): each for each in reversed(candidates)}
+    if word.casefold() in folded:
+        return folded[word.casefold()]
+    close = difflib.get_close_matches(word.casefold(), list(folded), n=1, cutoff=0.6)
+    return folded[close[0]] if close else None
+
+
+def unknown(
+    code: str, what: str, word: str, span: Span, known: Iterable[str], *, listing: str = "", place: str = ""
+) -> Mistake:
+    """Return the error for a word that is not among the known ones: with the nearest, or the list of them.
+
+    `what` says what kind of thing was looked for ("layer"), `listing` begins the list ("the settings are"),
+    `place` ends the sentence ("in `train`").
+    """
+    known = sorted(set(known))
+    meant = nearest(word, known)
+    message = f"there is no {what} `{word}`" + (f" {place}" if place else "")
+    listed = f"{listing} " + ", ".join(f"`{each}`" for each in known) if listing and known else None
+    if meant is None:
+        return mistake(code, message, span, "not known", help=listed)
+    fix = Fix(span, meant)
+    notes = (listed,) if listed else ()
+    return mistake(code, message, span, "not known", notes=notes, help=f"did you mean `{meant}`?", fix=fix)

@@ -1,0 +1,339 @@
+"""Uses of definitions: which argument goes where, the frame a body runs in, and the names of uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from netdsl.diagnostics import Label, Span
+from netdsl.semantics.bodies import run_body
+from netdsl.semantics.expressions import argument, evaluate, implied, make_slot, operand
+from netdsl.semantics.frame import DEEPEST_USE, BodyNames, Frame, Site, Use, take
+from netdsl.semantics.items import (
+    Item,
+    Leaf,
+    Objective,
+    Recipe,
+    Record,
+    Tensor,
+    Weights,
+    describe,
+)
+from netdsl.semantics.patterns import bind_pattern
+from netdsl.semantics.problems import Mistake, mistake, unknown
+from netdsl.semantics.settings import Slot, fit
+from netdsl.semantics.targets import compared
+from netdsl.semantics.tensors import lift, real
+from netdsl.semantics.weights import LAYER_FUNCTIONS
+from netdsl.syntax import tree
+
+LAYER_SPECIALS: Final[Mapping[str, Item]] = {"training": Leaf("training", flag=True)}
+
+_CALLS: Final[Mapping[str, frozenset[str]]] = {
+    "layer": frozenset({"layer", "model"}),
+    "model": frozenset({"layer", "model"}),
+    "objective": frozenset({"layer", "model", "loss", "penalty"}),
+    "loss": frozenset({"layer", "loss"}),
+    "metric": frozenset({"layer", "loss", "metric"}),
+    "penalty": frozenset({"layer", "penalty"}),
+    "initializer": frozenset({"layer", "initializer"}),
+    "optimizer": frozenset({"layer"}),
+    "schedule": frozenset({"layer", "schedule"}),
+    "scaler": frozenset({"layer", "scaler"}),
+}
+"""Which kinds of definitions can be applied in the body of which."""
+
+_NEVER_APPLIED: Final = frozenset({"initializer", "optimizer"})
+_TENSORS_FIRST: Final = frozenset({"loss", "metric", "penalty", "schedule", "model"})
+_BY_NAME_ONLY: Final = frozenset({"loss", "metric"})
+
+
+def use(recipe: Recipe, expr: tree.Call, flow: Item | None, frame: Frame, name: str | None) -> Item:
+    """Apply a definition where tensors are given, else return it with the settings it is given."""
+    arguments = _Arguments(recipe, expr, flow, frame)
+    arguments.match()
+    wanted = [each.name.text for each in recipe.definition.tensors]
+    missing = [each for each in wanted if each not in arguments.tensors]
+    applied = not missing and (wanted or recipe.kind in ("layer", "model"))
+    if not applied and (arguments.tensors or flow is not None) and recipe.kind not in _NEVER_APPLIED:
+        raise mistake(
+            "E0202",
+            f"`{recipe.name}` also needs `{missing[0]}`",
+            expr.span,
+            f"`{missing[0]}` is missing",
+            help=f"it is declared `{signature(recipe.definition)}`",
+        )
+    given = {**recipe.given, **arguments.settings}
+    static = frame.graph is None and recipe.kind == "schedule"
+    summed = any(isinstance(item, Weights) for item in arguments.tensors.values())
+    if not applied or static or summed:
+        held = {each: (item, expr.span) for each, item in arguments.tensors.items()}
+        partial = Recipe(recipe.definition, recipe.module, {**given, **held})
+        return implied(partial, frame, expr.span) if summed else partial
+    return apply(recipe, arguments.tensors, given, frame.site(expr.span, name))
+
+
+@dataclass(slots=True)
+class _Arguments:
+    """What a call gives, matched to the tensors and settings of a signature."""
+
+    recipe: Recipe
+    expr: tree.Call
+    flow: Item | None
+    frame: Frame
+    tensors: dict[str, Item] = field(default_factory=dict)
+    settings: dict[str, tuple[Item, Span]] = field(default_factory=dict)
+
+    def match(self) -> None:
+        definition = self.recipe.definition
+        tensors = [each.name.text for each in definition.tensors]
+        if self.recipe.kind in _NEVER_APPLIED:
+            tensors = []
+        self._flow(tensors)
+        settings = [each for each in definition.settings if each.name.text not in self.recipe.given]
+        for each in self.expr.positional:
+            self._positional(each, tensors, settings)
+        for named in self.expr.named:
+            self._named(named, tensors)
+
+    def _flow(self, tensors: list[str]) -> None:
+        if self.flow is None:
+            return
+        if not tensors or self.recipe.kind not in _CALLS.get(self.frame.kind, frozenset()):
+            raise wrong_kind(self.recipe, self.expr.callee.span, self.frame)
+        self.tensors[tensors.pop(0)] = self.flow
+
+    def _positional(self, expr: tree.Expr, tensors: list[str], settings: list[tree.Setting]) -> None:
+        if tensors and (self.tensors or self.recipe.kind in _TENSORS_FIRST):
+            self.tensors[tensors.pop(0)] = operand(expr, self.frame)
+            return
+        slot = self._slot(settings[0]) if settings else None
+        item = argument(expr, slot, self.frame) if slot else evaluate(expr, self.frame)
+        if tensors and isinstance(item, (Tensor, Record)):
+            self.tensors[tensors.pop(0)] = item
+        elif slot is None:
+            raise self._too_many(expr, item)
+        elif self.recipe.kind in _BY_NAME_ONLY:
+            raise mistake(
+                "E0204",
+                f"the settings of a {self.recipe.kind} are given by name",
+                expr.span,
+                "which setting?",
+                help=f"write `{slot.name}={expr.span.text}`",
+            )
+        else:
+            self.settings[settings.pop(0).name.text] = (fit(slot, item, expr.span, self.frame.site(expr.span)), expr.span)
+
+    def _too_many(self, expr: tree.Expr, item: Item) -> Mistake:
+        return mistake(
+            "E0204",
+            f"`{self.recipe.name}` has no place for {describe(item)}",
+            expr.span,
+            "one too many",
+            help=f"it is declared `{signature(self.recipe.definition)}`",
+        )
+
+    def _named(self, named: tree.Named, tensors: list[str]) -> None:
+        name = named.name.text
+        settings = {each.name.text: each for each in self.recipe.definition.settings}
+        if name in self.tensors or name in self.settings:
+            raise mistake("E0203", f"`{name}` is given twice", named.name.span, "given before")
+        if name in tensors:
+            tensors.remove(name)
+            self.tensors[name] = operand(named.value, self.frame)
+        elif name in settings:
+            slot = self._slot(settings[name])
+            span = named.value.span
+            item = argument(named.value, slot, self.frame)
+            self.settings[name] = (fit(slot, item, span, self.frame.site(span)), span)
+        else:
+            raise unknown(
+                "E0201",
+                "setting",
+                name,
+                named.name.span,
+                [*settings, *(each.name.text for each in self.recipe.definition.tensors)],
+                listing=f"`{self.recipe.name}` has",
+                place=f"of `{self.recipe.name}`",
+            )
+
+    def _slot(self, setting: tree.Setting) -> Slot:
+        return slot_of(self.recipe, setting, {**self.recipe.given, **self.settings}, self.frame)
+
+
+def slot_of(
+    recipe: Recipe, setting: tree.Setting, given: Mapping[str, tuple[Item, Span]], frame: Frame
+) -> Slot:
+    """Return a setting's slot; its default may use the settings before it."""
+    names = {name: item for name, (item, _) in given.items()}
+    inner = Frame(frame.world, recipe.module, recipe.kind, names=names)
+    return make_slot(setting.name, recipe.name, setting.default, setting.domain, inner)
+
+
+def signature(definition: tree.Definition) -> str:
+    """Write how a definition is declared: `dense(x: [n]; units, init=…)`."""
+    tensors = ", ".join(each.span.text for each in definition.tensors)
+    settings = ", ".join(f"{each.name.text}=…" if each.default else each.name.text for each in definition.settings)
+    return f"{definition.name.text}({tensors}{'; ' if settings else ''}{settings})"
+
+
+def wrong_kind(recipe: Recipe, span: Span, frame: Frame) -> Mistake:
+    """Return the error for a definition of a kind that cannot be applied here."""
+    article = "an" if recipe.kind[0] in "aeio" else "a"
+    return mistake(
+        "E0105",
+        f"`{recipe.name}` is {article} {recipe.kind}, and cannot be applied in a {frame.kind}",
+        span,
+        f"{article} {recipe.kind}",
+        secondary=[] if recipe.module.is_library else [Label(recipe.definition.name.span, "declared here")],
+    )
+
+
+# ---- running a definition -----------------------------------------------------------------------
+
+
+def apply(
+    recipe: Recipe, tensors: Mapping[str, Item], given: Mapping[str, tuple[Item, Span]], site: Site
+) -> Item:
+    """Run a definition's body with its tensors and settings.
+
+    Errors: Mistake for tensors or settings that do not fit; PoisonedError for mistakes in the body.
+    """
+    frame = site.frame
+    if recipe.kind not in _CALLS.get(frame.kind, frozenset({recipe.kind})):
+        raise wrong_kind(recipe, site.span, frame)
+    _check_nesting(recipe, site)
+    inner = _inner_frame(recipe, site)
+    _give_tensors(recipe, tensors, inner, site)
+    _give_settings(recipe, given, inner, site)
+    result = run_body(recipe.definition, inner)
+    return _with_penalty(recipe, result, frame)
+
+
+def _check_nesting(recipe: Recipe, site: Site) -> None:
+    uses = site.frame.uses
+    if any(each.definition is recipe.definition for each in uses):
+        raise mistake(
+            "E0112",
+            f"`{recipe.name}` uses itself",
+            site.told_at,
+            "goes round in a circle",
+            secondary=[Label(recipe.definition.name.span, "declared here")],
+            help="use `repeat` for something that is done several times",
+        )
+    if len(uses) >= DEEPEST_USE:
+        raise site.mistake("E0404", f"definitions are nested deeper than {DEEPEST_USE}", "too deep")
+
+
+def _inner_frame(recipe: Recipe, site: Site) -> Frame:
+    frame = site.frame
+    learns = recipe.kind in ("layer", "model")
+    name = _use_name(recipe, site) if learns else ""
+    path, stream = _path(recipe, name, frame)
+    inherits = recipe.kind == frame.kind or frame.kind in ("objective", "metric", "loss")
+    return Frame(
+        frame.world,
+        recipe.module,
+        recipe.kind,
+        frame.graph,
+        specials=LAYER_SPECIALS if learns else frame.specials if inherits else {},
+        functions=LAYER_FUNCTIONS if learns else frame.functions if inherits else {},
+        words=_words(recipe),
+        path=path,
+        stream=stream,
+        repeat=frame.repeat,
+        uses=(*frame.uses, Use(recipe.definition, site.span, frame.module.is_library)),
+        body=BodyNames(),
+        whole=frame.whole,
+        implied=frame.implied if recipe.kind == frame.kind else None,
+        maker=frame.maker,
+        memory=frame.memory if recipe.kind == frame.kind else None,
+    )
+
+
+def _use_name(recipe: Recipe, site: Site) -> str:
+    """Return the name of a use: its label, else `layer_k`. Raises Mistake for a name that is taken."""
+    body = site.frame.body
+    body.counts[recipe.name] += 1
+    name = site.label or body.numbered(recipe.name)
+    take(name, site)
+    return name
+
+
+def _path(recipe: Recipe, name: str, frame: Frame) -> tuple[str, str]:
+    """Return the path of a use, and the name of its random draws: other ones at each call of a model."""
+    if recipe.kind == "model":
+        frame.world.calls[recipe.name] += 1
+        calls = frame.world.calls[recipe.name]
+        return recipe.name, recipe.name if calls == 1 else f"{recipe.name}#{calls}"
+    if recipe.kind == "layer":
+        return f"{frame.path}/{name}", f"{frame.stream}/{name}"
+    return frame.path, frame.stream
+
+
+def _words(recipe: Recipe) -> frozenset[str]:
+    """Return the bare words among the alternatives of the settings, for the body to compare with."""
+    words: set[str] = set()
+    for setting in recipe.definition.settings:
+        if isinstance(setting.domain, tree.List):
+            words |= {each.text for each in setting.domain.items if isinstance(each, tree.Path)}
+    return frozenset(words)
+
+
+def _give_tensors(recipe: Recipe, tensors: Mapping[str, Item], inner: Frame, site: Site) -> None:
+    given = tensors if recipe.kind not in ("loss", "metric") else compared(recipe.definition, tensors, site)
+    extents: dict[str, Item] = {}
+    for parameter in recipe.definition.tensors:
+        name = parameter.name.text
+        if name not in given:
+            continue
+        item = given[name]
+        if recipe.kind != "schedule" and not isinstance(item, Weights):
+            tensor = real(lift(item, site), site)
+            bind_pattern(parameter, tensor, extents, recipe.name, site)
+            item = tensor
+        inner.names[name] = item
+        inner.declared[name] = parameter.name.span
+    inner.names.update(extents)
+    for name in extents:
+        inner.declared[name] = recipe.definition.span
+
+
+def _give_settings(
+    recipe: Recipe, given: Mapping[str, tuple[Item, Span]], inner: Frame, site: Site
+) -> None:
+    have: dict[str, tuple[Item, Span]] = {}
+    for setting in recipe.definition.settings:
+        name = setting.name.text
+        if name in given:
+            have[name] = given[name]
+        elif setting.default is None:
+            raise _missing_setting(recipe, setting, site)
+        else:
+            slot = slot_of(recipe, setting, have, inner)
+            assert slot.default is not None
+            item = fit(slot, slot.default, setting.default.span, inner.site(setting.default.span))
+            have[name] = (item, setting.default.span)
+        inner.names[name] = have[name][0]
+        inner.declared[name] = setting.name.span
+
+
+def _missing_setting(recipe: Recipe, setting: tree.Setting, site: Site) -> Mistake:
+    settings: Sequence[tree.Setting] = recipe.definition.settings
+    first = settings[0] is setting
+    return site.mistake(
+        "E0202",
+        f"`{recipe.name}` needs `{setting.name.text}`",
+        f"`{setting.name.text}` is missing",
+        help=f"write `{recipe.name}(…)`" if first else f"write `{recipe.name}({setting.name.text}=…)`",
+        notes=[f"it is declared `{signature(recipe.definition)}`"],
+    )
+
+
+def _with_penalty(recipe: Recipe, result: Item, frame: Frame) -> Item:
+    if recipe.kind == "penalty" and frame.kind == "objective" and isinstance(result, Tensor):
+        return Objective(None, result)
+    return result
+
+

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "interpreter": ("interpret", "interpret_timed", "barrier"),
+    "products": ("product", "product_back", "weight_gradient", "turn_panel", "product_any"),
 }
 
 KERNELS: Final[dict[str, str]] = {name: module for module, names in _MODULES.items() for name in names}

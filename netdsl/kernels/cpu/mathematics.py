@@ -1,7 +1,7 @@
 """The elementary functions of float32, written so that loops over them vectorize.
 
-Each passes NaN through, is right at infinity, and treats denormal numbers as zero (as kernels run). Errors are given
-in units in the last place (ulp) against the exact value; the tests hold them.
+Each passes NaN through, is right at infinity, and treats denormal numbers as zero (as kernels run). Errors
+are given in units in the last place (ulp) against the exact value; the tests hold them.
 """
 
 import math

@@ -107,7 +107,12 @@ def call_kernel(builder: Any, *words: Value) -> None:
 
 @emits(NOTHING, WORD)
 def prefetch(builder: Any, address: Value) -> None:
-    """Ask for the cache line at an address, for reading soon."""
+    """Ask for the cache line at an address, which will be read soon."""
+    ask_for_line(builder, address)
+
+
+def ask_for_line(builder: Any, address: Value) -> None:
+    """Emit a prefetch."""
     line = external(builder, "llvm.prefetch.p0", VOID, I8.as_pointer(), I32, I32, I32)
     settings = [ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)]
     builder.call(line, [builder.inttoptr(address, I8.as_pointer()), *settings])

@@ -2,6 +2,7 @@
 
 from netdsl.graph.builder import Builder, Origin, Value, broadcast_shapes
 from netdsl.graph.evaluate import compute, evaluate, evaluate_updates
+from netdsl.graph.formula import formula
 from netdsl.graph.graph import Graph
 from netdsl.graph.node import Node, Operation, Run, Setting
 from netdsl.graph.shape import BATCH, DType, Shape, count, example, is_batched, shape_text, sized
@@ -24,6 +25,7 @@ __all__ = [
     "evaluate",
     "evaluate_updates",
     "example",
+    "formula",
     "is_batched",
     "shape_text",
     "sized",

@@ -99,6 +99,10 @@ class Builder:
         """Return a node added before."""
         return self._nodes[index]
 
+    def __getitem__(self, index: int) -> Node:
+        """Return a node added before, as a graph does."""
+        return self._nodes[index]
+
     def operands(self, index: int) -> tuple[int, ...]:
         """Return the operands of a node added before."""
         return self._operands[index]

@@ -101,5 +101,5 @@ OPERATIONS = (
               doc="The whole numbers from 0, so many; over the batch axis the number of the row."),
     Operation("gradient_of", "differential", _gradient_of_shape, _gradient_of_meaning, None,
               "gradient({0}, {1})", r"\frac{{\partial {0}}}{{\partial {1}}}",
-              doc="The gradient of the sum of a value by another; `differentiate` puts its formula in place."),
+              doc="The gradient of the sum of one value by another: `differentiate` works it out."),
 )  # fmt: skip

@@ -27,7 +27,7 @@ def test_first_and_second_derivative(case: Case) -> None:
 
 
 def _graph(case: Case) -> Graph:
-    """Outputs: y, a weighted sum of the result; its gradients; a weighted sum of each, and the gradients of that."""
+    """Outputs: y, a weighted sum of the result; its gradients; a sum of each, and the gradients of that."""
     builder = Builder(REGISTRY)
     result, operands = case.build(builder)
     y = _weighted(result)

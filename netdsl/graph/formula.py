@@ -1,0 +1,79 @@
+"""How a value reads as a formula, in text and in LaTeX."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from netdsl.graph.node import Node, Setting
+from netdsl.graph.shape import shape_text
+
+FUNCTION: Final = 10
+"""What an operation binds that is written as a function: its operands need no parentheses."""
+
+SIGN: Final = 6
+"""How tightly a minus sign binds."""
+
+GROUPED: Final = {"divide": (0, 1), "power": (1,)}
+"""Operands that LaTeX sets apart by itself."""
+
+
+class Nodes(Protocol):
+    """A graph, finished or being built."""
+
+    def __getitem__(self, index: int) -> Node:
+        """Return a node."""
+
+    def operands(self, index: int) -> tuple[int, ...]:
+        """Return the operands of a node."""
+
+
+def formula(nodes: Nodes, index: int, depth: int = 6, *, latex: bool = False) -> str:
+    """Write a value as a formula of those it comes from, so many operations deep; deeper ones are dots."""
+    return _Writer(nodes, latex).write(index, depth)[0]
+
+
+class _Writer:
+    """Writes formulas; each text comes with how tightly it binds."""
+
+    def __init__(self, nodes: Nodes, latex: bool) -> None:
+        self.nodes = nodes
+        self.latex = latex
+
+    def write(self, index: int, depth: int) -> tuple[str, int]:
+        node = self.nodes[index]
+        sources = self.nodes.operands(index)
+        form = node.operation.latex if self.latex else node.operation.text
+        if form == "{0}":
+            return self.write(sources[0], depth)
+        if depth == 0 and sources:
+            return (r"\ldots" if self.latex else "…"), FUNCTION
+        if node.operation.name == "constant":
+            return self._constant(node.setting("value"))
+        parts = [self._operand(node, place, each, depth - 1) for place, each in enumerate(sources)]
+        settings = {name: self._setting(name, value) for name, value in node.settings}
+        return form.format(*parts, operands=", ".join(parts), **settings), node.operation.binds
+
+    def _operand(self, node: Node, place: int, index: int, depth: int) -> str:
+        text, binds = self.write(index, depth)
+        own = node.operation.binds
+        if own == FUNCTION or (self.latex and place in GROUPED.get(node.operation.name, ())):
+            return text
+        associative = node.operation.name in {"add", "multiply", "logical_and", "logical_or"}
+        loose = binds < own or (binds == own and place > 0 and not associative)
+        return f"({text})" if loose else text
+
+    def _constant(self, value: Setting) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return "[" + ", ".join(f"{each:.12g}" for each in value) + "]", FUNCTION
+        if isinstance(value, bool):
+            return ("yes" if value else "no"), FUNCTION
+        return f"{value:.12g}", FUNCTION if value >= 0 else SIGN
+
+    def _setting(self, name: str, value: Setting) -> str:
+        if name == "name" and self.latex:
+            return str(value).replace("_", r"\_")
+        if name == "shape":
+            return shape_text(value)
+        if isinstance(value, tuple):
+            return str(value[0]) if len(value) == 1 else "[" + ", ".join(map(str, value)) + "]"
+        return str(value)

@@ -131,14 +131,8 @@ class _Keys:
 
 
 def _ancestors(graph: Graph, prefix: str) -> set[int]:
-    todo = [node for name, node in graph.outputs.items() if name.startswith(prefix)]
-    seen: set[int] = set()
-    while todo:
-        index = todo.pop()
-        if index not in seen:
-            seen.add(index)
-            todo.extend(graph.operands(index))
-    return seen
+    roots = [node for name, node in graph.outputs.items() if name.startswith(prefix)]
+    return set(graph.ancestors(roots))
 
 
 def _ordered(keys: Mapping[int, _Key]) -> list[_Key]:

@@ -12,7 +12,10 @@ PartName: TypeAlias = Literal["train", "valid", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table's vector: where it stands, and the names of its categories if it has any."""
+    """One column of a table's vector: where it stands, and the names of its categories if it has any.
+
+    A number has width 1; or 2, where the second one tells whether the cell was missing (1) or not (0).
+    """
 
     name: str
     start: int

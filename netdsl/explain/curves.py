@@ -116,7 +116,5 @@ def _best(frame: _Frame, history: Sequence[Mapping[str, object]]) -> Iterator[st
 def _text(
     x: float, y: float, content: str, *, anchor: str = "start", color: str = _QUIET, size: int = 11
 ) -> str:
-    shown = html.escape(
-        "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in content)
-    )
+    shown = label(content)
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}" font-size="{size}" fill="{color}">{shown}</text>'

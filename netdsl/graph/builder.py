@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import networkx
 
 from netdsl.diagnostics import Span
 from netdsl.graph.graph import Graph
 from netdsl.graph.node import Node, Operation, Setting
-from netdsl.graph.shape import BATCH, DType, Shape, is_batched, shape_text
+from netdsl.graph.shape import BATCH, DType, Shape, shape_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +228,3 @@ def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
             raise ValueError("shapes do not fit: " + " and ".join(map(shape_text, shapes)))
         result.append(extents.pop() if extents else 1)
     return tuple(result)
-
-
-def marked(node: Node, of: str) -> Node:
-    """Return the node marked as derived ("gradient", "update")."""
-    return replace(node, of=of)
-
-
-__all__ = ["Builder", "Origin", "Value", "broadcast_shapes", "is_batched", "marked"]

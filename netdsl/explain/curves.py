@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from netdsl.explain.dot import label
+
 _WIDTH, _HEIGHT = 640, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 110, 40, 44
 _COLORS: Final = {"train": "#3f74b8", "valid": "#c9771b"}

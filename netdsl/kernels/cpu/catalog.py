@@ -10,6 +10,23 @@ from typing import Any, Final
 _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "interpreter": ("interpret", "interpret_timed", "barrier"),
     "products": ("product", "product_back", "weight_gradient", "turn_panel", "product_any"),
+    "peak": ("multiply_adds",),
+    "reductions": ("column_sums",),
+    "draws": ("draw_uniform", "draw_gaussian", "draw_uniform_panel", "draw_gaussian_panel"),
+    "losses": ("softmax_cross_entropy",),
+    "movement": (
+        "take_rows",
+        "take_bytes",
+        "take_panels",
+        "take_whole",
+        "give_rows",
+        "give_panels",
+        "give_whole",
+        "pack_panels",
+        "unpack_panels",
+        "copy_words",
+        "fill_words",
+    ),
 }
 
 KERNELS: Final[dict[str, str]] = {name: module for module, names in _MODULES.items() for name in names}

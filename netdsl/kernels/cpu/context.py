@@ -5,11 +5,19 @@ Both are arrays of 64-bit integers, aligned to 128 bytes, so that no two threads
 
 from typing import Final
 
-WORDS: Final = 64
-"""Words in a context block (512 bytes)."""
-
 STEP: Final = 0
-"""The word in which `interpret` writes the number of the step it walks."""
+"""The number of the step within the run, written by `interpret`."""
+
+BATCH: Final = 1
+"""Rows of a batch: those of step s begin at s * batch, the short last batch too."""
+
+FIRST_STEP: Final = 2
+"""The number that the run's first step has for random draws."""
+
+SEED: Final = 3
+
+ORDER: Final = 4
+"""The address of the order of rows (int64)."""
 
 BARRIER_WORDS: Final = 16
 """Words of a barrier: arrivals in word 0, the generation in word 8, on a cache line of its own."""

@@ -1,7 +1,7 @@
 """Formulas written with Python's operators and emitted as LLVM instructions.
 
-A formula is a function of `Number`s. It becomes a function of its own in the kernel's module, inlined where it
-is called and vectorized with the loop around it. There are no fast-math flags: what is written is what is
+A formula is a function of `Number`s. It becomes a function of its own in the kernel's module, inlined where
+it is called and vectorized with the loop around it. There are no fast-math flags: what is written is what is
 computed, so NaN and infinity pass through as IEEE 754 says and the same text gives the same bits. `fma` is
 the one place where rounding depends on the machine: it rounds once where there is an instruction for it.
 """

@@ -35,6 +35,11 @@ class Machine:
     fma: bool
     x86: bool
 
+    @property
+    def sums(self) -> int:
+        """How many sums of 16 floats go on at once without waiting for each other."""
+        return max(3, self.rows[0])
+
 
 def machine() -> Machine:
     """Return this machine's target, limited by the environment variable NETDSL_CPU.

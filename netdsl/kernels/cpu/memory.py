@@ -5,7 +5,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 
-from netdsl.kernels.cpu.emission import F32, I8, I32, I64, NOTHING, VOID, WORD, Value, emits, external
+from netdsl.kernels.cpu.emission import F32, I1, I8, I32, I64, NOTHING, VOID, WORD, Value, emits, external
 from netdsl.kernels.cpu.machine import machine
 
 
@@ -116,3 +116,13 @@ def ask_for_line(builder: Any, address: Value) -> None:
     line = external(builder, "llvm.prefetch.p0", VOID, I8.as_pointer(), I32, I32, I32)
     settings = [ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)]
     builder.call(line, [builder.inttoptr(address, I8.as_pointer()), *settings])
+
+
+@emits(NOTHING, WORD, WORD, WORD)
+def move_words(builder: Any, source: Value, target: Value, count: Value) -> None:
+    """Copy words of four bytes; the places do not overlap."""
+    pointer = I8.as_pointer()
+    copy = external(builder, "llvm.memcpy.p0.p0.i64", VOID, pointer, pointer, I64, I1)
+    size = builder.shl(count, ir.Constant(I64, 2))
+    places = [builder.inttoptr(each, pointer) for each in (target, source)]
+    builder.call(copy, [*places, size, ir.Constant(I1, 0)])

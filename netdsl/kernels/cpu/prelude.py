@@ -27,6 +27,8 @@ from netdsl.kernels.cpu.mathematics import (
     where32,
 )
 from netdsl.kernels.cpu.memory import at, at_byte, at_int, at_long, float_bits, prefetch
+from netdsl.kernels.cpu.philox import gaussian32, uniform32
+from netdsl.kernels.cpu.reductions import dot_of, maximum_of, minimum_of, sum_of
 
 f32 = np.float32
 """A float32 constant; a bare 0.5 would be float64, and all that it touches."""
@@ -59,6 +61,7 @@ __all__ = [
     "bool_of",
     "ceil32",
     "cos32",
+    "dot_of",
     "erf32",
     "exp32",
     "f32",
@@ -66,12 +69,15 @@ __all__ = [
     "float_of",
     "floor32",
     "fma32",
+    "gaussian32",
     "int_of",
     "kernel",
     "log1p32",
     "log32",
     "maximum32",
+    "maximum_of",
     "minimum32",
+    "minimum_of",
     "np",
     "pow32",
     "prefetch",
@@ -80,6 +86,8 @@ __all__ = [
     "sin32",
     "softplus32",
     "sqrt32",
+    "sum_of",
     "tanh32",
+    "uniform32",
     "where32",
 ]

@@ -1,3 +1,45 @@
-"""netdsl: a declarative language and compiler for neural networks."""
+"""netdsl: a declarative language and compiler for neural networks.
+
+run = netdsl.train("digits.net", lr=0.01)     # train what a file says
+net = netdsl.compile("digits.net")            # its network, not trained
+net = netdsl.load("runs/digits-1")            # the network of a run
+net(image=x)                                  # its output for a batch
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netdsl.program import Program
+    from netdsl.run.front import compile, load, train
+    from netdsl.run.net import Net
+    from netdsl.runtime import Executable
+    from netdsl.semantics.experiment import Experiment
 
 __version__ = "0.1.0"
+
+__all__ = ["Executable", "Experiment", "Net", "Program", "__version__", "compile", "load", "train"]
+
+_HOMES = {
+    "train": "netdsl.run.front",
+    "compile": "netdsl.run.front",
+    "load": "netdsl.run.front",
+    "Net": "netdsl.run.net",
+    "Experiment": "netdsl.semantics.experiment",
+    "Program": "netdsl.program",
+    "Executable": "netdsl.runtime.executable",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a part of the front door when it is first asked for, so that importing netdsl costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'netdsl' has no attribute {name!r}")
+    from importlib import import_module
+
+    found = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -27,7 +27,8 @@ class Origin:
 @dataclass(slots=True)
 class Counters:
     """How far a training is: `epoch` is the number of finished ones, `position` the steps taken of the next
-    one, with their sums; `stopped` is why it ended, if it has."""
+    one, with their sums; `stopped` is why it ended, if it has; `use` tells which of the run's two weights
+    files is the one to use."""
 
     epoch: int = 0
     position: int = 0
@@ -37,6 +38,7 @@ class Counters:
     loss: float = 0.0
     objective: float = 0.0
     stopped: str | None = None
+    use: str = "last"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -54,8 +54,8 @@ class _Training:
         self.job, self.reporter, self.signals, self.store, self.origin = job, reporter, signals, store, origin
         self.program = job.programs.training
         self.length = length_of(job)
-        self.counters = Counters()
         self.stopping = Stopping(job.plan.stops, job.figures, tuple(job.parts))
+        self.counters = Counters(use="best" if self.stopping.restores else "last")
         self.schedules = Schedules(job.schedules)
         self.meter = Meter(job.programs, job.figures, signals)
         self.history: list[Record] = []
@@ -176,7 +176,7 @@ class _Training:
         epoch = counters.epoch + 1
         self._check_valid(figures, epoch)
         best = self.stopping.see(figures, epoch)
-        self.schedules.advance(figures)
+        self.schedules.advance({**self._scalars(), **figures})
         record = EpochRecord(epoch, counters.step, time.perf_counter() - self.clock, parts, rate, best)
         self._next_epoch()
         self.kept = self._checkpoint(values)
@@ -267,9 +267,10 @@ class _Training:
             return self._result(reason, self.kept.values, self.counters.epoch, {})
         if self.counters.stopped is None:
             self.counters.stopped = reason
+            self.counters.use = "best" if self.stopping.restores and reason != "target" else "last"
             self.kept = self._checkpoint(self.kept.values)
         self._flush()
-        best = self.best if self.stopping.restores and reason != "target" else None
+        best = self.best if self.counters.use == "best" else None
         final = best or self.kept
         try:
             parts = self._final_figures(final.values)

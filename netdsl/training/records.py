@@ -58,7 +58,7 @@ class EpochRecord:
 
     def record(self) -> dict[str, object]:
         """Return the line of the history, without `event`."""
-        parts = {name: _plain(figures) for name, figures in self.parts.items()}
+        parts = {name: plain_figures(figures) for name, figures in self.parts.items()}
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -95,7 +95,7 @@ class Result:
         """Return the last record of `--json`."""
         return {
             "event": "result",
-            **{name: _plain(figures) for name, figures in self.parts.items()},
+            **{name: plain_figures(figures) for name, figures in self.parts.items()},
             "epochs": self.epochs,
             "steps": self.steps,
             "stopped": self.reason,
@@ -116,7 +116,7 @@ def full_names(parts: Mapping[str, Figures]) -> dict[str, float]:
     }
 
 
-def _plain(figures: Figures) -> dict[str, object]:
+def plain_figures(figures: Figures) -> dict[str, object]:
     """Return figures as JSON has them: what is not a finite number is null."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Advance: TypeAlias = Callable[[Mapping[str, float]], tuple[float, Mapping[str, float]]]
-"""From figures ("valid.loss") and states, by name, to the new value and the new states."""
+"""From figures ("valid.loss"), scalars (`epoch`) and states, by name, to the new value and the new states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class Schedules:
         self._states = {each.name: dict(each.states) for each in schedules}
         self.values = {each.name: each.start for each in schedules}
 
-    def advance(self, figures: Mapping[str, float]) -> None:
-        """Take each schedule to the next epoch."""
+    def advance(self, known: Mapping[str, float]) -> None:
+        """Take each schedule to the next epoch, by the figures and scalars at the end of one."""
         for each in self._schedules:
-            value, states = each.advance({**figures, **self._states[each.name]})
+            value, states = each.advance({**known, **self._states[each.name]})
             self.values[each.name] = float(value)
             self._states[each.name] = {name: float(state) for name, state in states.items()}
 

@@ -1,0 +1,5 @@
+"""`python -m netdsl.cli` is `netdsl`."""
+
+from netdsl.cli.main import entry
+
+entry()

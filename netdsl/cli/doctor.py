@@ -1,0 +1,117 @@
+"""`netdsl doctor`: looks at the machine and tests the installation."""
+
+import json
+import platform
+import shutil
+import subprocess
+import tempfile
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Final
+
+import netdsl
+from netdsl.cli.options import Parser, add_format, add_json, command_parser
+from netdsl.diagnostics import DiagnosticError, Exit
+
+TINY: Final = """\
+model line(x: [1]) = x -> dense(1)
+
+data points {
+    source = csv("points.csv", target=y)
+    split  = (train=100%)
+}
+
+train {
+    model     = line
+    data      = points
+    loss      = mse
+    optimizer = sgd(0.5)
+    batch     = all
+    epochs    = 200
+}
+"""
+"""The self-test: a line through four points that lie on it."""
+
+POINTS: Final = "x,y\n0,1\n0.5,2\n1,3\n0.25,1.5\n"
+
+
+def parser() -> Parser:
+    """Return the parser of the command's arguments."""
+    result = command_parser(
+        "doctor",
+        "Tell versions, the CPU, threads, the cache and Graphviz, and train a tiny network as a test.\n"
+        "Nothing it prints names you or your folders, so it can be put into a report.",
+        "  netdsl doctor",
+    )
+    add_json(result)
+    add_format(result)
+    return result
+
+
+def run(arguments: Namespace) -> int:
+    """Print what was found; exit code 1 where the test failed."""
+    passed, told = self_test()
+    found = {**machine(), "cache": cache(), "dot": graphviz(), "self-test": told}
+    if arguments.json:
+        print(json.dumps({"event": "doctor", **found, "passed": passed}))
+    else:
+        width = max(map(len, found))
+        for name, value in found.items():
+            print(f"{name:<{width}}  {value}")
+    return 0 if passed else int(Exit.FAILED)
+
+
+def machine() -> dict[str, str]:
+    """Return versions, and what the kernels are compiled for."""
+    from netdsl.run.manifest import cpu_record, versions
+    from netdsl.runtime.devices import default_threads
+
+    cpu = cpu_record()
+    vectors = [each for each in cpu["features"] if each.startswith(("avx", "fma", "sse4", "neon"))]
+    return {
+        "netdsl": netdsl.__version__,
+        **versions(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": f"{cpu['name']}, kernels for {cpu['level']} ({' '.join(vectors)})",
+        "threads": str(default_threads()),
+    }
+
+
+def cache() -> str:
+    """Tell how many kernels the cache keeps; its path would name the user."""
+    from netdsl.files import cache_folder
+
+    try:
+        kept = list((cache_folder() / "kernels").glob("*.o"))
+    except DiagnosticError as error:
+        return f"not usable: {error.diagnostics[0].code} (netdsl explain {error.diagnostics[0].code})"
+    size = sum(each.stat().st_size for each in kept)
+    return f"{len(kept)} kernels, {size / 1024:.0f} KiB"
+
+
+def graphviz() -> str:
+    """Return the version of Graphviz's `dot`, which draws diagrams."""
+    found = shutil.which("dot")
+    if found is None:
+        return "missing: `netdsl render` writes DOT (apt install graphviz, brew install graphviz)"
+    told = subprocess.run([found, "-V"], capture_output=True, text=True, timeout=10, check=False)
+    return (told.stderr or told.stdout).strip().removeprefix("dot - ")
+
+
+def self_test() -> tuple[bool, str]:
+    """Train the tiny network; tell whether it found the line, and how long it took."""
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "tiny.net").write_text(TINY)
+        (folder / "points.csv").write_text(POINTS)
+        try:
+            run = netdsl.train(folder / "tiny.net", run_dir=None, style="quiet")
+        except DiagnosticError as error:
+            return False, f"failed: {error}".replace(name, ".")
+        loss = float(str(run.figures["train"]["loss"]))
+        run.close()
+    seconds = time.perf_counter() - began
+    passed = loss < 1e-4
+    return passed, f"{'passed' if passed else 'FAILED'} in {seconds:.2f} s (loss {loss:.1e})"

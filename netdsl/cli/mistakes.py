@@ -1,0 +1,108 @@
+"""How a command that failed says so: diagnostics, signals, and bugs of ours."""
+
+import json
+import os
+import platform
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+
+import netdsl
+from netdsl.diagnostics import (
+    Diagnostic,
+    DiagnosticError,
+    Exit,
+    render,
+    summary,
+    to_github,
+    to_json,
+    use_color,
+)
+
+FORMATS = ("text", "json", "github")
+
+
+def tell(error: BaseException, arguments: Sequence[str]) -> int:
+    """Tell what ended a command, and return the exit code."""
+    if os.environ.get("NETDSL_DEBUG") == "1":
+        traceback.print_exception(error)
+    if isinstance(error, DiagnosticError):
+        print_diagnostics(error.diagnostics, format_of(arguments))
+        return int(error.exit_code)
+    if isinstance(error, KeyboardInterrupt):
+        return _interrupted(error)
+    if isinstance(error, MemoryError):
+        return _told(_memory(), arguments)
+    if isinstance(error, Exception):
+        return _told(_bug(error), arguments, Exit.BUG)
+    raise error
+
+
+def print_diagnostics(diagnostics: Iterable[Diagnostic], kind: str = "text") -> None:
+    """Print diagnostics: text to stderr, what a program reads to stdout."""
+    found = tuple(diagnostics)
+    match kind:
+        case "json":
+            for each in found:
+                print(json.dumps({"event": "diagnostic", **to_json(each)}))
+        case "github":
+            for each in found:
+                print(to_github(each))
+        case _ if found:
+            sys.stderr.write(render(found, use_color(sys.stderr)))
+            if len(found) > 1:
+                sys.stderr.write(f"\n{summary(found)}\n")
+            sys.stderr.flush()
+
+
+def format_of(arguments: Sequence[str]) -> str:
+    """Return what `--format` asks for, also where the arguments could not be parsed."""
+    for position, each in enumerate(arguments):
+        if each.startswith("--format="):
+            found = each.removeprefix("--format=")
+            return found if found in FORMATS else "text"
+        if each == "--format" and position + 1 < len(arguments):
+            found = arguments[position + 1]
+            return found if found in FORMATS else "text"
+    return "text"
+
+
+def _interrupted(error: KeyboardInterrupt) -> int:
+    from netdsl.training.signals import Interrupted
+
+    sys.stderr.write(f"\n{error if isinstance(error, Interrupted) else 'stopped'}\n")
+    return error.exit_code if isinstance(error, Interrupted) else int(Exit.INTERRUPTED)
+
+
+def _told(diagnostic: Diagnostic, arguments: Sequence[str], code: Exit = Exit.FAILED) -> int:
+    print_diagnostics([diagnostic], format_of(arguments))
+    return int(code)
+
+
+def _memory() -> Diagnostic:
+    return Diagnostic(
+        "E0902",
+        "there is not enough memory",
+        help="take a smaller batch or fewer units; `netdsl compile` tells what a model needs",
+    )
+
+
+def _bug(error: Exception) -> Diagnostic:
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    places = [f"{_within_package(each.filename)}:{each.lineno} in {each.name}" for each in last]
+    text = str(error).strip().split("\n")[0][:300]
+    return Diagnostic(
+        "E9999",
+        f"netdsl failed by a mistake of its own: {type(error).__name__}" + (f": {text}" if text else ""),
+        notes=(
+            *(f"at {each}" for each in places),
+            f"netdsl {netdsl.__version__}, Python {platform.python_version()}, {platform.system()}",
+        ),
+        help="please report it with the .net file; NETDSL_DEBUG=1 shows where it comes from",
+    )
+
+
+def _within_package(name: str) -> str:
+    """Return a path without the folders above the package, which may hold the user's name."""
+    parts = name.replace("\\", "/").split("/")
+    return "/".join(parts[len(parts) - 1 - parts[::-1].index("netdsl") :]) if "netdsl" in parts else parts[-1]

@@ -1,0 +1,75 @@
+"""`netdsl render`: draws a network."""
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Final
+
+from netdsl.cli.mistakes import print_diagnostics
+from netdsl.cli.options import Parser, add_experiment, add_format, command_parser, options_of
+from netdsl.files import write_atomic
+
+KINDS: Final = ("svg", "png", "pdf", "dot")
+
+
+def parser() -> Parser:
+    """Return the parser of the command's arguments."""
+    result = command_parser(
+        "render",
+        "Draw a network: its layers with shapes and numbers of parameters, or the operations of its graph.",
+        "  netdsl render digits.net --out digits.svg\n  netdsl render digits.net --graph --backward",
+    )
+    add_experiment(result)
+    result.add_argument(
+        "--out", type=Path, metavar="FILE", help="where to; its ending is the kind (FILE.svg)"
+    )
+    result.add_argument("--kind", choices=KINDS, help="the kind of the picture (svg)")
+    result.add_argument(
+        "--depth", type=int, default=1, metavar="N", help="levels of blocks that are opened (1)"
+    )
+    result.add_argument("--unfold", action="store_true", help="draw each layer of a repeat")
+    result.add_argument("--graph", action="store_true", help="the operations instead of the layers")
+    result.add_argument("--backward", action="store_true", help="with --graph: gradients and updates too")
+    add_format(result)
+    return result
+
+
+def run(arguments: Namespace) -> int:
+    """Draw, and write the picture."""
+    from netdsl.explain.drawing import draw
+
+    if arguments.backward and not arguments.graph:
+        parser().error("--backward needs --graph: layers have no backward pass of their own")
+    kind = _kind(arguments)
+    drawing = draw(_text(arguments), kind)
+    if drawing.warning is not None:
+        print_diagnostics([drawing.warning], arguments.format)
+    out = (arguments.out or Path(arguments.file.stem)).with_suffix(f".{drawing.kind}")
+    if arguments.out is not None and str(arguments.out) == "-":
+        sys.stdout.buffer.write(drawing.content)
+    else:
+        write_atomic(out, drawing.content)
+        print(out)
+    return 0
+
+
+def _text(arguments: Namespace) -> str:
+    from netdsl.run.opening import open_file
+
+    experiment = open_file(arguments.file, options_of(arguments)).experiment
+    if not arguments.graph:
+        from netdsl.explain.layer_diagram import layer_diagram
+
+        return layer_diagram(experiment, depth=arguments.depth, fold=not arguments.unfold)
+    from netdsl.explain.operation_diagram import operation_diagram
+
+    if not arguments.backward:
+        return operation_diagram(experiment.graph, experiment.model)
+    from netdsl.compiler import training_graph
+
+    return operation_diagram(training_graph(experiment), experiment.model)
+
+
+def _kind(arguments: Namespace) -> str:
+    ending = arguments.out.suffix.removeprefix(".") if arguments.out is not None else ""
+    return str(arguments.kind or (ending if ending in KINDS else "svg"))

@@ -1,0 +1,81 @@
+"""The programs of one experiment, each made into an executable when it is first needed."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+
+import numpy as np
+
+from netdsl.semantics.experiment import Experiment
+from netdsl.training import Part, Programs, Values
+
+if TYPE_CHECKING:
+    from netdsl.compiler import Compiled
+    from netdsl.runtime import Executable
+
+Kind: TypeAlias = Literal["training", "inference", "evaluation", "preparation", "whole"]
+
+BATCH = 512
+"""Rows that are prepared or predicted at a time."""
+
+
+class Engine:
+    """Runs an experiment's programs with `threads` threads."""
+
+    def __init__(self, experiment: Experiment, threads: int | None) -> None:
+        from netdsl.compiler import compile_experiment
+
+        self.experiment = experiment
+        self.compiled: Compiled = compile_experiment(experiment)
+        self.threads = threads
+        self._made: dict[Kind, Executable] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def executable(self, kind: Kind) -> "Executable | None":
+        """Return the executable of a program; None where the experiment has no such program."""
+        from netdsl.runtime import Executable
+
+        program = getattr(self.compiled, kind)
+        if program is None:
+            return None
+        if kind not in self._made:
+            self._made[kind] = Executable(program, self.threads)
+        return self._made[kind]
+
+    def programs(self) -> Programs:
+        """Return what a training needs."""
+        training = self.executable("training")
+        assert training is not None
+        return Programs(training, self.executable("evaluation"), self.executable("whole"))
+
+    def part(self, raw: Values, values: Values) -> Part:
+        """Return a part with its rows as the programs read them, scaled by what was fitted."""
+        rows = len(next(iter(raw.values())))
+        return Part(rows, {**raw, **self._prepared(raw, rows, values)}, raw)
+
+    def load(self, kind: Kind, values: Values) -> "Executable":
+        """Return the executable of a program with these weights in it."""
+        executable = self.executable(kind)
+        assert executable is not None
+        for name in executable.names():
+            executable.write(name, values[name])
+        return executable
+
+    def close(self) -> None:
+        """Give the memory back."""
+        for each in self._made.values():
+            each.close()
+        self._made.clear()
+
+    def _prepared(self, raw: Values, rows: int, values: Values) -> Values:
+        if self.compiled.preparation is None or rows == 0:
+            return {}
+        executable = self.load("preparation", values)
+        executable.bind(raw)
+        return executable.run(np.arange(rows, dtype=np.int64), BATCH)

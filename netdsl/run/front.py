@@ -1,0 +1,98 @@
+"""The front door for Python: `netdsl.train`, `netdsl.compile`, `netdsl.load`."""
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+
+from netdsl.run.checkpoint import restore
+from netdsl.run.engine import Engine
+from netdsl.run.net import Net, Trained
+from netdsl.run.opening import open_file
+from netdsl.run.options import Options, value_text
+from netdsl.run.training import Runs, parts_of, start_values, train_file
+from netdsl.training import Interrupted, Signals
+from netdsl.training.progress import Style, reporter_for
+
+Name = str | PathLike[str]
+
+
+def train(
+    file: Name,
+    *,
+    overrides: Mapping[str, object] | None = None,
+    block: str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    data_dir: Name | None = None,
+    run_dir: Name | None = "runs",
+    resume: Name | bool = False,
+    style: Style = "auto",
+    **params: object,
+) -> Trained:
+    """Train what a file says: `run = netdsl.train("digits.net", lr=0.01)`.
+
+    Values for the file's `param`s are given by name; those of fields, and of params with the name of an
+    option, in `overrides`: `{"train.epochs": 3}`. `run_dir=None` keeps nothing on disk. Ctrl-C saves the
+    state and raises Interrupted, a KeyboardInterrupt.
+
+    Errors: DiagnosticError with every mistake that was found.
+    """
+    options = _options({**(overrides or {}), **params}, block, seed, threads, data_dir)
+    runs = Runs(
+        None if run_dir is None else Path(run_dir),
+        resume=None if isinstance(resume, bool) else Path(resume),
+        newest=resume is True,
+    )
+    with Signals() as signals:
+        trained = train_file(Path(file), options, runs, reporter_for(style), signals)
+    if trained.result.signal is not None:
+        where = "" if trained.folder is None else f"; go on with resume={str(trained.folder)!r}"
+        raise Interrupted(trained.result.signal, f"stopped in epoch {trained.result.epochs + 1}{where}")
+    return trained
+
+
+def compile(
+    file: Name,
+    *,
+    overrides: Mapping[str, object] | None = None,
+    block: str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    data_dir: Name | None = None,
+    **params: object,
+) -> Net:
+    """Compile what a file says, with its weights where a training would start: `net(image=x)` computes.
+
+    Errors: DiagnosticError with every mistake that was found.
+    """
+    options = _options({**(overrides or {}), **params}, block, seed, threads, data_dir)
+    opened = open_file(Path(file), options)
+    return Net(Engine(opened.experiment, threads), start_values(opened, parts_of(opened.dataset)))
+
+
+def load(path: Name, *, threads: int | None = None, data_dir: Name | None = None) -> Net:
+    """Return the network of a run's folder, of a weights file, or (not trained) of a `.net` file.
+
+    Errors: DiagnosticError where it cannot be read.
+    """
+    found = Path(path)
+    if found.suffix == ".net":
+        return compile(found, threads=threads, data_dir=data_dir)
+    restored = restore(found, _options({}, None, None, threads, data_dir), data=False)
+    return Net(Engine(restored.opened.experiment, threads), restored.checkpoint.values)
+
+
+def _options(
+    given: Mapping[str, object],
+    block: str | None,
+    seed: int | None,
+    threads: int | None,
+    data_dir: Name | None,
+) -> Options:
+    return Options(
+        overrides={name: value_text(value) for name, value in given.items()},
+        block=block,
+        seed=seed,
+        data_dir=None if data_dir is None else Path(data_dir),
+        threads=threads,
+    )

@@ -1,0 +1,253 @@
+"""New rows for a trained network: from CSV, NumPy or IDX files to the fields of its inputs."""
+
+import csv
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NoReturn, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl.data.cells import number_of
+from netdsl.data.lines import Format, Row, read_rows
+from netdsl.data.problems import cell_text, some
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, suggest
+from netdsl.run.net import shaped
+from netdsl.semantics.schema import Column, FieldSchema
+from netdsl.training import Values
+
+Fills = Mapping[str, float | str]
+"""What stands for a missing cell, by column."""
+
+MISSING: Final = frozenset({"", "?"})
+
+
+def read_new_rows(
+    path: Path | None, fields: Sequence[FieldSchema], fills: Fills, separator: str | None
+) -> Values:
+    """Read the inputs of new rows; stdin, as CSV, without a path.
+
+    Errors: E0912 for a file of another kind, E0913 for columns or fields that are missing, E0914 for cells
+    that cannot be read, E0911 for arrays of another shape; those of reading the file.
+    """
+    kind = _kind(path)
+    if path is None or kind == "csv":
+        rows = _text_rows(sys.stdin, separator) if path is None else list(_file_rows(path, separator))
+        return _from_table(rows, fields, fills, "stdin" if path is None else str(path))
+    if kind == "npz":
+        from netdsl.data.npz import read_arrays
+
+        return _named(read_arrays(path), fields, path)
+    return _named({_only(fields, path).name: _array(path, kind)}, fields, path)
+
+
+def _kind(path: Path | None) -> str:
+    name = "" if path is None else path.name.removesuffix(".gz")
+    for ending in ("csv", "tsv", "txt", "npy", "npz"):
+        if name.endswith(f".{ending}"):
+            return "csv" if ending in ("csv", "tsv", "txt") else ending
+    if path is None:
+        return "csv"
+    if "idx" not in name:
+        message = f"`{path}`: predictions are made from .csv, .npy, .npz and IDX files"
+        _fail("E0912", message, "convert it to one of these")
+    return "idx"
+
+
+def _array(path: Path, kind: str) -> NDArray[np.generic]:
+    if kind == "npy":
+        from netdsl.data.npz import read_array
+
+        return read_array(path)
+    from netdsl.data.idx import read_idx
+
+    return read_idx(path)
+
+
+def _only(fields: Sequence[FieldSchema], path: Path) -> FieldSchema:
+    if len(fields) != 1:
+        names = ", ".join(f"`{each.name}`" for each in fields)
+        _fail(
+            "E0913",
+            f"`{path}` is one array, and the model takes {names}",
+            "give an .npz file with these names",
+        )
+    return fields[0]
+
+
+def _named(arrays: Values, fields: Sequence[FieldSchema], path: Path) -> Values:
+    if len(fields) == 1 and len(arrays) == 1:
+        arrays = {fields[0].name: next(iter(arrays.values()))}
+    for field in fields:
+        if field.name not in arrays:
+            there = ", ".join(f"`{each}`" for each in arrays)
+            _fail("E0913", f"`{path}` has no `{field.name}`, only {there}", "name the arrays as the inputs")
+    return {each.name: _fit(each, shaped(each.name, arrays[each.name], each)) for each in fields}
+
+
+def _fit(field: FieldSchema, values: NDArray[np.generic]) -> NDArray[np.generic]:
+    if field.kind == "number":
+        return values if values.dtype == np.uint8 else values.astype(np.float32)
+    indices = values.astype(np.int32)
+    if indices.size and not 0 <= indices.min() <= indices.max() < len(field.classes):
+        _fail(
+            "E0914", f"`{field.name}` has an index outside of 0 .. {len(field.classes) - 1}", "check the rows"
+        )
+    return indices
+
+
+# ---- tables -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The cells of a table by column, and the line of each row."""
+
+    name: str
+    lines: Sequence[int]
+    columns: Mapping[str, Sequence[str]]
+
+
+def _file_rows(path: Path, separator: str | None) -> Iterable[Row]:
+    return read_rows(path, Format(separator or ("\t" if ".tsv" in path.name else ",")), None)
+
+
+def _text_rows(stream: TextIO, separator: str | None) -> list[Row]:
+    reader = csv.reader(stream, delimiter=separator or ",", strict=True, skipinitialspace=True)
+    try:
+        return [(reader.line_num, row) for row in reader if row]
+    except (csv.Error, UnicodeDecodeError) as error:
+        _fail("E0914", f"stdin cannot be read as a table: {error}", "give CSV with a header")
+
+
+def _from_table(rows: Iterable[Row], fields: Sequence[FieldSchema], fills: Fills, name: str) -> Values:
+    pairs = list(rows)
+    if not pairs:
+        _fail("E0914", f"`{name}` is empty", "its first line names the columns")
+    header = [each.strip() for each in pairs[0][1]]
+    if (
+        len(fields) == 1
+        and not fields[0].columns
+        and len(fields[0].shape)
+        and len(header) == _count(fields[0])
+    ):
+        return {fields[0].name: _flat(pairs, fields[0], name)}
+    table = _columns(pairs, header, name)
+    wanted = [column.name for field in fields for column in _columns_of(field)]
+    absent = [each for each in dict.fromkeys(wanted) if each not in table.columns]
+    if absent:
+        _refuse_absent(absent, header, name)
+    return {field.name: _field(field, table, fills) for field in fields}
+
+
+def _columns(pairs: Sequence[Row], header: Sequence[str], name: str) -> _Table:
+    wrong = [f"line {line} has {len(row)}" for line, row in pairs[1:] if len(row) != len(header)]
+    if wrong:
+        _fail("E0914", f"`{name}` has rows without {len(header)} cells, as its header has", "", some(wrong))
+    cells = list(zip(*(row for _, row in pairs[1:]), strict=True)) or [()] * len(header)
+    return _Table(name, [line for line, _ in pairs[1:]], dict(zip(header, cells, strict=True)))
+
+
+def _columns_of(field: FieldSchema) -> tuple[Column, ...]:
+    """Return the columns of a field; a category, or a number by itself, is the column of its name."""
+    return field.columns or (Column(field.name, 0, 1, field.classes),)
+
+
+def _field(field: FieldSchema, table: _Table, fills: Fills) -> NDArray[np.generic]:
+    columns = _columns_of(field)
+    if field.kind == "category":
+        return _codes(columns[0], table, fills)
+    blocks = [_block(column, table, fills) for column in columns]
+    return np.concatenate(blocks, axis=1).reshape(len(table.lines), *field.shape).astype(np.float32)
+
+
+def _block(column: Column, table: _Table, fills: Fills) -> NDArray[np.float64]:
+    """Return a column as it stands in a vector: a number, one with a mark that it was missing, or one-hot."""
+    if column.categories:
+        return np.eye(len(column.categories))[_codes(column, table, fills)]
+    block = np.zeros((len(table.lines), column.width))
+    wrong: list[str] = []
+    for row, cell in enumerate(table.columns[column.name]):
+        value = _number(cell, column, fills)
+        if value is None:
+            wrong.append(f"{table.name}:{table.lines[row]} has {cell_text(cell)}")
+        else:
+            block[row, 0] = value
+            block[row, 1:] = cell.strip() in MISSING
+    if wrong:
+        _refuse_cells(column, "a number", wrong)
+    return block
+
+
+def _number(cell: str, column: Column, fills: Fills) -> float | None:
+    text = cell.strip()
+    if text in MISSING:
+        fill = fills.get(column.name)
+        return None if fill is None else float(fill)
+    return number_of(text)
+
+
+def _codes(column: Column, table: _Table, fills: Fills) -> NDArray[np.int32]:
+    places = {name: index for index, name in enumerate(column.categories)}
+    codes = np.zeros(len(table.lines), np.int32)
+    wrong: list[str] = []
+    for row, cell in enumerate(table.columns[column.name]):
+        text = _category(cell.strip(), places)
+        if cell.strip() in MISSING and text not in places:
+            text = str(fills.get(column.name, text))
+        if text in places:
+            codes[row] = places[text]
+        else:
+            wrong.append(f"{table.name}:{table.lines[row]} has {cell_text(cell)}")
+    if wrong:
+        listed = ", ".join(f"`{each}`" for each in column.categories[:20])
+        _refuse_cells(column, f"one of {listed}" + (", …" if len(places) > 20 else ""), wrong)
+    return codes
+
+
+def _category(text: str, places: Mapping[str, int]) -> str:
+    """Return a category's name; one that is a number may be written otherwise, `1.0` for `1`."""
+    value = number_of(text)
+    if text in places or value is None or value != int(value):
+        return text
+    return str(int(value))
+
+
+def _flat(pairs: Sequence[Row], field: FieldSchema, name: str) -> NDArray[np.float32]:
+    """Return a field of one column for each of its numbers, row-major; a line of names on top is left out."""
+    header = all(number_of(cell) is None for cell in pairs[0][1])
+    rows = pairs[1:] if header else pairs
+    wrong: list[str] = []
+    values = np.zeros((len(rows), _count(field)), np.float32)
+    for index, (line, row) in enumerate(rows):
+        numbers = [number_of(cell) for cell in row]
+        if len(row) != _count(field) or None in numbers:
+            wrong.append(f"{name}:{line}")
+        else:
+            values[index] = [each for each in numbers if each is not None]
+    if wrong:
+        cure = "each line has one number for each element, row by row"
+        _fail("E0914", f"rows of `{name}` are not {_count(field)} numbers", cure, some(wrong))
+    return values.reshape(len(rows), *field.shape)
+
+
+def _count(field: FieldSchema) -> int:
+    return int(np.prod(field.shape))
+
+
+def _refuse_absent(absent: Sequence[str], header: Sequence[str], name: str) -> NoReturn:
+    told = ", ".join(f"`{each}`" for each in absent[:10]) + (", …" if len(absent) > 10 else "")
+    notes = [f"`{each}` may be `{near}`" for each in absent[:10] if (near := suggest(each, header))]
+    there = ", ".join(f"`{each}`" for each in header[:20]) + (", …" if len(header) > 20 else "")
+    what = "the column" if len(absent) == 1 else "the columns"
+    _fail("E0913", f"`{name}` lacks {what} {told}", f"its first line names {there}", notes)
+
+
+def _refuse_cells(column: Column, wanted: str, wrong: Sequence[str]) -> NoReturn:
+    _fail("E0914", f"the column `{column.name}` is to be {wanted}", "mend these cells", some(wrong))
+
+
+def _fail(code: str, message: str, cure: str, notes: Iterable[str] = ()) -> NoReturn:
+    raise DiagnosticError([Diagnostic(code, message, notes=tuple(notes), help=cure or None)], Exit.DATA)

@@ -1,0 +1,62 @@
+"""Where a training starts: weights as their initializers say, scalers fitted, states of the optimizer."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl.graph import Run
+from netdsl.graph.evaluate import evaluate
+from netdsl.semantics.experiment import Experiment, Weight
+from netdsl.training import Values
+
+Numbers = dict[str, NDArray[np.float32]]
+
+
+def initial_values(experiment: Experiment, rows: Values) -> Numbers:
+    """Return every weight, fitted figure and state of an optimizer by name.
+
+    `rows` are the fields of the train part in raw units; they may be empty, and then what is fitted is
+    left out: a weights file has it.
+    """
+    seed = experiment.training.seed
+    values = {
+        each.path: _initial(each, seed, rows) for each in experiment.weights if rows or each.kind != "fitted"
+    }
+    for path, rule in experiment.rules.items():
+        for state, start in rule.states.items():
+            values[f"{path}@{state}"] = np.full(values[path].shape, start, np.float32)
+    return values
+
+
+def overlaid(values: Numbers, kept: Values) -> tuple[Numbers, tuple[str, ...], tuple[str, ...]]:
+    """Return values with those of a weights file in their place, where name and shape are the same.
+
+    Also the names that were taken, and those of weights that the file has in another shape. States of the
+    optimizer and fitted figures stay as they are: a new training begins with its own.
+    """
+    taken: Numbers = {}
+    differing: list[str] = []
+    for name in values:
+        if "@" in name or name not in kept:
+            continue
+        if kept[name].shape == values[name].shape:
+            taken[name] = np.asarray(kept[name], np.float32)
+        else:
+            differing.append(name)
+    return {**values, **taken}, tuple(taken), tuple(differing)
+
+
+def _initial(weight: Weight, seed: int, rows: Values) -> NDArray[np.float32]:
+    value = evaluate(weight.initial, _run(weight, seed, rows), ["value"])["value"]
+    return np.ascontiguousarray(np.broadcast_to(value, weight.shape), np.float32)
+
+
+def _run(weight: Weight, seed: int, rows: Values) -> Run:
+    if weight.kind != "fitted":
+        return Run(rows=0, seed=seed)
+    leaves: Mapping[tuple[str, str], NDArray[np.generic]] = {
+        ("input", name): rows[name] for name in weight.initial.leaves("input")
+    }
+    count = next(iter(leaves.values())).shape[0]
+    return Run(rows=count, seed=seed, leaves=leaves)

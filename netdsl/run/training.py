@@ -1,0 +1,202 @@
+"""Trains what a file says, from its text to the folder of a run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, Label
+from netdsl.files import Lock
+from netdsl.run.engine import Engine
+from netdsl.run.inspect import inspect
+from netdsl.run.manifest import manifest_of
+from netdsl.run.net import Trained
+from netdsl.run.opening import Opened, open_file
+from netdsl.run.options import Options
+from netdsl.run.schedules import number_of, schedule_of
+from netdsl.run.start import initial_values, overlaid
+from netdsl.semantics.experiment import Experiment
+from netdsl.training import Failure, Job, Part, Result, Signals, Store, Values, train
+from netdsl.training.checkpoints import Origin, load_checkpoint
+from netdsl.training.job import SAMPLE, Order
+from netdsl.training.progress import Reporter
+from netdsl.training.store import LAST, new_store, newest_run, read_manifest
+
+if TYPE_CHECKING:
+    from netdsl.data import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Where runs are kept, and whether one is gone on with: `resume` names it, `newest` asks for the newest
+    of this file. Without a parent nothing is written."""
+
+    parent: Path | None = Path("runs")
+    resume: Path | None = None
+    newest: bool = False
+    sample: int | None = SAMPLE
+
+
+def train_file(path: Path, options: Options, runs: Runs, reporter: Reporter, signals: Signals) -> Trained:
+    """Train what a file says.
+
+    Errors: DiagnosticError with every mistake in the file or its data; those of the trainer.
+    """
+    name = path.stem
+    store = _resumed(runs, name)
+    if store is not None:
+        options = replace(
+            options, overrides={**read_manifest(store.folder)["overrides"], **options.overrides}
+        )
+    opened = open_file(path, options)
+    if store is not None:
+        _check_same(store, opened)
+    engine = Engine(opened.experiment, options.threads)
+    resume = store is not None
+    if store is None and runs.parent is not None:
+        store = new_store(runs.parent, name)
+    result = _train(opened, engine, runs, store, reporter, signals, resume=resume)
+    return Trained(engine, result)
+
+
+def parts_of(dataset: "Dataset | None") -> dict[str, Values]:
+    """Return the fields of each part that has rows."""
+    if dataset is None:
+        return {}
+    rows = dataset.schema.rows
+    return {part: dataset.part(part) for part in ("train", "valid", "test") if rows.get(part)}
+
+
+def _train(
+    opened: Opened,
+    engine: Engine,
+    runs: Runs,
+    store: Store | None,
+    reporter: Reporter,
+    signals: Signals,
+    *,
+    resume: bool,
+) -> Result:
+    raw = parts_of(opened.dataset)
+    origin = None
+    if store is not None:
+        manifest = manifest_of(opened, store.folder, raw, engine.threads)
+        origin = Origin(opened.texts, manifest)
+        if not resume:
+            store.describe(opened.resolved, manifest)
+    job = job_of(opened, engine, raw, runs.sample)
+    if store is None:
+        return train(job, reporter=reporter, signals=signals)
+    with Lock(store.folder / "lock"):
+        return train(job, reporter=reporter, signals=signals, store=store, origin=origin, resume=resume)
+
+
+def job_of(opened: Opened, engine: Engine, raw: Mapping[str, Values], sample: int | None = SAMPLE) -> Job:
+    """Return the training of an experiment, ready to run."""
+    experiment = opened.experiment
+    values = start_values(opened, raw)
+    parts: dict[str, Part] = {name: engine.part(fields, values) for name, fields in raw.items()}
+    programs = engine.programs()
+    if parts:
+        programs.training.bind(parts["train"].prepared)
+    rate = experiment.rate
+
+    def examine(failure: Failure) -> tuple[str, ...]:
+        return inspect(experiment, raw.get("train", {}), failure)
+
+    return Job(
+        name=experiment.model,
+        plan=experiment.training,
+        figures=experiment.figures,
+        programs=programs,
+        start=values,
+        parts=parts,
+        order=_order(experiment, parts),
+        schedules=tuple(map(schedule_of, experiment.schedules)),
+        rate=None if rate is None else lambda scalars: number_of(rate, scalars),
+        inspect=examine,
+        sample=sample,
+    )
+
+
+def start_values(opened: Opened, raw: Mapping[str, Values]) -> dict[str, NDArray[np.float32]]:
+    """Return where a training starts: at random, or from a weights file where the block says so.
+
+    Errors: E0834 where the file has none of the weights, or one of another shape.
+    """
+    experiment = opened.experiment
+    values = initial_values(experiment, raw.get("train", {}))
+    start = experiment.training.start
+    if start is None:
+        return values
+    path = opened.folder / start
+    values, taken, differing = overlaid(
+        values, load_checkpoint(path / LAST if path.is_dir() else path).values
+    )
+    if differing or not taken:
+        raise _unfit(experiment, start, differing)
+    return values
+
+
+def _order(experiment: Experiment, parts: Mapping[str, Part]) -> Order | None:
+    from netdsl.data.batches import order
+
+    if not parts:
+        return None
+    rows, seed = parts["train"].rows, experiment.training.seed
+    if experiment.training.batch is None or experiment.training.batch >= rows:
+        # All rows are in each step, and their order would only change the rounding.
+        everything = np.arange(rows, dtype=np.int64)
+        return lambda epoch: everything
+    return lambda epoch: order(rows, seed, epoch)
+
+
+def _resumed(runs: Runs, name: str) -> Store | None:
+    if runs.resume is not None:
+        folder = runs.resume
+    elif runs.newest:
+        found = newest_run(runs.parent, name) if runs.parent is not None else None
+        if found is None:
+            message = f"there is no run of `{name}` in `{runs.parent}` to go on with"
+            raise DiagnosticError([Diagnostic("E0835", message, help="leave `--resume` out")], Exit.FILES)
+        folder = found
+    else:
+        return None
+    read_manifest(folder)
+    return Store(folder)
+
+
+def _check_same(store: Store, opened: Opened) -> None:
+    """Refuse to go on with a file that says something else than the run was begun with.
+
+    Errors: E0836.
+    """
+    kept = load_checkpoint(store.last).origin
+    assert kept is not None
+    before, now = dict(kept.sources), dict(opened.texts)
+    differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    other = [
+        name for name, value in opened.overrides.items() if kept.manifest["overrides"].get(name) != value
+    ]
+    if differing or other:
+        what = f"`{differing[0]}`" if differing else f"the value of `{other[0]}`"
+        message = f"{what} is not as it was when the run `{store.folder}` began"
+        cure = (
+            f"the file of the run is `{store.folder / 'model.net'}`; to begin with its weights under new "
+            f'settings, write `start = "{store.last}"` in the train block'
+        )
+        raise DiagnosticError([Diagnostic("E0836", message, help=cure)])
+
+
+def _unfit(experiment: Experiment, start: str, differing: Sequence[str]) -> DiagnosticError:
+    span = experiment.training.start_span
+    if differing:
+        message = f"`{differing[0]}` has another shape in `{start}` than in this model"
+    else:
+        message = f"`{start}` has no weight of this model"
+    cure = "`netdsl show` lists the weights of a file and of a model"
+    label = None if span is None else Label(span, "these weights do not fit")
+    return DiagnosticError([Diagnostic("E0834", message, label, help=cure)])

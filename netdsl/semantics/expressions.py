@@ -388,6 +388,10 @@ def _numbered(name: str, frame: Frame) -> str:
 
 
 def _tool_argument(expr: tree.Expr, parameter: str, function: Function, frame: Frame) -> Item:
+    if parameter in function.named:
+        if not isinstance(expr, tree.Path):
+            raise mistake("E0205", f"`{parameter}` of `{function.name}` is a name", expr.span, "not a name")
+        return expr.text
     if parameter == "over":
         return _axes(expr, frame)
     if parameter == "init" and isinstance(expr, (tree.Path, tree.Call)):

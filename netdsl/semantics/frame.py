@@ -102,7 +102,8 @@ class World:
     """What all frames of one elaboration share.
 
     `use` and `apply` apply definitions; they are handed in, since definitions are made of expressions and expressions of
-    uses of definitions. `items` keeps what each top-level param stands for.
+    uses of definitions. `items` keeps what each top-level param stands
+    for, `pairs` which outputs a loss compares with which fields.
     """
 
     files: Files
@@ -115,6 +116,7 @@ class World:
     pending: list[tuple[str, str]] = field(default_factory=list)
     used: set[tuple[str, str]] = field(default_factory=set)
     calls: Counter[str] = field(default_factory=Counter)
+    pairs: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -125,7 +127,8 @@ class Frame:
     (`fan_in`, `training`), `functions` likewise (`weight`, `fit`). `graph` is None where nothing but static
     items makes sense. `words` are the alternatives of the definition's settings. `implied` says what a
     definition stands for where a value is meant (`0.1 * cosine(lr)`, `cross_entropy`). `maker` makes weights,
-    `memory` keeps states; each is None where there can be none. `stream` is the path with a mark of the call,
+    `memory` keeps states, `remember` takes schedules that have some; each is None where there can be none.
+    `stream` is the path with a mark of the call,
     which names random draws.
     """
 
@@ -147,6 +150,7 @@ class Frame:
     implied: Callable[[Recipe, Site], Item] | None = None
     maker: Maker | None = None
     memory: Memory | None = None
+    remember: Applier | None = None
 
     def inner(self, **changes: Any) -> Frame:
         """Return this frame with some things changed."""

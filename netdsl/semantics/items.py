@@ -140,6 +140,13 @@ class Weights:
     parts: tuple[tuple[str, Span], ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Opaque:
+    """What a function of a block's field made: a stop, a way to clip."""
+
+    value: object
+
+
 @dataclass(frozen=True, slots=True)
 class Poison:
     """What is bound to a name whose statement had a mistake."""
@@ -163,6 +170,7 @@ Item: TypeAlias = (
     | Tool
     | Objective
     | Weights
+    | Opaque
     | Poison
 )
 
@@ -219,6 +227,8 @@ def describe(item: Item) -> str:
             return "a loss"
         case Weights():
             return "weights"
+        case Opaque():
+            return "something else"
         case Poison():
             return "a mistake"
 

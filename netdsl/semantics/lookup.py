@@ -61,6 +61,9 @@ def special_item(item: Item, site: Site) -> Item:
     """Return a special name's item: a leaf of the graph as a tensor."""
     if not isinstance(item, Leaf):
         return item
+    if item.name == "progress":
+        share = site.add("divide", site.add("scalar", name="step"), site.add("scalar", name="steps"))
+        return Tensor(share)
     value = site.add("scalar", name=item.name)
     if item.flag:
         value = site.add("greater", value, site.constant(0.5))

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from netdsl.graph import BATCH, Value, is_batched
+from netdsl.graph import Value
+from netdsl.operations import product
 from netdsl.semantics.frame import Site
 from netdsl.semantics.items import (
     Item,
@@ -288,26 +289,12 @@ def _leading_fit(left: Tensor, right: Tensor) -> bool:
 
 
 def _product(left: Tensor, right: Tensor, middle: int, site: Site) -> Value:
-    a, b = left.value, right.value
-    if middle and left.batched != right.batched:
-        # The aligned axes come first in a product, and the batch must stand before them: so both have it.
-        with site.building():
-            a, b = (each if is_batched(each.shape) else each.broadcast((BATCH, *each.shape)) for each in (a, b))
-    shift_a, shift_b = int(is_batched(a.shape)), int(is_batched(b.shape))
-    if shift_b and not shift_a:
-        return _right_batched(a, b, site)
+    shift_a, shift_b = int(left.batched), int(right.batched)
     align = [(0, 0)] if shift_a and shift_b else []
     align += [(axis + shift_a, axis + shift_b) for axis in range(middle)]
-    contract = (len(a.shape) - 1, middle + shift_b)
-    return site.add("matmul", a, b, contract=(contract,), align=tuple(align))
-
-
-def _right_batched(a: Value, b: Value, site: Site) -> Value:
-    # The batch axis must come first, so the operands change places and the axes are put right after.
-    product = site.add("matmul", b, a, contract=((1, len(a.shape) - 1),), align=())
-    rank, free = len(product.shape), len(a.shape) - 1
-    order = (0, *range(rank - free, rank), *range(1, rank - free))
-    return product if order == tuple(range(rank)) else site.add("transpose", product, axes=order)
+    contract = (len(left.value.shape) - 1, middle + shift_b)
+    with site.building():
+        return product(left.value, right.value, (contract,), tuple(align))
 
 
 # ---- losses and penalties -----------------------------------------------------------------------

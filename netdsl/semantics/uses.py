@@ -38,7 +38,7 @@ _CALLS: Final[Mapping[str, frozenset[str]]] = {
     "metric": frozenset({"layer", "loss", "metric"}),
     "penalty": frozenset({"layer", "penalty"}),
     "initializer": frozenset({"layer", "initializer"}),
-    "optimizer": frozenset({"layer"}),
+    "optimizer": frozenset({"layer", "optimizer"}),
     "schedule": frozenset({"layer", "schedule"}),
     "scaler": frozenset({"layer", "scaler"}),
 }
@@ -204,11 +204,18 @@ def apply(
     if recipe.kind not in _CALLS.get(frame.kind, frozenset({recipe.kind})):
         raise wrong_kind(recipe, site.span, frame)
     _check_nesting(recipe, site)
+    if frame.remember is not None and recipe.kind == "schedule" and has_memory(recipe.definition):
+        return frame.remember(recipe, tensors, given, site)
     inner = _inner_frame(recipe, site)
     _give_tensors(recipe, tensors, inner, site)
     _give_settings(recipe, given, inner, site)
     result = run_body(recipe.definition, inner)
     return _with_penalty(recipe, result, frame)
+
+
+def has_memory(definition: tree.Definition) -> bool:
+    """Tell whether a schedule keeps something from epoch to epoch."""
+    return any(isinstance(each, tree.State) for each in definition.body)
 
 
 def _check_nesting(recipe: Recipe, site: Site) -> None:
@@ -249,6 +256,7 @@ def _inner_frame(recipe: Recipe, site: Site) -> Frame:
         implied=frame.implied if recipe.kind == frame.kind else None,
         maker=frame.maker,
         memory=frame.memory if recipe.kind == frame.kind else None,
+        remember=frame.remember if recipe.kind == frame.kind else None,
     )
 
 
@@ -282,7 +290,11 @@ def _words(recipe: Recipe) -> frozenset[str]:
 
 
 def _give_tensors(recipe: Recipe, tensors: Mapping[str, Item], inner: Frame, site: Site) -> None:
-    given = tensors if recipe.kind not in ("loss", "metric") else compared(recipe.definition, tensors, site)
+    given = tensors
+    if recipe.kind in ("loss", "metric"):
+        given = compared(recipe.definition, tensors, site)
+    if recipe.kind == "loss" and site.frame.kind == "objective":
+        _note_pairs(tensors, site)
     extents: dict[str, Item] = {}
     for parameter in recipe.definition.tensors:
         name = parameter.name.text
@@ -298,6 +310,14 @@ def _give_tensors(recipe: Recipe, tensors: Mapping[str, Item], inner: Frame, sit
     inner.names.update(extents)
     for name in extents:
         inner.declared[name] = recipe.definition.span
+
+
+def _note_pairs(tensors: Mapping[str, Item], site: Site) -> None:
+    """Note which output a loss compares with which field."""
+    given = [each for each in tensors.values() if isinstance(each, Tensor)]
+    outputs = [each.output for each in given if each.output]
+    fields = [each.field for each in given if each.field]
+    site.frame.world.pairs.extend((output, field) for output in outputs for field in fields)
 
 
 def _give_settings(

@@ -21,7 +21,8 @@ class Function:
 
     `parameters` are the names of its arguments in order; the first `required` of them must be given, the
     others may. `rest` lets the first parameter take any number of arguments. `initializer` tells a function
-    that can stand for an initializer, `elementwise` one that can stand for an activation.
+    that can stand for an initializer, `elementwise` one that can stand for an activation. The parameters in
+    `named` are handed over as the text of a name (`valid.loss`), which stands for nothing by itself.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Function:
     rest: bool = False
     initializer: bool = False
     elementwise: bool = False
+    named: tuple[str, ...] = ()
 
     @property
     def usage(self) -> str:

@@ -1,0 +1,128 @@
+"""From files and the schema of the data to an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netdsl.graph import Graph, Value
+from netdsl.semantics.blocks import check_blocks, train_block
+from netdsl.semantics.cones import cone
+from netdsl.semantics.experiment import Experiment, Output, Resolved, Weight
+from netdsl.semantics.files import Files
+from netdsl.semantics.frame import World
+from netdsl.semantics.items import Tensor
+from netdsl.semantics.names import check_names, check_params, tell_unused
+from netdsl.semantics.problems import Problems
+from netdsl.semantics.schema import Schema
+from netdsl.semantics.work import Work
+from netdsl.semantics.worlds import make_world
+from netdsl.syntax import tree
+
+
+def elaborate(
+    files: Files, overrides: Mapping[str, str], train: str | None, schema: Schema | None
+) -> Experiment:
+    """Return the experiment that a train block describes, with its graph.
+
+    Errors: DiagnosticError with every mistake found.
+    """
+    problems = Problems()
+    world = make_world(files, overrides, problems)
+    check_blocks(world.files, problems)
+    check_names(world)
+    check_params(world)
+    work = Work(world, train_block(world.files, train), schema)
+    with problems.statement():
+        work.run()
+    if not problems.has_errors:
+        tell_unused(world)
+    problems.stop_if_any()
+    return _assembled(work, overrides)
+
+
+def _assembled(work: Work, overrides: Mapping[str, str]) -> Experiment:
+    assert work.plan is not None
+    assert work.model is not None
+    assert work.figures is not None
+    graph = _graph(work)
+    whole = work.figures.whole_graph()
+    targets = _targets(work, graph, whole)
+    return Experiment(
+        name=work.train.name,
+        model=work.model.name.text,
+        graph=graph,
+        whole=whole,
+        weights=(*work.weights, *_fitted(work)),
+        rules=work.rules,
+        schedules=tuple(work.schedules.states.values()) if work.schedules else (),
+        clip=work.clip[0],
+        clip_at=work.clip[1],
+        inputs=work.given,
+        targets=targets,
+        outputs=tuple(_output(work, name, each) for name, each in work.shown.items()),
+        figures=tuple(work.figures.found),
+        training=work.plan,
+        schema=work.schema,
+        data=work.data_plan,
+        resolved=_resolved(work.world, overrides),
+        optimizer=_text(work, "optimizer"),
+        loss=_text(work, "loss"),
+        warnings=work.world.problems.warnings,
+        rate=work.rate,
+    )
+
+
+def _graph(work: Work) -> Graph:
+    """Return what is asked for, and nothing that was only passed on the way."""
+    assert work.objective is not None
+    assert work.figures is not None
+    outputs: dict[str, Value] = {f"output/{name}": each.value for name, each in work.shown.items()}
+    if work.objective.loss is not None:
+        outputs["loss"] = work.objective.loss.value
+    if work.objective.penalty is not None:
+        outputs["penalty"] = work.objective.penalty.value
+    outputs |= work.figures.outputs
+    if work.fields is not None:
+        used = {*work.given, *(field for _, field in work.world.pairs)}
+        outputs |= {key: each for key, each in work.fields.outputs().items() if key.removeprefix("prepared/") in used}
+    moving = {each.path for each in work.weights if not each.frozen}
+    updates = {path: value for path, value in work.builder.updates.items() if path in moving}
+    return cone(work.builder, outputs, updates)
+
+
+def _fitted(work: Work) -> tuple[Weight, ...]:
+    return tuple(work.fields.fitted.weights) if work.fields else ()
+
+
+def _targets(work: Work, graph: Graph, whole: Graph | None) -> tuple[str, ...]:
+    """Return the fields that only losses and metrics look at."""
+    if work.schema is None:
+        return ()
+    seen = {*graph.leaves("input"), *(whole.leaves("input") if whole else ())}
+    return tuple(
+        each.name for each in work.schema.fields if each.name in seen and each.name not in work.given
+    )
+
+
+def _output(work: Work, name: str, tensor: Tensor) -> Output:
+    target = work.compared_with(name)
+    field = work.schema.field(target) if work.schema and target else None
+    classes = field.classes if field else ()
+    binary = len(classes) == 2 and tensor.shape in ((), (1,))
+    scores = tensor.shape[-1:] == (len(classes),)
+    return Output(name, tensor.shape, target, classes if binary or scores else ())
+
+
+def _text(work: Work, field: str) -> str:
+    expr = work.train.value(field)
+    return expr.span.text if expr is not None else ""
+
+
+def _resolved(world: World, overrides: Mapping[str, str]) -> tuple[Resolved, ...]:
+    """Return every param of the file and every field that the command line gave, as they were used."""
+    found = {
+        name: Resolved(name, each.default.span.text, overridden=False)
+        for name, each in world.files.main.declarations.items()
+        if isinstance(each, tree.Param)
+    }
+    return tuple({**found, **{name: Resolved(name, text, overridden=True) for name, text in overrides.items()}}.values())

@@ -1,0 +1,178 @@
+"""Optimizers: the formula of each weight, with its own rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from netdsl.diagnostics import Span
+from netdsl.graph import Builder, Graph, Shape, Value
+from netdsl.semantics.cones import cone
+from netdsl.semantics.experiment import UpdateRule, Weight
+from netdsl.semantics.expressions import evaluate
+from netdsl.semantics.frame import Frame, Site
+from netdsl.semantics.items import Item, Leaf, Recipe, Record, Tensor, describe
+from netdsl.semantics.parts import check_part, in_part, parts_of
+from netdsl.semantics.problems import unknown
+from netdsl.semantics.schedules import Schedules, not_a_state, rate
+from netdsl.semantics.tensors import aligned
+from netdsl.semantics.uses import slot_of
+from netdsl.syntax import tree
+
+REST = "rest"
+
+
+@dataclass(slots=True)
+class Rules:
+    """Works out the `optimizer` field for each weight; weights of one shape and one rate share a rule."""
+
+    expr: tree.Expr
+    schedules: Schedules
+    model: str
+    _known: dict[tuple[object, ...], UpdateRule] = field(default_factory=dict)
+
+    def for_weights(self, weights: Sequence[Weight]) -> Mapping[str, UpdateRule]:
+        """Return a rule for each weight that is trained, by its path."""
+        recipe, site = self._optimizer(Builder(self.schedules.world.registry))
+        paths = [each.path for each in weights if each.kind in ("weight", "offset", "gain")]
+        parts = self._parts(recipe, paths, site)
+        trained = [each for each in weights if each.path in paths and not each.frozen]
+        return {each.path: self._rule(each, parts) for each in trained}
+
+    def rate(self) -> Graph | None:
+        """Return the graph of the setting `lr`, None for an optimizer that has none."""
+        builder = Builder(self.schedules.world.registry)
+        recipe, site = self._optimizer(builder)
+        setting = next((each for each in recipe.definition.settings if each.name.text == "lr"), None)
+        if setting is None:
+            return None
+        item = recipe.given["lr"][0] if "lr" in recipe.given else None
+        if item is None:
+            item = slot_of(recipe, setting, recipe.given, site.frame).default
+        if isinstance(item, Record):
+            item = item.fields.get(REST)
+        if item is None:
+            return None
+        return cone(builder, {"value": rate(item, site, "`lr`").value})
+
+    def _optimizer(self, builder: Builder) -> tuple[Recipe, Site]:
+        frame = self.schedules.frame(builder)
+        site = frame.site(self.expr.span)
+        recipe = evaluate(self.expr, frame)
+        if not isinstance(recipe, Recipe) or recipe.kind != "optimizer":
+            raise site.mistake(
+                "E0609", f"{describe(recipe)} is no optimizer", "not an optimizer", help="such as `adam(0.001)`"
+            )
+        return recipe, site
+
+    def _parts(self, recipe: Recipe, paths: Sequence[str], site: Site) -> list[str]:
+        """Return the parts that any setting tells apart, checked."""
+        found: list[str] = []
+        for name, (item, span) in recipe.given.items():
+            if not isinstance(item, Record):
+                continue
+            for part in item.fields:
+                if part != REST:
+                    check_part(part, span, [*paths, f"{self.model}/{REST}/w"], self.model)
+                    found.append(part)
+            if REST not in item.fields:
+                self._check_covered(item, name, paths, span, site)
+        return found
+
+    def _check_covered(
+        self, item: Record, name: str, paths: Sequence[str], span: Span, site: Site
+    ) -> None:
+        for path in paths:
+            if not any(in_part(path, part, self.model) for part in item.fields):
+                known = parts_of(paths, self.model)
+                raise site.mistake(
+                    "E0608",
+                    f"`{name}` says nothing for `{path}`",
+                    "a part is missing",
+                    span=span,
+                    help=f"add `{REST}=…`; the parts are " + ", ".join(f"`{each}`" for each in known),
+                )
+
+    def _rule(self, weight: Weight, parts: Sequence[str]) -> UpdateRule:
+        inside = tuple(part for part in parts if in_part(weight.path, part, self.model))
+        key = (weight.shape, inside)
+        if key not in self._known:
+            self._known[key] = self._worked_out(weight.path, weight.shape)
+        return self._known[key]
+
+    def _worked_out(self, path: str, shape: Shape) -> UpdateRule:
+        builder = Builder(self.schedules.world.registry)
+        recipe, site = self._optimizer(builder)
+        w = Tensor(site.add("weight", name="w", shape=shape))
+        g = Tensor(site.add("input", name="g", shape=shape, dtype="float"))
+        tensors = self._tensors(recipe, w, g, site)
+        given = {name: (self._own(item, name, path, site), span) for name, (item, span) in recipe.given.items()}
+        memory = _RuleMemory(builder, shape, next(iter(tensors), "w"))
+        frame = site.frame.inner(
+            kind="optimizer", memory=memory, specials={"t": Leaf("t"), "w": w, "g": g}, implied=None, remember=None
+        )
+        frame.world.apply(recipe, tensors, given, frame.site(site.span))
+        if "w" not in memory.updates:
+            raise site.mistake(
+                "E0609",
+                f"`{recipe.name}` never changes the weight",
+                "does nothing",
+                help=f"end it with `{memory.weight} := …`",
+            )
+        return UpdateRule(cone(builder, {}, memory.updates), memory.starts)
+
+    def _tensors(self, recipe: Recipe, w: Tensor, g: Tensor, site: Site) -> dict[str, Item]:
+        names = [each.name.text for each in recipe.definition.tensors]
+        if len(names) not in (0, 2):
+            raise site.mistake(
+                "E0609",
+                f"`{recipe.name}` takes {len(names)} values; an optimizer takes a weight and its gradient",
+                "not an optimizer's signature",
+                help=f"declare it `optimizer {recipe.name}(w, g; …)`",
+            )
+        return dict(zip(names, (w, g), strict=False))
+
+    def _own(self, item: Item, name: str, path: str, site: Site) -> Item:
+        """Return a setting for one weight: its part's, as a scalar where it is a schedule."""
+        if isinstance(item, Record):
+            part = next((each for each in item.fields if each != REST and in_part(path, each, self.model)), REST)
+            if part not in item.fields:
+                raise unknown("E0608", "part", path, site.span, item.fields)
+            item = item.fields[part]
+        return rate(item, site, f"`{name}`") if isinstance(item, (Recipe, Tensor)) else item
+
+
+@dataclass(slots=True)
+class _RuleMemory:
+    """The states of an optimizer: of the shape of the weight. `weight` is what the formula calls the weight."""
+
+    builder: Builder
+    shape: Shape
+    weight: str
+    starts: dict[str, float] = field(default_factory=dict)
+    updates: dict[str, Value] = field(default_factory=dict)
+
+    def declare(self, name: str, start: float, site: Site) -> Tensor:
+        """Return the leaf of a new state."""
+        self.starts[name] = float(start)
+        leaf = site.add("state", name=name, shape=self.shape)
+        self.updates[name] = leaf
+        return Tensor(leaf)
+
+    def update(self, name: str, value: Tensor, site: Site) -> Tensor:
+        """Note what a state or the weight becomes."""
+        if name not in self.starts and name != self.weight:
+            raise not_a_state(name, site)
+        full = self._full(value, site)
+        self.updates["w" if name == self.weight else name] = full
+        return replace(value, value=full, unit=None)
+
+    def _full(self, value: Tensor, site: Site) -> Value:
+        spread = aligned([value, Tensor(site.constant(0.0).broadcast(self.shape))], site)[0]
+        if spread.shape != self.shape:
+            raise site.mistake(
+                "E0303", "what a weight becomes must have its shape", "another shape", secondary=value.trail
+            )
+        return spread
+
+

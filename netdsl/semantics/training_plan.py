@@ -1,0 +1,187 @@
+"""The settings of a `train` block that are not in the graph: batch, length, stops, seed, clipping, what is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal
+
+from netdsl.diagnostics import Span
+from netdsl.semantics.blocks import Block
+from netdsl.semantics.experiment import EarlyStop, Figure, Measure, Stop, TargetStop, TimeStop, TrainingPlan
+from netdsl.semantics.expressions import evaluate
+from netdsl.semantics.frame import Frame, World
+from netdsl.semantics.items import Item, Opaque, describe, whole
+from netdsl.semantics.problems import mistake, unknown
+from netdsl.semantics.stops import CLIPS, STOPS
+from netdsl.semantics.tensors import expected
+from netdsl.syntax import tree
+
+BATCH_ROWS = 32
+SEED = 1
+
+
+def batch_of(train: Block, frame: Frame) -> int | None:
+    """Return the number of rows of a batch; None for all."""
+    expr = train.value("batch")
+    if expr is None:
+        return BATCH_ROWS
+    if isinstance(expr, tree.Path) and expr.text == "all":
+        return None
+    return _count(expr, "`batch`", frame)
+
+
+def _count(expr: tree.Expr, what: str, frame: Frame, least: int = 1) -> int:
+    item = evaluate(expr, frame)
+    count = whole(item)
+    if count is None:
+        raise expected("a whole number", item, what, frame.site(expr.span))
+    if not least <= count <= 2**53:
+        raise mistake("E0206", f"{what} is {least} or more, not {count}", expr.span, "out of range")
+    return count
+
+
+def length_of(train: Block, has_data: bool, frame: Frame) -> tuple[int, Measure]:
+    """Return how long a training is, in epochs or steps.
+
+    Errors: E0603 when neither is given, E0604 when both are, or epochs where there is no data.
+    """
+    epochs, steps = train.fields.get("epochs"), train.fields.get("steps")
+    if epochs and steps:
+        raise mistake("E0604", "a training has a number of epochs or of steps, not both", steps.name.span, "and steps")
+    if steps:
+        return _count(steps.value, "`steps`", frame), "steps"
+    if epochs and not has_data:
+        raise mistake(
+            "E0604", "without data there are no epochs", epochs.name.span, "counts steps", help="write `steps = …`"
+        )
+    if epochs:
+        return _count(epochs.value, "`epochs`", frame), "epochs"
+    raise mistake(
+        "E0603",
+        "this training does not say how long it is",
+        train.title.span,
+        "how long?",
+        help="add `epochs = 10`" if has_data else "add `steps = 500`",
+    )
+
+
+def planned_training(train: Block, has_data: bool, world: World) -> TrainingPlan:
+    """Return the plan of a training; mistakes in its fields are told."""
+    frame = Frame(world, train.module, "train")
+    tell = world.problems.statement
+    batch: int | None = BATCH_ROWS
+    length: tuple[int, Measure] = (1, "epochs")
+    seed, start = SEED, None
+    with tell():
+        batch = batch_of(train, frame)
+    with tell():
+        length = length_of(train, has_data, frame)
+    with tell():
+        expr = train.value("seed")
+        seed = SEED if expr is None else _count(expr, "`seed`", frame, 0)
+    with tell():
+        start = _start(train, frame)
+    start_span = train.fields["start"].value.span if start else None
+    return TrainingPlan(
+        train.name, batch, length[0], length[1], seed, _stops(train, frame), start, start_span, train.title.span
+    )
+
+
+def _start(train: Block, frame: Frame) -> str | None:
+    expr = train.value("start")
+    if expr is None:
+        return None
+    item = evaluate(expr, frame)
+    if not isinstance(item, str):
+        raise expected('a file in "quotes"', item, "`start`", frame.site(expr.span))
+    return item
+
+
+def _items(expr: tree.Expr) -> tuple[tree.Expr, ...]:
+    match expr:
+        case tree.List(items=items):
+            return items
+        case tree.Group(value=inner):
+            return _items(inner)
+        case _:
+            return (expr,)
+
+
+def _stops(train: Block, frame: Frame) -> tuple[Stop, ...]:
+    expr = train.value("stop")
+    stops: list[Stop] = []
+    for each in _items(expr) if expr is not None else ():
+        with frame.world.problems.statement():
+            item = evaluate(each, frame.inner(functions=STOPS))
+            if not isinstance(item, Opaque) or not isinstance(item.value, (EarlyStop, TargetStop, TimeStop)):
+                raise _not_one_of(item, each, "a training stops by", STOPS)
+            stops.append(item.value)
+    return tuple(stops)
+
+
+def _not_one_of(item: Item, expr: tree.Expr, what: str, known: Mapping[str, object]) -> Exception:
+    names = ", ".join(f"`{each}(…)`" for each in known)
+    return mistake("E0605", f"{what} {names}, not {describe(item)}", expr.span, "none of these")
+
+
+def clip_of(train: Block, world: World) -> tuple[Literal["value", "norm"] | None, float]:
+    """Return how gradients are clipped, and at what."""
+    expr = train.value("clip")
+    if expr is None:
+        return None, 0.0
+    frame = Frame(world, train.module, "train", functions=CLIPS)
+    item = evaluate(expr, frame)
+    match item:
+        case Opaque(("norm", float() as limit)):
+            return "norm", limit
+        case Opaque(("value", float() as limit)):
+            return "value", limit
+    raise _not_one_of(item, expr, "gradients are clipped by", CLIPS)
+
+
+def frozen_parts(train: Block) -> list[tuple[str, Span]]:
+    """Return the parts that are frozen, each with its place."""
+    expr = train.value("freeze")
+    parts: list[tuple[str, Span]] = []
+    for each in _items(expr) if expr is not None else ():
+        match each:
+            case tree.Path(text=text, span=span):
+                parts.append((text.replace(".", "/"), span))
+            case tree.Text(value=value, span=span):
+                parts.append((value, span))
+            case _:
+                raise mistake("E0608", "a part of the model is given by its name", each.span, "not a name")
+    return parts
+
+
+# ---- figures that are asked for -----------------------------------------------------------------
+
+
+def check_figure(
+    part: str, figure: str, span: Span, figures: Collection[Figure], parts: Collection[str]
+) -> None:
+    """Check that a figure such as `valid.loss` will be there.
+
+    Errors: E0605 for a part or figure that is not there, E0610 for the valid part of data without one.
+    """
+    if part not in ("train", "valid"):
+        raise mistake(
+            "E0605",
+            f"`{span.text}` is no figure of a training",
+            span,
+            "of which part?",
+            help=f"write `valid.{figure}` or `train.{figure}`; the test part is measured once, at the end",
+        )
+    if part not in parts:
+        raise mistake(
+            "E0610",
+            f"the data has no {part} part to measure `{figure}` on",
+            span,
+            f"no {part} part",
+            help="give it one: `split = (train=80%, valid=20%)`",
+        )
+    tables = [each.name for each in figures if each.shape]
+    known = {f"{part}.{each}" for each in ("loss", "objective", *(each.name for each in figures))}
+    known -= {f"{part}.{each}" for each in tables}
+    if f"{part}.{figure}" not in known:
+        raise unknown("E0605", "figure", f"{part}.{figure}", span, known, listing="the figures are")

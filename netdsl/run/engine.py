@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 import numpy as np
 
 from netdsl.semantics.experiment import Experiment
+from netdsl.semantics.schema import PartName
 from netdsl.training import Part, Programs, Values
 
 if TYPE_CHECKING:
     from netdsl.compiler import Compiled
+    from netdsl.data import Dataset
     from netdsl.runtime import Executable
 
 Kind: TypeAlias = Literal["training", "inference", "evaluation", "preparation", "whole"]
+
+PREPARED = "prepared/"
 
 BATCH = 512
 """Rows that are prepared or predicted at a time."""
@@ -54,10 +58,18 @@ class Engine:
         assert training is not None
         return Programs(training, self.executable("evaluation"), self.executable("whole"))
 
-    def part(self, raw: Values, values: Values) -> Part:
-        """Return a part with its rows as the programs read them, scaled by what was fitted."""
+    def part(self, dataset: "Dataset", name: PartName, values: Values) -> Part:
+        """Return a part with its rows as the programs read them, scaled by what was fitted.
+
+        Errors: E0544 for a value that is not finite when it is scaled.
+        """
+        from netdsl.data.scaling import check_prepared
+
+        raw = dataset.part(name)
         rows = len(next(iter(raw.values())))
-        return Part(rows, {**raw, **self._prepared(raw, rows, values)}, raw)
+        prepared = self._prepared(raw, rows, values)
+        check_prepared({key.removeprefix(PREPARED): each for key, each in prepared.items()}, dataset, name)
+        return Part(rows, {**raw, **prepared}, raw)
 
     def load(self, kind: Kind, values: Values) -> "Executable":
         """Return the executable of a program with these weights in it."""

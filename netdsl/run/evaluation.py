@@ -34,7 +34,7 @@ def evaluate_weights(
         meter.load(values)
         figures: dict[str, Figures] = {}
         for name in parts if part is None else [part]:
-            rows = engine.part(dataset.part(name), values)
+            rows = engine.part(dataset, name, values)
             figures[name] = meter.measure(rows, np.arange(rows.rows, dtype=np.int64))
     return figures
 

@@ -15,14 +15,14 @@ import numpy as np
 
 import netdsl
 from netdsl.run.opening import Opened
-from netdsl.semantics.schema import Column, FieldSchema, Schema
+from netdsl.semantics.schema import Column, FieldSchema, PartName, Schema
 from netdsl.training import Values
 
 PACKAGES: Final = ("numpy", "numba", "llvmlite", "networkx", "lark")
 
 
 def manifest_of(
-    opened: Opened, folder: Path, parts: Mapping[str, Values], threads: int | None
+    opened: Opened, folder: Path, parts: Mapping[PartName, Values], threads: int | None
 ) -> dict[str, Any]:
     """Return the manifest of a run that is to be kept in a folder."""
     experiment = opened.experiment
@@ -73,7 +73,7 @@ def cpu_record() -> dict[str, Any]:
     }
 
 
-def data_digest(parts: Mapping[str, Values]) -> str | None:
+def data_digest(parts: Mapping[PartName, Values]) -> str | None:
     """Return the SHA-256 of all rows: parts, fields, shapes and bytes, in the order of their names."""
     if not parts:
         return None

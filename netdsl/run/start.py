@@ -1,7 +1,5 @@
 """Where a training starts: weights as their initializers say, scalers fitted, states of the optimizer."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,9 +18,11 @@ def initial_values(experiment: Experiment, rows: Values) -> Numbers:
     left out: a weights file has it.
     """
     seed = experiment.training.seed
-    values = {
-        each.path: _initial(each, seed, rows) for each in experiment.weights if rows or each.kind != "fitted"
-    }
+    values = {each.path: _initial(each, seed) for each in experiment.weights if each.kind != "fitted"}
+    if rows:
+        from netdsl.data.scaling import fit
+
+        values.update(fit(experiment.weights, rows))
     for path, rule in experiment.rules.items():
         for state, start in rule.states.items():
             values[f"{path}@{state}"] = np.full(values[path].shape, start, np.float32)
@@ -47,16 +47,6 @@ def overlaid(values: Numbers, kept: Values) -> tuple[Numbers, tuple[str, ...], t
     return {**values, **taken}, tuple(taken), tuple(differing)
 
 
-def _initial(weight: Weight, seed: int, rows: Values) -> NDArray[np.float32]:
-    value = evaluate(weight.initial, _run(weight, seed, rows), ["value"])["value"]
+def _initial(weight: Weight, seed: int) -> NDArray[np.float32]:
+    value = evaluate(weight.initial, Run(rows=0, seed=seed), ["value"])["value"]
     return np.ascontiguousarray(np.broadcast_to(value, weight.shape), np.float32)
-
-
-def _run(weight: Weight, seed: int, rows: Values) -> Run:
-    if weight.kind != "fitted":
-        return Run(rows=0, seed=seed)
-    leaves: Mapping[tuple[str, str], NDArray[np.generic]] = {
-        ("input", name): rows[name] for name in weight.initial.leaves("input")
-    }
-    count = next(iter(leaves.values())).shape[0]
-    return Run(rows=count, seed=seed, leaves=leaves)

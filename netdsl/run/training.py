@@ -19,6 +19,7 @@ from netdsl.run.options import Options
 from netdsl.run.schedules import number_of, schedule_of
 from netdsl.run.start import initial_values, overlaid
 from netdsl.semantics.experiment import Experiment
+from netdsl.semantics.schema import PartName
 from netdsl.training import Failure, Job, Part, Result, Signals, Store, Values, train
 from netdsl.training.checkpoints import Origin, load_checkpoint
 from netdsl.training.job import SAMPLE, Order
@@ -27,6 +28,9 @@ from netdsl.training.store import LAST, new_store, newest_run, read_manifest
 
 if TYPE_CHECKING:
     from netdsl.data import Dataset
+
+
+PARTS: tuple[PartName, ...] = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +66,12 @@ def train_file(path: Path, options: Options, runs: Runs, reporter: Reporter, sig
     return Trained(engine, result)
 
 
-def parts_of(dataset: "Dataset | None") -> dict[str, Values]:
-    """Return the fields of each part that has rows."""
+def parts_of(dataset: "Dataset | None") -> dict[PartName, Values]:
+    """Return the fields of each part that has rows, in raw units."""
     if dataset is None:
         return {}
     rows = dataset.schema.rows
-    return {part: dataset.part(part) for part in ("train", "valid", "test") if rows.get(part)}
+    return {part: dataset.part(part) for part in PARTS if rows.get(part)}
 
 
 def _train(
@@ -94,11 +98,16 @@ def _train(
         return train(job, reporter=reporter, signals=signals, store=store, origin=origin, resume=resume)
 
 
-def job_of(opened: Opened, engine: Engine, raw: Mapping[str, Values], sample: int | None = SAMPLE) -> Job:
+def job_of(
+    opened: Opened, engine: Engine, raw: Mapping[PartName, Values], sample: int | None = SAMPLE
+) -> Job:
     """Return the training of an experiment, ready to run."""
     experiment = opened.experiment
     values = start_values(opened, raw)
-    parts: dict[str, Part] = {name: engine.part(fields, values) for name, fields in raw.items()}
+    dataset = opened.dataset
+    parts: dict[str, Part] = (
+        {} if dataset is None else {name: engine.part(dataset, name, values) for name in raw}
+    )
     programs = engine.programs()
     if parts:
         programs.training.bind(parts["train"].prepared)
@@ -122,7 +131,7 @@ def job_of(opened: Opened, engine: Engine, raw: Mapping[str, Values], sample: in
     )
 
 
-def start_values(opened: Opened, raw: Mapping[str, Values]) -> dict[str, NDArray[np.float32]]:
+def start_values(opened: Opened, raw: Mapping[PartName, Values]) -> dict[str, NDArray[np.float32]]:
     """Return where a training starts: at random, or from a weights file where the block says so.
 
     Errors: E0834 where the file has none of the weights, or one of another shape.

@@ -1,1 +1,56 @@
-"""What a compiled program is: frozen data."""
+"""What a program is, as frozen data: buffers, kernels, the launch list, and what it is made from."""
+
+from netdsl.program.count import ROWS, Count, address, count_of, stride, symbol
+from netdsl.program.group import Form, Group, Grouping
+from netdsl.program.program import (
+    LANES,
+    Access,
+    Buffer,
+    Call,
+    Each,
+    Everyone,
+    Input,
+    Kernel,
+    Layout,
+    Origin,
+    Output,
+    Phase,
+    Program,
+    Range,
+    Role,
+    Scalars,
+    Step,
+    Work,
+)
+from netdsl.program.target import Target
+
+__all__ = [
+    "LANES",
+    "ROWS",
+    "Access",
+    "Buffer",
+    "Call",
+    "Count",
+    "Each",
+    "Everyone",
+    "Form",
+    "Group",
+    "Grouping",
+    "Input",
+    "Kernel",
+    "Layout",
+    "Origin",
+    "Output",
+    "Phase",
+    "Program",
+    "Range",
+    "Role",
+    "Scalars",
+    "Step",
+    "Target",
+    "Work",
+    "address",
+    "count_of",
+    "stride",
+    "symbol",
+]

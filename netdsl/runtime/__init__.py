@@ -1,1 +1,5 @@
-"""From text to running code: loading, executing, measuring."""
+"""Running programs: kernels loaded or compiled, threads, memory."""
+
+from netdsl.runtime.executable import Executable
+
+__all__ = ["Executable"]

@@ -1,0 +1,197 @@
+"""The page of the whole compiler: from an experiment to its programs, in the order in which it happens.
+
+experiment's graph
+  -> specialize      training is 1 or 0
+  -> prepared        scaled fields become inputs, as a part is scaled once
+  -> objective       the mean of the loss over the batch, plus the penalties      (training alone)
+  -> simplify        stable forms, algebra
+  -> differentiate   gradients of the objective by the weights                    (training alone)
+  -> attach_optimizer, simplify again                                             (training alone)
+  -> deduplicate, prune
+  -> legalize, fuse, choose_kernels, lower, schedule  -> program
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from netdsl.graph import Builder, Graph, Value, is_batched, verify
+from netdsl.lowering.cpu.lower import lower
+from netdsl.operations import REGISTRY
+from netdsl.passes.attach_optimizer import attach_optimizer
+from netdsl.passes.deduplicate import deduplicate
+from netdsl.passes.differentiate import differentiate
+from netdsl.passes.fuse import fuse
+from netdsl.passes.legalize import legalize
+from netdsl.passes.prune import prune
+from netdsl.passes.rewriting import Rewrite
+from netdsl.passes.schedule import schedule
+from netdsl.passes.simplify import simplify
+from netdsl.passes.specialize import specialize
+from netdsl.program import Program, Target
+from netdsl.semantics.experiment import Experiment
+
+CPU = Target()
+PROGRAMS = "training", "evaluation", "inference", "preparation", "whole"
+PREPARED = "prepared/"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A pass that was made: the program it was for, its time in seconds, the nodes before and after."""
+
+    program: str
+    name: str
+    seconds: float
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compiled:
+    """The programs of an experiment, None where it has no use for one, and what the compiler did.
+
+    `graphs` has the graph of each program as the passes of mathematics left it, and "differentiated", that of
+    training before the optimizer; `rewrites` are those of all programs, by program.
+    """
+
+    training: Program
+    evaluation: Program | None
+    inference: Program | None
+    preparation: Program | None
+    whole: Program | None
+    graphs: Mapping[str, Graph] = field(repr=False)
+    passes: tuple[Pass, ...] = field(repr=False)
+    rewrites: Mapping[str, tuple[Rewrite, ...]] = field(repr=False)
+
+
+def compile_experiment(experiment: Experiment, target: Target = CPU) -> Compiled:
+    """Compile the programs of an experiment.
+
+    training reads prepared fields and gives "loss", "penalty" if there is one, and "objective", each a
+    number a batch; evaluation reads the same and gives figures and outputs, each for an example; inference
+    gives outputs from raw inputs; preparation gives "prepared/<field>" from raw fields; whole gives the
+    figures of a whole part.
+    """
+    work = _Work(target)
+    graph, whole = experiment.graph, experiment.whole
+    reads_data = bool(graph.leaves("input"))
+    outputs = [name for name in graph.outputs if name.startswith("output/")]
+    figures = [name for name in graph.outputs if name.startswith("figure/") or name in ("loss", "penalty")]
+    prepared = [name for name in graph.outputs if name.startswith(PREPARED)]
+    return Compiled(
+        work.program("training", _training(work, experiment)),
+        work.figures("evaluation", with_prepared_inputs(graph), [*figures, *outputs]) if reads_data else None,
+        work.figures("inference", graph, outputs) if outputs else None,
+        work.figures("preparation", graph, prepared) if prepared else None,
+        work.figures("whole", whole, list(whole.outputs)) if whole else None,
+        work.graphs,
+        tuple(work.passes),
+        {name: tuple(log) for name, log in work.rewrites.items()},
+    )
+
+
+def _training(work: _Work, experiment: Experiment) -> Graph:
+    """Make the graph of a step: the objective, its gradients, the optimizer's updates."""
+    at = work.at("training")
+    graph = at(
+        "specialize", lambda g: specialize(g, {"training": 1.0}), with_prepared_inputs(experiment.graph)
+    )
+    graph = at("objective", with_objective, graph)
+    graph = at("simplify", lambda g: simplify(g, work.rewrites["training"]), graph)
+    graph = at("differentiate", lambda g: differentiate(g, "objective", experiment.rules), graph)
+    work.graphs["differentiated"] = graph
+    clip = experiment.clip, experiment.clip_at
+    graph = at("attach_optimizer", lambda g: attach_optimizer(g, experiment.rules, *clip), graph)
+    told = [name for name in graph.outputs if name in ("loss", "penalty", "objective")]
+    graph = at("prune", lambda g: prune(g, outputs=told), graph)
+    graph = at("simplify", lambda g: simplify(g, work.rewrites["training"], differentiated=True), graph)
+    return at("deduplicate", deduplicate, graph)
+
+
+# ---- what stands between the passes -----------------------------------------------------------
+
+
+def with_prepared_inputs(graph: Graph) -> Graph:
+    """Return a graph that reads its scaled fields scaled: each "prepared/<field>" is an input of that name."""
+    builder = Builder(REGISTRY)
+    known: dict[int, Value] = {}
+    for name, index in graph.outputs.items():
+        if name.startswith(PREPARED):
+            node = graph[index]
+            known[index] = builder.apply("input", name=name, shape=node.shape, dtype=node.dtype)
+    return _copied(graph, builder, known, [name for name in graph.outputs if not name.startswith(PREPARED)])
+
+
+def with_objective(graph: Graph) -> Graph:
+    """Return a graph whose "loss" is the mean over the batch, with "objective": the loss plus the penalty."""
+    builder = Builder(REGISTRY)
+    values = builder.copy(graph, {})
+    builder.outputs = {name: values[index] for name, index in graph.outputs.items()}
+    builder.updates = {name: values[index] for name, index in graph.updates.items()}
+    loss = builder.outputs["loss"]
+    if is_batched(loss.shape):
+        rows = builder.apply("scalar", name="rows")
+        loss = loss.sum(range(len(loss.shape))).reshape(()) / rows
+    builder.outputs["loss"] = loss
+    penalty = builder.outputs.get("penalty")
+    builder.outputs["objective"] = loss if penalty is None else loss + penalty
+    return builder.finish()
+
+
+def _copied(graph: Graph, builder: Builder, known: dict[int, Value], outputs: Iterable[str]) -> Graph:
+    values = builder.copy(graph, known)
+    builder.outputs = {name: values[graph.outputs[name]] for name in outputs}
+    builder.updates = {name: values[index] for name, index in graph.updates.items()}
+    return builder.finish()
+
+
+# ---- programs ---------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Work:
+    """Runs passes, and keeps what is told of them."""
+
+    target: Target
+    graphs: dict[str, Graph] = field(default_factory=dict)
+    passes: list[Pass] = field(default_factory=list)
+    rewrites: dict[str, list[Rewrite]] = field(default_factory=lambda: {name: [] for name in PROGRAMS})
+
+    def at(self, program: str) -> Callable[[str, Callable[[Graph], Graph], Graph], Graph]:
+        """Return what runs the passes of one program."""
+
+        def run(name: str, make: Callable[[Graph], Graph], graph: Graph) -> Graph:
+            start = time.perf_counter()
+            result = make(graph)
+            self.passes.append(Pass(program, name, time.perf_counter() - start, len(graph), len(result)))
+            if self.target.check:
+                verify(result)
+            return result
+
+        return run
+
+    def figures(self, name: str, graph: Graph, outputs: list[str]) -> Program:
+        """Make a program that only tells outputs and changes nothing."""
+        at = self.at(name)
+        graph = at("prune", lambda g: prune(g, outputs=outputs, updates=[]), graph)
+        graph = at("specialize", lambda g: specialize(g, {"training": 0.0}), graph)
+        graph = at("simplify", lambda g: simplify(g, self.rewrites[name]), graph)
+        return self.program(name, at("deduplicate", deduplicate, graph))
+
+    def program(self, name: str, graph: Graph) -> Program:
+        """Make the program of a graph."""
+        self.graphs[name] = graph
+        graph = self.at(name)("legalize", legalize, graph)
+        start = time.perf_counter()
+        program = program_of(graph, name)
+        self.passes.append(Pass(name, "lower", time.perf_counter() - start, len(graph), len(program.steps())))
+        return program
+
+
+def program_of(graph: Graph, name: str) -> Program:
+    """Make the program of a graph that has been legalized."""
+    program, steps = lower(fuse(graph), name)
+    return replace(program, phases=schedule(steps))

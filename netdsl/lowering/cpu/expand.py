@@ -1,0 +1,110 @@
+"""From symbolic steps to launch tables: one for each thread, for a number of rows and threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl.lowering.cpu.kernel_text import DIRECT
+from netdsl.program import Call, Count, Each, Everyone, Phase, Program, Range, Step
+
+Table: TypeAlias = NDArray[np.int64]
+WORDS = DIRECT + 1
+
+
+@dataclass(slots=True)
+class Tables:
+    """The launch list of each thread; `blocks` are the arguments that do not fit into a launch."""
+
+    threads: list[Table]
+    blocks: list[Table] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a program runs: addresses of kernels, values of symbols, and what each thread has of its own."""
+
+    kernels: Mapping[str, int]
+    symbols: Mapping[str, int]
+    own: Sequence[Mapping[str, int]]
+    barrier: tuple[int, int]
+    """The addresses of the barrier's kernel and of its words."""
+
+
+def expand(program: Program, site: Site) -> Tables:
+    """Write the launch tables of a program's phases, a barrier after each if there are several threads."""
+    threads = len(site.own)
+    tables = Tables([])
+    for thread in range(threads):
+        parts = [
+            part
+            for phase in program.phases
+            for part in (*_phase(phase, site, thread, threads, tables), _barrier(site, threads))
+        ]
+        tables.threads.append(np.ascontiguousarray(np.concatenate([*parts, np.zeros((0, WORDS), np.int64)])))
+    return tables
+
+
+def _barrier(site: Site, threads: int) -> Table:
+    row = np.zeros((int(threads > 1), WORDS), np.int64)
+    row[:, :3] = (*site.barrier, threads)
+    return row
+
+
+def _phase(phase: Phase, site: Site, thread: int, threads: int, tables: Tables) -> list[Table]:
+    return [_step(step, site, thread, threads, tables) for step in phase.steps]
+
+
+def share(total: int, grain: int, thread: int, threads: int) -> tuple[int, int]:
+    """Return one thread's part of a range: whole grains, as many as the others have, or one less."""
+    grains = -(-total // grain)
+    low, high = (min(total, grain * (grains * each // threads)) for each in (thread, thread + 1))
+    return low, high
+
+
+def _step(step: Step, site: Site, thread: int, threads: int, tables: Tables) -> Table:
+    symbols: dict[str, Any] = {**site.symbols, **site.own[thread]}
+    match step.work:
+        case Everyone():
+            items = 1
+        case Range(total, grain):
+            low, high = share(int(total.value(symbols)), grain, thread, threads)
+            symbols.update(lo=low, hi=high)
+            items = int(low < high)
+        case Each(()):
+            items = int(thread == 0)
+        case Each(extents):
+            sizes = [int(extent.value(symbols)) for extent in extents]
+            low, high = share(int(np.prod(sizes)), 1, thread, threads)
+            numbers = np.arange(low, high, dtype=np.int64)
+            symbols.update(i=numbers // sizes[1], j=numbers % sizes[1]) if len(sizes) > 1 else symbols.update(
+                i=numbers
+            )
+            items = high - low
+    rows = np.zeros((items, len(step.calls), WORDS), np.int64)
+    if items:
+        for number, call in enumerate(step.calls):
+            _fill(rows[:, number], call, site, symbols, tables)
+    return rows.reshape(-1, WORDS)
+
+
+def _fill(rows: Table, call: Call, site: Site, symbols: Mapping[str, Any], tables: Tables) -> None:
+    rows[:, 0] = site.kernels[call.kernel]
+    direct = call.arguments if len(call.arguments) <= DIRECT else call.arguments[: DIRECT - 1]
+    for column, argument in enumerate(direct):
+        rows[:, column + 1] = argument.value(symbols)
+    if len(direct) < len(call.arguments):
+        block = _block(len(rows), call.arguments[DIRECT - 1 :], symbols)
+        tables.blocks.append(block)
+        rows[:, DIRECT] = block.ctypes.data + block.strides[0] * np.arange(len(rows))
+
+
+def _block(items: int, arguments: Sequence[Count], symbols: Mapping[str, Any]) -> Table:
+    block = np.zeros((items, len(arguments)), np.int64)
+    for column, argument in enumerate(arguments):
+        block[:, column] = argument.value(symbols)
+    return block

@@ -1,0 +1,42 @@
+"""Kernels of a few lines that the library has not: numbers of the step, rows added to a table."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from netdsl.lowering.cpu.words import NUMBERS, STEP
+from netdsl.program import Kernel
+
+TAKE_NUMBERS: Final = Kernel(
+    "take_numbers",
+    f'''@kernel
+def take_numbers(context: int, target: int, count: int) -> None:
+    """Copy the numbers of this step to a fixed place."""
+    own = at_long(context)
+    source = at_int(own[{NUMBERS}])
+    numbers = at_int(target)
+    first = own[{STEP}] * count
+    for i in range(count):
+        numbers[i] = source[first + i]
+''',
+    ("the numbers of the step",),
+)
+
+ADD_ROWS: Final = Kernel(
+    "add_rows",
+    '''@kernel
+def add_rows(indices: int, updates: int, target: int, count: int, width: int, lo: int, hi: int) -> None:
+    """Add rows to those of a table that indices name, in order, for the rows lo .. hi of the table."""
+    index = at_int(indices)
+    rows = at(updates)
+    table = at(target)
+    for i in range(lo * width, hi * width):
+        table[i] = f32(0.0)
+    for n in range(count):
+        place = index[n]
+        if (place >= lo) & (place < hi):
+            for i in range(width):
+                table[place * width + i] = table[place * width + i] + rows[n * width + i]
+''',
+    ("rows added to a table",),
+)

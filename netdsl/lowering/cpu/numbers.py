@@ -1,0 +1,90 @@
+"""The numbers that a step's kernels read: worked out by the host, written into kernels only where all models
+share them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from netdsl.graph import Builder, Graph
+from netdsl.lowering.cpu.kernel_text import KernelText
+from netdsl.operations import REGISTRY
+from netdsl.program import Count, Scalars, symbol
+
+WRITTEN = frozenset({0.0, 0.5, 1.0, 2.0, 3.0, 4.0, -0.5, -1.0, -2.0})
+"""Constants that stand in a kernel's text. All others are read, so that one kernel serves every learning
+rate."""
+
+
+@dataclass(slots=True)
+class NumberTable:
+    """Gives each kernel a list of numbers, neighbors in memory, and each list a place in the table."""
+
+    graph: Graph
+    slots: list[int] = field(default_factory=list)
+    places: dict[tuple[int, ...], int] = field(default_factory=dict)
+
+    def _address(self, text: KernelText) -> Count:
+        """Return the address of a kernel's numbers, as a launch passes it."""
+        numbers = wanted(text)
+        if numbers not in self.places:
+            self.places[numbers] = len(self.slots)
+            self.slots.extend(numbers)
+        return symbol("numbers") + 4 * self.places[numbers]
+
+    def pass_to(self, text: KernelText) -> None:
+        """Let a kernel that reads numbers have its address of them."""
+        if PARAMETER in text.arguments:
+            text.arguments[PARAMETER] = self._address(text)
+
+    def scalars(self) -> Scalars:
+        """Return the formulas of the table's numbers."""
+        builder = Builder(REGISTRY)
+        needed = sorted(_with_operands(self.graph, self.slots))
+        values: dict[int, Any] = {}
+        for index in needed:
+            values[index] = builder.add(
+                self.graph[index], [values[each] for each in self.graph.operands(index)]
+            )
+        builder.outputs = {str(index): values[index] for index in sorted(set(self.slots))}
+        return Scalars(builder.finish(), tuple(str(index) for index in self.slots))
+
+
+PARAMETER = "numbers_"
+_KINDS = {"float": "{}", "int": "int({})", "bool": "{} != f32(0.0)"}
+
+
+def read_number(graph: Graph, text: KernelText, index: int) -> str:
+    """Return the text of a number of the host: a common constant as it is, else an entry of the kernel's
+    list."""
+    node = graph[index]
+    value = node.setting("value") if node.operation.name == "constant" else None
+    if node.dtype != "float" and value is not None:
+        return repr(value)
+    if value in WRITTEN:
+        return f"f32({value!r})"
+    known = text.blocks[0].known
+    if (number := known.get(("number", index))) is None:
+        place = len(wanted(text))
+        if place == 0:
+            text.line(f"numbers = at({text.parameter(PARAMETER, Count())})", 0)
+        number = known["number", index] = f"n{place}"
+        text.line(f"{number} = {_KINDS[node.dtype].format(f'numbers[{place}]')}", 0)
+    return number
+
+
+def wanted(text: KernelText) -> tuple[int, ...]:
+    """Return the list of numbers that a kernel reads."""
+    keys = [key for key in text.blocks[0].known if isinstance(key, tuple) and key[0] == "number"]
+    return tuple(key[1] for key in keys)
+
+
+def _with_operands(graph: Graph, indices: list[int]) -> set[int]:
+    found: set[int] = set()
+    todo = list(indices)
+    while todo:
+        index = todo.pop()
+        if index not in found:
+            found.add(index)
+            todo.extend(graph.operands(index))
+    return found

@@ -1,0 +1,111 @@
+"""Positions of elements as formulas of loop variables, simplified while they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from netdsl.graph import BATCH, Shape
+from netdsl.program.count import Count, count_of, symbol
+
+Position: TypeAlias = tuple[Count, ...]
+"""An index for each axis."""
+
+
+@dataclass(slots=True)
+class Variables:
+    """The loop variables of a kernel: how far each goes, and whether a division had to be left in a formula.
+
+    The bound of the row of a batch is not known (None), and need not be: its axis is never merged with
+    another.
+    """
+
+    bounds: dict[str, int | None] = field(default_factory=dict)
+    parts: dict[str, frozenset[str]] = field(default_factory=dict)
+    """The variables that a formula with a name of its own is made of."""
+    divided: bool = False
+
+    def variable(self, name: str, bound: int | None) -> Count:
+        """Return the formula of a loop variable that is below `bound`."""
+        if bound == 1:
+            return Count()
+        self.bounds[name] = bound
+        return symbol(name)
+
+    def split(self, value: Count, divisor: int) -> tuple[Count, Count]:
+        """Return quotient and remainder, without a division where the terms allow it."""
+        if divisor == 1:
+            return value, Count()
+        high = Count(tuple((c // divisor, names) for c, names in value.terms if c % divisor == 0))
+        low = Count(tuple((c, names) for c, names in value.terms if c % divisor))
+        largest = self.largest(low)
+        if largest is not None and largest < divisor:
+            return high, low
+        return self._divided(value, divisor)
+
+    def largest(self, value: Count) -> int | None:
+        """Return the largest value that a formula without negative terms takes, None if it is not known."""
+        total = 0
+        for coefficient, names in value.terms:
+            product = coefficient
+            for name in names:
+                bound = self.bounds.get(name)
+                if bound is None or coefficient < 0:
+                    return None
+                product *= bound - 1
+            total += product
+        return total
+
+    def _divided(self, value: Count, divisor: int) -> tuple[Count, Count]:
+        self.divided = True
+        largest = self.largest(value)
+        quotient, remainder = f"(({value}) // {divisor})", f"(({value}) % {divisor})"
+        bound = None if largest is None else largest // divisor + 1
+        return self._named(quotient, value, bound), self._named(remainder, value, divisor)
+
+    def clamped(self, value: Count, extent: int) -> Count:
+        """Return an index that is surely one of an axis: the nearest to the formula's value."""
+        name = f"(0 if {value} < 0 else ({value} if {value} < {extent} else {extent - 1}))"
+        return self._named(name, value, extent)
+
+    def _named(self, name: str, of: Count, bound: int | None) -> Count:
+        self.bounds[name] = bound
+        self.parts[name] = of.symbols()
+        return symbol(name)
+
+    def flat(self, position: Position, shape: Shape) -> Count:
+        """Return the place of a position in row-major order."""
+        total = Count()
+        for index, extent in zip(position, shape, strict=True):
+            total = total * (1 if extent == BATCH else extent) + index
+        return total
+
+    def unflattened(self, flat: Count, shape: Sequence[int]) -> Position:
+        """Return the position of a place in row-major order; the first axis takes what is left."""
+        indices: list[Count] = []
+        for extent in reversed(shape[1:]):
+            flat, index = self.split(flat, extent)
+            indices.append(index)
+        return (flat, *reversed(indices)) if shape else ()
+
+    def reshaped(self, position: Position, shape: Shape, to: Shape) -> Position:
+        """Return where an element of a value of `shape` stands once it has the shape `to`."""
+        if to and to[0] == BATCH:
+            inner = self.flat(position[1:], shape[1:])
+            return (position[0], *self._inner(inner, to[1:]))
+        return self._inner(self.flat(position, shape), to)
+
+    def _inner(self, flat: Count, shape: Shape) -> Position:
+        if not shape:
+            return ()
+        first, *rest = self.unflattened(flat, shape)
+        return (first if shape[0] != 1 else Count(), *rest)
+
+
+ZERO = Count()
+
+
+def constant(value: int) -> Count:
+    """Return a fixed index."""
+    return count_of(value)

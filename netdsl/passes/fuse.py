@@ -1,0 +1,202 @@
+"""Cut a graph into groups of nodes that are computed together, without storing what is between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from netdsl.graph import Graph, count, is_batched
+from netdsl.program import Form, Group, Grouping
+
+LEAVES: Final = frozenset({"input", "weight", "state", "constant", "iota"})
+MOVEMENTS: Final = frozenset({"reshape", "transpose", "broadcast", "slice"})
+"""Movements that cost nothing: an index is read differently."""
+
+REDUCTIONS: Final = frozenset({"sum", "maximum_over", "minimum_over", "argmax", "argmin"})
+COSTS: Final = {
+    "exp": 8, "log": 8, "log1p": 8, "tanh": 12, "sigmoid": 10, "softplus": 16, "power": 20, "sin": 12,
+    "cos": 12, "arctan": 12, "erf": 12, "sqrt": 4, "divide": 4, "ratio": 4, "pick": 2, "gather": 2,
+}  # fmt: skip
+"""What an element of an operation costs, in additions; 1 where nothing is said."""
+
+CHEAP: Final = 6
+"""The cost up to which a value is computed again where it is used, rather than stored and read."""
+
+FEW: Final = 3
+"""The values that may be read in its place."""
+
+_FORMS: Final[dict[str, Form]] = {
+    "matmul": "product",
+    "uniform": "draw",
+    "gaussian": "draw",
+    "scatter_add": "scatter",
+}
+
+
+def fuse(graph: Graph) -> Grouping:
+    """Group what can be computed in one pass over the rows of a value.
+
+    Groups are cut where an operation needs all rows at once: at products, draws and sums over the batch.
+    Each node has a stage, the number of such cuts before it, and only neighbors of one stage and kind join,
+    so that no two groups can wait for each other.
+    """
+    host = _host(graph)
+    kinds = {index: _kind(graph, index) for index in graph if index not in host}
+    stages = _stages(graph, kinds)
+    parts = _components(graph, kinds, stages)
+    stored = _Stored(graph, kinds, parts)
+    groups = list(_groups(graph, kinds, parts, stored.decide()))
+    moved = [index for index in graph.roots() if kinds.get(index, LEAF) is LEAF]
+    groups += [Group("copy", (), (index,)) for index in moved]
+    stages.update(dict.fromkeys(moved, 0))
+    groups.sort(key=lambda group: (max(stages[index] for index in group.stores), group.stores))
+    return Grouping(graph, tuple(groups), host)
+
+
+def _host(graph: Graph) -> frozenset[int]:
+    """Find the numbers that depend on other numbers alone."""
+    found: set[int] = set()
+    for index in graph:
+        node = graph[index]
+        is_number = node.operation.family == "elementwise" or node.operation.name in {"scalar", "constant"}
+        if node.shape == () and is_number and all(each in found for each in graph.operands(index)):
+            found.add(index)
+    return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What nodes must share to be computed in one pass: a form, and what the pass goes over."""
+
+    form: Form | None
+    over: tuple[int | str, ...] = ()
+
+
+LEAF: Final = _Kind(None)
+
+
+def _kind(graph: Graph, index: int) -> _Kind:
+    node = graph[index]
+    name = node.operation.name
+    if name in LEAVES:
+        return LEAF
+    if name in _FORMS:
+        return _Kind(_FORMS[name], (index,))
+    if is_batched(node.shape):
+        return _Kind("loops", ("rows",))
+    if name in REDUCTIONS or name in {"pick", "gather"}:
+        return _Kind("loops", (index,))
+    return _Kind("loops", ("shared", count(node.shape)))
+
+
+def _stages(graph: Graph, kinds: dict[int, _Kind]) -> dict[int, int]:
+    stages: dict[int, int] = {}
+    for index, kind in kinds.items():
+        stage = 0
+        for each in graph.operands(index):
+            if each in kinds and kinds[each] is not LEAF:
+                stage = max(stage, stages[each] + (kinds[each] != kind))
+        stages[index] = stage
+    return stages
+
+
+def _components(graph: Graph, kinds: dict[int, _Kind], stages: dict[int, int]) -> dict[int, int]:
+    """Join neighbors of one kind and stage; return the component of each node, named by one of its nodes."""
+    parent = {index: index for index in kinds}
+
+    def find(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    for index, kind in kinds.items():
+        for each in graph.operands(index):
+            if each in kinds and kinds[each] == kind and kind is not LEAF and stages[each] == stages[index]:
+                parent[find(each)] = find(index)
+    return {index: find(index) for index in kinds}
+
+
+@dataclass(slots=True)
+class _Stored:
+    """Decides which values are stored: what is asked for, what an operation reads in an order of its own,
+    and what others need and is too dear to be computed again."""
+
+    graph: Graph
+    kinds: dict[int, _Kind]
+    parts: dict[int, int]
+    stored: set[int] = field(default_factory=set)
+    costs: dict[int, int] = field(default_factory=dict)
+    reads: dict[int, frozenset[int]] = field(default_factory=dict)
+
+    def decide(self) -> set[int]:
+        """Return the nodes to be stored."""
+        roots = set(self.graph.roots())
+        needed = self._needed()
+        for index, kind in self.kinds.items():
+            if kind is LEAF:
+                self.costs[index], self.reads[index] = 0, frozenset({index})
+                continue
+            self._measure(index)
+            outside = any(self.parts[user] != self.parts[index] for user in self.graph.users(index))
+            dear = self.costs[index] > CHEAP or len(self.reads[index]) > FEW
+            if kind.form != "loops" or index in needed or index in roots or (outside and dear):
+                self.stored.add(index)
+                self.costs[index], self.reads[index] = 0, frozenset({index})
+        return self.stored
+
+    def _measure(self, index: int) -> None:
+        node = self.graph[index]
+        name = node.operation.name
+        operands = [each for each in self.graph.operands(index) if each in self.kinds]
+        own = 0 if name in MOVEMENTS else COSTS.get(name, 1)
+        if name in REDUCTIONS:
+            own = CHEAP + 1
+        self.costs[index] = own + sum(self.costs[each] for each in operands)
+        self.reads[index] = frozenset().union(*(self.reads[each] for each in operands))
+
+    def _needed(self) -> set[int]:
+        """Find what must lie in memory: operands of products and of tables that are added to, tables that
+        rows are gathered from."""
+        found: set[int] = set()
+        for index, kind in self.kinds.items():
+            operands = self.graph.operands(index)
+            if kind.form in {"product", "scatter"}:
+                found.update(operands)
+            elif self.graph[index].operation.name == "gather":
+                found.add(operands[0])
+        return {_behind_reshapes(self.graph, index) for index in found}
+
+
+def _behind_reshapes(graph: Graph, index: int) -> int:
+    """Return the value that a reshape shows: memory needs no copy for it."""
+    while graph[index].operation.name == "reshape":
+        index = graph.operands(index)[0]
+    return index
+
+
+def _groups(
+    graph: Graph, kinds: dict[int, _Kind], parts: dict[int, int], stored: set[int]
+) -> Iterable[Group]:
+    members: dict[int, list[int]] = {}
+    for index in sorted(stored):
+        if index in kinds and kinds[index] is not LEAF:
+            members.setdefault(parts[index], []).append(index)
+    for stores in members.values():
+        form = kinds[stores[0]].form
+        assert form is not None
+        yield Group(form, tuple(_inlined(graph, kinds, stored, stores)), tuple(stores))
+
+
+def _inlined(graph: Graph, kinds: dict[int, _Kind], stored: set[int], stores: list[int]) -> list[int]:
+    """List what a kernel computes: the values it stores, and what they need that lies in no memory."""
+    found: set[int] = set()
+    todo = list(stores)
+    while todo:
+        index = todo.pop()
+        if index in found or index not in kinds or kinds[index] is LEAF:
+            continue
+        found.add(index)
+        todo.extend(each for each in graph.operands(index) if each not in stored or each in stores)
+    return sorted(found)

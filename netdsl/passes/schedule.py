@@ -1,0 +1,55 @@
+"""Put steps into phases: between two barriers no thread needs what another makes there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netdsl.program import Access, Each, Phase, Range, Step
+
+
+def schedule(steps: Sequence[Step]) -> tuple[Phase, ...]:
+    """Return phases in which each step comes as early as what it touches allows.
+
+    Steps that touch the same memory keep their order. They need no barrier between them where both are cut up
+    in the same way and each piece keeps to its own part of that memory, nor where one thread does both.
+    """
+    phases: list[list[Step]] = []
+    placed: list[tuple[Step, int]] = []
+    for step in steps:
+        at = max((phase + _apart(before, step) for before, phase in placed if _meet(before, step)), default=0)
+        while len(phases) <= at:
+            phases.append([])
+        phases[at].append(step)
+        placed.append((step, at))
+    return tuple(Phase(tuple(each)) for each in phases)
+
+
+def _meet(first: Step, second: Step) -> bool:
+    """Tell whether two steps touch the same memory, at least one of them to write."""
+    return bool(_conflicts(first, second))
+
+
+def _conflicts(first: Step, second: Step) -> list[tuple[Access, Access]]:
+    pairs = [(first.writes, second.reads), (first.reads, second.writes), (first.writes, second.writes)]
+    return [(a, b) for left, right in pairs for a in left for b in right if a.buffer == b.buffer]
+
+
+def _apart(first: Step, second: Step) -> bool:
+    """Tell whether a barrier must stand between two steps that touch the same memory."""
+    if is_single(first) and is_single(second):
+        return False
+    if not _cut_alike(first, second):
+        return True
+    return not all(a.own and a.own == b.own for a, b in _conflicts(first, second))
+
+
+def _cut_alike(first: Step, second: Step) -> bool:
+    match first.work, second.work:
+        case (Range(), Range()) | (Each(), Each()):
+            return first.work == second.work
+    return False
+
+
+def is_single(step: Step) -> bool:
+    """Tell whether a step is one piece of work: the first thread does all of these."""
+    return isinstance(step.work, Each) and not step.work.extents

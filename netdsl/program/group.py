@@ -1,0 +1,32 @@
+"""Groups: the nodes of a graph that one kernel computes."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from netdsl.graph import Graph
+
+Form: TypeAlias = Literal["loops", "product", "draw", "scatter", "copy"]
+"""How a group is computed: nested loops, a product, a random draw, a table added to, or a value moved as it
+is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Nodes that one kernel computes, operands before users, and those of them that it stores.
+
+    A node may be in several groups: what is cheap is computed again rather than stored and read.
+    """
+
+    form: Form
+    nodes: tuple[int, ...]
+    stores: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grouping:
+    """A graph cut into groups, each after those whose values it reads. `host` are the numbers that the host
+    works out before a run."""
+
+    graph: Graph
+    groups: tuple[Group, ...]
+    host: frozenset[int]

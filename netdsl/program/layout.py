@@ -1,0 +1,36 @@
+"""How large a buffer is, and where its elements lie."""
+
+from netdsl.graph import Shape, count, is_batched, sized
+from netdsl.program.program import LANES, Buffer
+
+PAGE = 4096
+LINE = 16
+"""Elements in a cache line: every buffer is a whole number of lines, and ends with one that is never read."""
+
+
+def matrix(shape: Shape, rows: int) -> tuple[int, int]:
+    """Return the rows and columns of a value seen as a matrix: its first axis by all others."""
+    if not shape:
+        return 1, 1
+    known = sized(shape, rows)
+    return known[0], count((1, *known[1:]))
+
+
+def panel_stride(height: int) -> int:
+    """Return the elements from one panel to the next: a line more than a panel where panels would all begin
+    at the same place of a page, since their lines would then push each other out of the cache."""
+    elements = height * LANES
+    return elements + LINE if elements * 4 % PAGE == 0 else elements
+
+
+def stride(buffer: Buffer, rows: int) -> int:
+    """Return the elements from one panel to the next. Weights have no gaps between their panels."""
+    height = matrix(buffer.shape, rows)[0]
+    return panel_stride(height) if is_batched(buffer.shape) else height * LANES
+
+
+def size(buffer: Buffer, rows: int) -> int:
+    """Return the elements of a buffer, a whole number of cache lines."""
+    height, width = matrix(buffer.shape, rows)
+    elements = height * width if buffer.layout == "rows" else -(-width // LANES) * stride(buffer, rows)
+    return -(-elements // LINE) * LINE + LINE

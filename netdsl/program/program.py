@@ -1,0 +1,172 @@
+"""A program: kernels, the list of their launches as data, and the memory and names they work on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from netdsl.diagnostics import Span
+from netdsl.graph import DType, Graph, Shape
+from netdsl.program.count import Count
+
+Layout: TypeAlias = Literal["rows", "panels"]
+"""How a value lies in memory. `rows` is row-major. `panels` sees it as a matrix, its first axis by all
+others, and keeps 16 columns together: `[columns / 16][rows][16]`, the last panel filled up with columns that
+mean nothing."""
+
+Role: TypeAlias = Literal["weight", "state", "constant", "input", "value", "scratch"]
+"""What a buffer is for: kept from step to step (the first three), filled at the start of a step (input), made
+and used within a step (value), or one thread's own (scratch)."""
+
+LANES = 16
+"""Columns of a panel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a launch computes: a formula, and where the `.net` text says so."""
+
+    formula: str
+    path: str = ""
+    span: Span | None = None
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A place for one value. `name` is its symbol in a launch's arguments; `label` is for people."""
+
+    name: str
+    shape: Shape
+    dtype: DType = "float"
+    layout: Layout = "rows"
+    role: Role = "value"
+    label: str = ""
+    values: tuple[float, ...] = ()
+    """The numbers of a constant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A compiled function of whole numbers. `text` is empty for a kernel of the library; `about` are the
+    formulas it was generated for, which are no part of what it is known by."""
+
+    name: str
+    text: str = ""
+    about: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a kernel; a kernel that takes more than the eleven arguments of a launch finds the others
+    in memory, at the address that is its last argument."""
+
+    kernel: str
+    arguments: tuple[Count, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A step's work as items, numbered by one or two axes (`i`, `j`): each item is its calls, in order, by
+    one thread."""
+
+    extents: tuple[Count, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A step's work as a range that is cut into one piece `lo .. hi` a thread, at multiples of `grain`."""
+
+    total: Count
+    grain: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Everyone:
+    """Each thread makes the calls, for itself."""
+
+
+Work: TypeAlias = Each | Range | Everyone
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A buffer that a step reads or writes; `own` when an item (or a place of the range) touches only what no
+    other does, in the same order of places as any other access to this buffer with this `own`."""
+
+    buffer: str
+    own: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Calls over a space of work, and what they touch. `flops` and `bytes` are estimates, for people and for
+    choosing how many threads are worth while."""
+
+    calls: tuple[Call, ...]
+    work: Work
+    reads: tuple[Access, ...]
+    writes: tuple[Access, ...]
+    origins: tuple[Origin, ...] = ()
+    flops: Count = field(default_factory=Count)
+    bytes: Count = field(default_factory=Count)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Steps between two barriers: none needs what another thread makes in the same phase."""
+
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A field that is bound before a run: its rows are picked for each batch (or taken whole, without a
+    batch axis). `below` is the bound of an index, where the values are used as one."""
+
+    name: str
+    shape: Shape
+    dtype: DType
+    buffer: str
+    below: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A value that a run returns: for each example where its shape has a batch axis, else for each batch."""
+
+    name: str
+    shape: Shape
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scalars:
+    """Numbers that the host works out in float64 for each step before a run.
+
+    The outputs of `graph` are numbered "0", "1", …; `slots` is the order in which their values, as float32,
+    lie in each thread's block of numbers.
+    """
+
+    graph: Graph
+    slots: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """What a target runs. `kept` maps the name of each weight and state to its buffer; `results` the name of
+    each output to the symbol of the array that its steps write to."""
+
+    name: str
+    buffers: Mapping[str, Buffer]
+    kernels: Mapping[str, Kernel]
+    phases: tuple[Phase, ...]
+    kept: Mapping[str, str]
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    scalars: Scalars
+
+    def steps(self) -> tuple[Step, ...]:
+        """Return the steps of all phases, in order."""
+        return tuple(step for phase in self.phases for step in phase.steps)

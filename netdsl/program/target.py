@@ -1,0 +1,12 @@
+"""What a program is compiled for."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A device. With `check` each pass's result is verified before the next begins."""
+
+    device: Literal["cpu"] = "cpu"
+    check: bool = False

@@ -1,0 +1,362 @@
+"""A program with its memory, ready to run: weights that stay, and passes over rows that are bound to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
+from netdsl.graph import BATCH, Run, Shape, evaluate, is_batched, sized
+from netdsl.kernels.cpu.context import ALIGNMENT, BARRIER_WORDS
+from netdsl.lowering.cpu import words
+from netdsl.lowering.cpu.expand import Site, Tables, expand
+from netdsl.lowering.cpu.text import module_text
+from netdsl.passes.plan_memory import MemoryPlan, plan_memory
+from netdsl.program import LANES, Buffer, Input, Output, Program
+from netdsl.program.layout import matrix, size, stride
+from netdsl.runtime.devices import default_threads
+from netdsl.runtime.load import library, load
+from netdsl.runtime.threads import Threads
+
+PAGE: Final = 4096
+TYPES: Final[Mapping[str, type[np.generic]]] = {"float": np.float32, "int": np.int32, "bool": np.float32}
+
+
+CANARY: Final = 0x7FEDBEEF
+"""The bits of a number that is none, and that no computation gives: what stands where nobody has written."""
+
+
+def aligned(elements: int, kind: type[np.generic] = np.float32, to: int = PAGE) -> NDArray[Any]:
+    """Return zeros whose first element has an address that is a multiple of `to`."""
+    width = np.dtype(kind).itemsize
+    raw = np.zeros(elements * width + to, np.uint8)
+    start = -raw.ctypes.data % to
+    return raw[start : start + elements * width].view(kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Expansion:
+    """The launch tables for one number of rows, and the memory plan they were made for."""
+
+    tables: Tables
+    plan: MemoryPlan
+    site: Site
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What lies in memory: what is kept, a step's values, what each thread has of its own, the barrier."""
+
+    kept: NDArray[np.float32]
+    values: NDArray[np.float32]
+    scratch: NDArray[np.float32]
+    contexts: NDArray[np.int64]
+    numbers: NDArray[np.float32]
+    barrier: NDArray[np.int64]
+    bound: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+class Executable:
+    """One program on the CPU. Not to be used by two Python threads at once."""
+
+    def __init__(self, program: Program, threads: int | None = None, *, guard: int = 0) -> None:
+        self.program = program
+        self.threads = threads or default_threads()
+        self._guard = guard
+        self._intruded: set[str] = set()
+        self._threads = Threads(self.threads)
+        self._kernels = _load(program)
+        plan = plan_memory(program, 1, guard)
+        self._places = plan.kept
+        context = words.result_word(len(program.inputs), len(program.outputs))
+        self._context_words = -(-context // BARRIER_WORDS) * BARRIER_WORDS
+        numbers = -(-max(1, len(program.scalars.slots)) // LANES) * LANES
+        self._memory = _Memory(
+            aligned(plan.kept_size + PAGE // 4),
+            aligned(0),
+            aligned(0),
+            aligned(self._context_words * self.threads, np.int64, ALIGNMENT),
+            aligned(2 * numbers * self.threads),
+            aligned(BARRIER_WORDS, np.int64, ALIGNMENT),
+        )
+        self._expansions: dict[int, _Expansion] = {}
+        if guard:
+            self._memory.kept.view(np.uint32)[:] = CANARY
+        for buffer in program.buffers.values():
+            if buffer.role in ("weight", "state"):
+                self._put(buffer, np.zeros(buffer.shape, np.float32))
+            if buffer.role == "constant":
+                self._put(buffer, np.asarray(buffer.values, np.float32).reshape(buffer.shape))
+
+    # ---- weights ------------------------------------------------------------------------------
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the weights and states that it keeps."""
+        return tuple(self.program.kept)
+
+    def read(self, name: str) -> NDArray[np.float32]:
+        """Return a copy of a weight or state, row-major."""
+        buffer = self.program.buffers[self.program.kept[name]]
+        return unpacked(self._region(buffer), buffer)
+
+    def write(self, name: str, value: NDArray[Any]) -> None:
+        """Set a weight or state.
+
+        Errors: ValueError for another shape; KeyError for a name it does not keep.
+        """
+        buffer = self.program.buffers[self.program.kept[name]]
+        if value.shape != buffer.shape:
+            raise ValueError(f"{name} has shape {buffer.shape}, and is given {value.shape}")
+        self._put(buffer, np.asarray(value, np.float32))
+
+    def _put(self, buffer: Buffer, value: NDArray[Any]) -> None:
+        self._region(buffer)[:] = packed(value, buffer)
+
+    def _region(self, buffer: Buffer) -> NDArray[np.float32]:
+        place = self._places[buffer.name]
+        return self._memory.kept[place : place + size(buffer, 1)]
+
+    # ---- rows ---------------------------------------------------------------------------------
+
+    def bind(self, fields: Mapping[str, NDArray[Any]]) -> None:
+        """Take all rows of a part, to be picked from by `run`. What the program does not read is not looked
+        at.
+
+        Errors: E0720 for a field that is missing, E0721 for one of another shape or kind, E0722 for an index
+        out of range.
+        """
+        bound: dict[str, NDArray[Any]] = {}
+        for each in self.program.inputs:
+            if each.name not in fields:
+                raise _wrong("E0720", f"the program reads `{each.name}`, and was given no such field")
+            bound[each.name] = checked(each, np.asarray(fields[each.name]))
+        lengths = {name: len(bound[name]) for name in bound if is_batched(self._input(name).shape)}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"`{name}` has {length}" for name, length in lengths.items())
+            raise _wrong("E0721", f"the fields have different numbers of rows: {told}")
+        self._memory.bound = bound
+
+    def _input(self, name: str) -> Input:
+        return next(each for each in self.program.inputs if each.name == name)
+
+    def run(
+        self,
+        order: NDArray[np.int64],
+        batch: int,
+        *,
+        step: int = 0,
+        seed: int = 0,
+        scalars: Mapping[str, float] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """Pass once over the rows of `order`, in batches, the steps numbered from `step`.
+
+        Shapes: an output for each example is (rows of `order`, …), one for each batch (batches, …).
+        Errors: IndexError for a row that is not there; ValueError for a batch of no rows.
+        """
+        order = self._checked_order(np.ascontiguousarray(order, np.int64), batch)
+        full, rest = divmod(len(order), batch)
+        steps = full + (rest > 0)
+        results = {each.name: _room(each, len(order), steps) for each in self.program.outputs}
+        table = self._numbers(steps, full, batch, rest, step, scalars or {})
+        self._write_context(order, batch, step, seed, table, results)
+        if full:
+            self._walk(batch, 0, full)
+        if rest:
+            self._walk(rest, full, steps)
+        return results
+
+    def intruded(self) -> tuple[str, ...]:
+        """Return the buffers beside which something was written: none, unless a kernel is wrong.
+
+        Errors: ValueError for an executable that was made without guards.
+        """
+        if not self._guard:
+            raise ValueError("this executable has no guards")
+        return tuple(sorted(self._intruded))
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._threads.close()
+        self._expansions.clear()
+        self._memory.bound.clear()
+
+    def _checked_order(self, order: NDArray[np.int64], batch: int) -> NDArray[np.int64]:
+        if batch < 1:
+            raise ValueError(f"a batch of {batch} rows")
+        rows = [
+            len(array) for name, array in self._memory.bound.items() if is_batched(self._input(name).shape)
+        ]
+        if len(self._memory.bound) < len(self.program.inputs):
+            raise ValueError("no rows are bound")
+        if rows and len(order) and not (order.min() >= 0 and order.max() < rows[0]):
+            raise IndexError(f"the order names rows outside of 0 .. {rows[0] - 1}")
+        return order
+
+    def _numbers(
+        self, steps: int, full: int, batch: int, rest: int, first: int, scalars: Mapping[str, float]
+    ) -> NDArray[np.float32]:
+        """Work out the numbers of all steps at once, in float64; a row of float32 for each step."""
+        slots = self.program.scalars.slots
+        table = np.zeros((steps, len(slots)), np.float32)
+        if not slots:
+            return table
+        number = np.arange(first, first + steps, dtype=np.float64)
+        rows = np.where(np.arange(steps) < full, float(batch), float(rest))
+        known: dict[str, Any] = {"step": number, "t": number + 1, "rows": rows, **scalars}
+        values = evaluate(self.program.scalars.graph, Run(batch, scalars=known))
+        for column, name in enumerate(slots):
+            table[:, column] = values[name]
+        return table
+
+    def _write_context(
+        self,
+        order: NDArray[np.int64],
+        batch: int,
+        step: int,
+        seed: int,
+        table: NDArray[np.float32],
+        results: Mapping[str, NDArray[Any]],
+    ) -> None:
+        contexts = self._memory.contexts.reshape(self.threads, self._context_words)
+        bound = [self._memory.bound[each.name].ctypes.data for each in self.program.inputs]
+        given = [results[each.name].ctypes.data for each in self.program.outputs]
+        contexts[:, words.BATCH] = batch
+        contexts[:, words.FIRST_STEP] = step
+        contexts[:, words.SEED] = np.array(seed & (2**64 - 1), np.uint64).view(np.int64)
+        contexts[:, words.ORDER] = order.ctypes.data
+        contexts[:, words.NUMBERS] = table.ctypes.data
+        contexts[:, words.FIRST : words.FIRST + len(bound) + len(given)] = [*bound, *given]
+
+    def _walk(self, rows: int, first: int, last: int) -> None:
+        expansion = self._expansion(rows)
+        tables = [(table.ctypes.data, len(table)) for table in expansion.tables.threads]
+        contexts = [own["context"] for own in expansion.site.own]
+        if not self._guard:
+            self._threads.run(tables, contexts, first, last)
+            return
+        for array in (self._memory.values, self._memory.scratch):
+            array.view(np.uint32)[:] = CANARY
+        self._threads.run(tables, contexts, first, last)
+        self._look_for_intruders(expansion.plan, rows)
+
+    def _look_for_intruders(self, plan: MemoryPlan, rows: int) -> None:
+        memory = self._memory
+        for places, array in (
+            (plan.kept, memory.kept),
+            (plan.values, memory.values),
+            (plan.scratch, memory.scratch),
+        ):
+            for name, place in places.items():
+                end = place + size(self.program.buffers[name], rows)
+                bands = array[place - self._guard : place], array[end : end + self._guard]
+                if any(np.any(band.view(np.uint32) != CANARY) for band in bands):
+                    self._intruded.add(name)
+
+    # ---- expansion ----------------------------------------------------------------------------
+
+    def _expansion(self, rows: int) -> _Expansion:
+        if rows not in self._expansions:
+            plan = plan_memory(self.program, rows, self._guard)
+            self._make_room(plan)
+            site = self._site(plan, rows)
+            self._expansions[rows] = _Expansion(expand(self.program, site), plan, site)
+        return self._expansions[rows]
+
+    def _make_room(self, plan: MemoryPlan) -> None:
+        memory = self._memory
+        if plan.values_size > len(memory.values) or plan.scratch_size * self.threads > len(memory.scratch):
+            memory.values = aligned(max(plan.values_size, len(memory.values)))
+            memory.scratch = aligned(max(plan.scratch_size * self.threads, len(memory.scratch)))
+            self._expansions.clear()
+
+    def _site(self, plan: MemoryPlan, rows: int) -> Site:
+        memory = self._memory
+        symbols: dict[str, int] = {"rows": rows}
+        for places, array in (
+            (plan.kept, memory.kept),
+            (plan.values, memory.values),
+            (plan.scratch, memory.scratch),
+        ):
+            symbols.update({f"at({name})": array.ctypes.data + 4 * place for name, place in places.items()})
+        for buffer in self.program.buffers.values():
+            symbols[f"stride({buffer.name})"] = stride(buffer, rows)
+        own = [
+            {
+                "thread": thread,
+                "scratch": 4 * plan.scratch_size * thread,
+                "context": memory.contexts.ctypes.data + 8 * self._context_words * thread,
+                "numbers": memory.numbers.ctypes.data + memory.numbers.nbytes // self.threads * thread,
+            }
+            for thread in range(self.threads)
+        ]
+        barrier = (library()["barrier"], memory.barrier.ctypes.data)
+        return Site(self._kernels, symbols, own, barrier)
+
+
+def checked(each: Input, array: NDArray[Any]) -> NDArray[Any]:
+    """Return a field as the program reads it, of the right type and in one piece.
+
+    Errors: E0721 for another shape or kind, E0722 for an index out of range.
+    """
+    rows = len(array) if is_batched(each.shape) and array.ndim else 0
+    if array.shape != sized(each.shape, rows):
+        raise _wrong(
+            "E0721", f"`{each.name}` has shape {array.shape}, and the program reads {_told(each.shape)}"
+        )
+    if each.dtype == "int" and array.dtype.kind not in "iu":
+        raise _wrong("E0721", f"`{each.name}` is to be whole numbers, and holds {array.dtype}")
+    if each.below is not None and array.size and not (array.min() >= 0 and array.max() < each.below):
+        raise _wrong("E0722", f"`{each.name}` holds an index outside of 0 .. {each.below - 1}")
+    return np.ascontiguousarray(array, TYPES[each.dtype])
+
+
+def _room(each: Output, rows: int, steps: int) -> NDArray[Any]:
+    """Return the array that the results of a run are written to."""
+    shape = (rows, *each.shape[1:]) if is_batched(each.shape) else (steps, *each.shape)
+    return np.zeros(shape, TYPES[each.dtype])
+
+
+def _told(shape: Shape) -> str:
+    return "(" + ", ".join("batch" if extent == BATCH else str(extent) for extent in shape) + ")"
+
+
+def packed(value: NDArray[Any], buffer: Buffer) -> NDArray[Any]:
+    """Return the contents of a buffer that holds a value."""
+    content = np.zeros(size(buffer, 1), np.float32)
+    if buffer.layout == "rows":
+        content[: value.size] = value.ravel()
+        return content
+    height, width = matrix(buffer.shape, 1)
+    step, panels = stride(buffer, 1), -(-width // LANES)
+    padded = np.zeros((height, panels * LANES), np.float32)
+    padded[:, :width] = value.reshape(height, width)
+    view = content[: panels * step].reshape(panels, step)
+    view[:, : height * LANES] = padded.reshape(height, panels, LANES).transpose(1, 0, 2).reshape(panels, -1)
+    return content
+
+
+def unpacked(content: NDArray[Any], buffer: Buffer) -> NDArray[np.float32]:
+    """Return the value that a buffer holds, row-major."""
+    height, width = matrix(buffer.shape, 1)
+    if buffer.layout == "rows":
+        return content[: height * width].reshape(buffer.shape).copy()
+    step, panels = stride(buffer, 1), -(-width // LANES)
+    view = content[: panels * step].reshape(panels, step)[:, : height * LANES]
+    rows = view.reshape(panels, height, LANES).transpose(1, 0, 2).reshape(height, panels * LANES)
+    return rows[:, :width].reshape(buffer.shape).copy()
+
+
+def _load(program: Program) -> dict[str, int]:
+    """Return the addresses of a program's kernels."""
+    generated = [kernel for kernel in program.kernels.values() if kernel.text]
+    found = load(module_text(generated), [kernel.name for kernel in generated])
+    hand_written = library()
+    return found | {name: hand_written[name] for name, kernel in program.kernels.items() if not kernel.text}
+
+
+def _wrong(code: str, message: str) -> DiagnosticError:
+    return DiagnosticError([Diagnostic(code, message)], Exit.DATA)

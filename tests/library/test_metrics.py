@@ -1,0 +1,106 @@
+"""Metrics against their formulas."""
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike
+
+from netdsl.semantics.schema import FieldSchema
+from tests.library.bench import Array, bench, experiment, label, number
+
+RANDOM = np.random.default_rng(7)
+P = RANDOM.dirichlet(np.ones(4), size=40)
+T = RANDOM.integers(0, 4, size=40)
+SAID = P.argmax(1)
+
+
+def figure(call: str, y: ArrayLike, t: ArrayLike, target: FieldSchema, name: str = "") -> Array:
+    """Return a metric over a part: the mean of the examples, or of the whole."""
+    outputs, targets = np.asarray(y, np.float64), np.asarray(t)
+    text = f"""
+data d {{ source = npz("d.npz") }}
+loss any(y, t) = mean((y - t)^2)
+model m(y: {list(outputs.shape[1:])}) {{ return y -> identity }}
+train {{
+    model = m
+    data = d
+    loss = any
+    optimizer = sgd(0.1)
+    batch = 4
+    epochs = 1
+    metrics = [{call}]
+}}
+"""
+    made = experiment(text, [number("y", *outputs.shape[1:]), target])
+    (told,) = [each for each in made.figures if each.name == (name or call)]
+    if told.kind == "example":
+        return np.asarray(bench(made).output(f"figure/{told.name}", y=outputs, t=targets).mean())
+    values = {made.outputs[0].name: outputs, "t": targets}
+    return bench(made).whole(told.name, **values)
+
+
+def classified(call: str, name: str = "") -> Array:
+    return figure(call, P, T, label("t", 4), name)
+
+
+def test_accuracy() -> None:
+    assert classified("accuracy") == pytest.approx((SAID == T).mean())
+
+
+def test_accuracy_of_one_output_compares_with_a_half() -> None:
+    found = figure("accuracy", [[0.6], [0.4], [0.9], [0.2]], [1, 1, 0, 0], label("t", 2))
+    assert found == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_top_k(k: int) -> None:
+    ranked = np.argsort(-P, axis=1)[:, :k]
+    expected = (ranked == T[:, None]).any(1).mean()
+    assert classified(f"top_k(k={k})", "top_k") == pytest.approx(expected)
+
+
+def test_confusion_has_the_true_class_in_its_row() -> None:
+    expected = np.zeros((4, 4))
+    np.add.at(expected, (T, SAID), 1)
+    np.testing.assert_array_equal(classified("confusion"), expected)
+
+
+def test_precision_recall_and_f1_are_means_over_the_classes() -> None:
+    table = np.zeros((4, 4))
+    np.add.at(table, (T, SAID), 1)
+    hits = np.diag(table)
+    precision, recall = hits / table.sum(0), hits / table.sum(1)
+    assert classified("precision") == pytest.approx(precision.mean())
+    assert classified("recall") == pytest.approx(recall.mean())
+    assert classified("f1") == pytest.approx((2 * precision * recall / (precision + recall)).mean())
+
+
+def test_a_class_that_never_occurs_counts_as_zero() -> None:
+    found = figure("f1", [[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], [0, 1], label("t", 3))
+    assert found == pytest.approx(2 / 3)
+
+
+def regressed(call: str) -> tuple[Array, Array, Array]:
+    y, t = RANDOM.normal(size=(30, 1)), RANDOM.normal(size=(30, 1))
+    return figure(call, y, t, number("t", 1, target=True)), y, t
+
+
+def test_r2() -> None:
+    found, y, t = regressed("r2")
+    assert found == pytest.approx(1 - ((y - t) ** 2).sum() / ((t - t.mean()) ** 2).sum())
+
+
+def test_rmse() -> None:
+    found, y, t = regressed("rmse")
+    assert found == pytest.approx(np.sqrt(((y - t) ** 2).mean()))
+
+
+def test_absolute_error() -> None:
+    found, y, t = regressed("absolute_error")
+    assert found == pytest.approx(np.abs(y - t).mean())
+
+
+def test_the_mean_of_a_three_and_a_nine_is_a_six() -> None:
+    """One output for a digit that looks like both: the squared error asks for (3 + 9)/2."""
+    guesses = np.linspace(0, 9, 91)
+    costs = [((g - np.array([3, 9])) ** 2).mean() for g in guesses]
+    assert guesses[int(np.argmin(costs))] == pytest.approx(6)

@@ -103,7 +103,9 @@ def _check_unnamed(module: Module, problems: Problems) -> None:
                     f"there are several `{kind}` blocks without a name",
                     replace(each.span, end=each.span.start + len(kind)),
                     "give it a name",
-                    secondary=[Label(replace(unnamed[0].span, end=unnamed[0].span.start + len(kind)), "the first")],
+                    secondary=[
+                        Label(replace(unnamed[0].span, end=unnamed[0].span.start + len(kind)), "the first")
+                    ],
                     help=f"`{kind} NAME {{ … }}`",
                 ).diagnostic
             )
@@ -132,7 +134,9 @@ def train_block(files: Files, name: str | None) -> Block:
 
 def _no_train(files: Files, name: str, trains: Iterable[tree.Section]) -> Diagnostic:
     known = ", ".join(f"`{each.name.text}`" for each in trains if each.name)
-    return Diagnostic("E0601", f"there is no train block `{name}`", help=f"there are {known}" if known else None)
+    return Diagnostic(
+        "E0601", f"there is no train block `{name}`", help=f"there are {known}" if known else None
+    )
 
 
 def _which_train(files: Files, trains: list[tree.Section]) -> Diagnostic:
@@ -145,7 +149,11 @@ def _which_train(files: Files, trains: list[tree.Section]) -> Diagnostic:
     labels = [Label(block(each, files.main).title.span, "one of them") for each in trains]
     names = ", ".join(f"`{each.name.text}`" for each in trains if each.name)
     return Diagnostic(
-        "E0601", "there are several train blocks", labels[0], tuple(labels[1:]), help=f"name the one to run: {names}"
+        "E0601",
+        "there are several train blocks",
+        labels[0],
+        tuple(labels[1:]),
+        help=f"name the one to run: {names}",
     )
 
 
@@ -178,5 +186,3 @@ def data_block(files: Files, train: Block) -> Block | None:
 
 def _module(path: tree.Path, module: Module) -> Module:
     return module.aliases.get(path.parts[0].text, module) if len(path.parts) == 2 else module
-
-

@@ -6,7 +6,7 @@ from netdsl.diagnostics import Label
 from netdsl.semantics.expressions import evaluate, implied, operand
 from netdsl.semantics.frame import Frame
 from netdsl.semantics.items import Item, Poison, Record, Tensor, is_number
-from netdsl.semantics.problems import Mistake, PoisonedError, mistake
+from netdsl.semantics.problems import MistakeError, PoisonedError, mistake
 from netdsl.semantics.tensors import expected, lift, real
 from netdsl.syntax import tree
 
@@ -43,7 +43,7 @@ def run_body(definition: tree.Definition, frame: Frame) -> Item:
     return result
 
 
-def _no_return(definition: tree.Definition) -> Mistake:
+def _no_return(definition: tree.Definition) -> MistakeError:
     return mistake(
         "E0114",
         f"`{definition.name.text}` returns nothing",
@@ -58,7 +58,7 @@ def _returned(expr: tree.Expr, frame: Frame) -> Item:
 
 
 def declare(name: tree.Name, frame: Frame) -> None:
-    """Note that a body binds a name. Raises Mistake where it is bound already."""
+    """Note that a body binds a name. Raises MistakeError where it is bound already."""
     if name.text in frame.declared:
         raise mistake(
             "E0110",
@@ -81,7 +81,9 @@ def _bind(statement: tree.Bind, frame: Frame) -> None:
 def _state(statement: tree.State, frame: Frame) -> None:
     declare(statement.name, frame)
     if frame.memory is None:
-        raise mistake("E0111", "`state` is for optimizers and schedules", statement.span, f"this is a {frame.kind}")
+        raise mistake(
+            "E0111", "`state` is for optimizers and schedules", statement.span, f"this is a {frame.kind}"
+        )
     start = evaluate(statement.value, frame)
     site = frame.site(statement.value.span)
     if not (isinstance(start, (int, float)) and is_number(start)):
@@ -92,7 +94,9 @@ def _state(statement: tree.State, frame: Frame) -> None:
 def _update(statement: tree.Update, frame: Frame) -> None:
     name = statement.name
     if frame.memory is None:
-        raise mistake("E0111", "`:=` is for optimizers and schedules", statement.span, f"this is a {frame.kind}")
+        raise mistake(
+            "E0111", "`:=` is for optimizers and schedules", statement.span, f"this is a {frame.kind}"
+        )
     if name.text not in frame.names:
         raise mistake(
             "E0110",

@@ -73,7 +73,11 @@ def planned(block: Block, world: World) -> DataPlan:
     expr = block.value("source")
     if expr is None:
         raise mistake(
-            "E0603", "this data block has no `source`", block.title.span, "from where?", help="such as `source = digits()`"
+            "E0603",
+            "this data block has no `source`",
+            block.title.span,
+            "from where?",
+            help="such as `source = digits()`",
         )
     source = _source(expr, frame)
     split: SplitPlan | None = None
@@ -95,7 +99,9 @@ def _source(expr: tree.Expr, frame: Frame) -> SourcePlan:
     if isinstance(expr, tree.Path):
         expr = tree.Call(expr, (), (), expr.span)
     if not isinstance(expr, tree.Call):
-        raise mistake("E0501", "a source is written like a call", expr.span, "not a source", help="such as `digits()`")
+        raise mistake(
+            "E0501", "a source is written like a call", expr.span, "not a source", help="such as `digits()`"
+        )
     name = expr.callee.text
     if name not in SOURCES:
         raise unknown("E0501", "source", name, expr.callee.span, SOURCES, listing="the sources are")
@@ -159,7 +165,9 @@ def _split(expr: tree.Expr | None, frame: Frame) -> SplitPlan | None:
     for named in record.fields:
         name = named.name.text
         if name not in _SPLIT:
-            raise unknown("E0503", "part", name, named.name.span, _SPLIT, listing="a split has", place="in a split")
+            raise unknown(
+                "E0503", "part", name, named.name.span, _SPLIT, listing="a split has", place="in a split"
+            )
         if name in sizes or name in flags:
             raise mistake("E0203", f"`{name}` is given twice", named.name.span, "given before")
         item = evaluate(named.value, frame)
@@ -182,7 +190,10 @@ def _size(item: Item, expr: tree.Expr, name: str) -> int | float:
         if whole(item) is not None:
             return int(item)
     raise mistake(
-        "E0503", f"`{name}` is a number of rows or a share, not {written(item)}", expr.span, "such as 50k or 80%"
+        "E0503",
+        f"`{name}` is a number of rows or a share, not {written(item)}",
+        expr.span,
+        "such as 50k or 80%",
     )
 
 
@@ -202,7 +213,13 @@ def _check_sizes(sizes: Mapping[str, int | float], expr: tree.Expr) -> None:
     if sum(shares) > 1 + 1e-9:
         raise mistake("E0503", f"the shares add up to {sum(shares):.0%}", expr.span, "more than 100 %")
     if not sizes.get("train"):
-        raise mistake("E0503", "a split needs a `train` part", expr.span, "nothing to train on", help="such as `train=80%`")
+        raise mistake(
+            "E0503",
+            "a split needs a `train` part",
+            expr.span,
+            "nothing to train on",
+            help="such as `train=80%`",
+        )
 
 
 def _missing(expr: tree.Expr | None) -> Literal["error", "drop", "mean", "category"]:
@@ -227,5 +244,7 @@ def _balance(expr: tree.Expr | None, frame: Frame) -> float | None:
     functions = {"oversample": Function("oversample", ("share",), 1, _oversample)}
     item = evaluate(expr, frame.inner(functions=functions))
     if not isinstance(item, Opaque) or not isinstance(item.value, float):
-        raise mistake("E0504", f"`balance` is `oversample(share)`, not {describe(item)}", expr.span, "not known")
+        raise mistake(
+            "E0504", f"`balance` is `oversample(share)`, not {describe(item)}", expr.span, "not known"
+        )
     return item.value

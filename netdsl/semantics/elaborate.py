@@ -84,7 +84,9 @@ def _graph(work: Work) -> Graph:
     outputs |= work.figures.outputs
     if work.fields is not None:
         used = {*work.given, *(field for _, field in work.world.pairs)}
-        outputs |= {key: each for key, each in work.fields.outputs().items() if key.removeprefix("prepared/") in used}
+        outputs |= {
+            key: each for key, each in work.fields.outputs().items() if key.removeprefix("prepared/") in used
+        }
     moving = {each.path for each in work.weights if not each.frozen}
     updates = {path: value for path, value in work.builder.updates.items() if path in moving}
     return cone(work.builder, outputs, updates)
@@ -125,4 +127,9 @@ def _resolved(world: World, overrides: Mapping[str, str]) -> tuple[Resolved, ...
         for name, each in world.files.main.declarations.items()
         if isinstance(each, tree.Param)
     }
-    return tuple({**found, **{name: Resolved(name, text, overridden=True) for name, text in overrides.items()}}.values())
+    return tuple(
+        {
+            **found,
+            **{name: Resolved(name, text, overridden=True) for name, text in overrides.items()},
+        }.values()
+    )

@@ -194,8 +194,9 @@ class Experiment:
     Outputs of `graph`: "output/<name>" for each of `outputs` (in raw units), "loss" (one number an example,
     or shape [] for a model without inputs), "penalty" (shape [], absent without penalties),
     "figure/<name>", and "prepared/<field>" for each scaled field (which depends on `input` leaves and
-    fitted `state` leaves alone). Its updates are the moving averages of `running`. The scalar leaf "training" is 1 or 0; the compiler
-    specializes it. Input leaves are the data's fields by name, raw; labels are of dtype "int".
+    fitted `state` leaves alone). Its updates are the moving averages of `running`. The scalar leaf
+    "training" is 1 or 0; the compiler specializes it. Input leaves are the data's fields by name, raw;
+    labels are of dtype "int".
     """
 
     name: str
@@ -220,5 +221,5 @@ class Experiment:
     loss: str = ""
     warnings: tuple[Any, ...] = field(default=())
     rate: Graph | None = None
-    """What is told as the learning rate: over scalar leaves alone, its output "value" is the optimizer's setting
-    `lr` (of the rest, where it differs by part). None where the optimizer has no such setting."""
+    """What is told as the learning rate: over scalar leaves alone, its output "value" is the optimizer's
+    setting `lr` (of the rest, where it differs by part). None where the optimizer has no such setting."""

@@ -40,7 +40,7 @@ _SECONDS: Final = {"s": 1, "min": 60, "h": 3600}
 def evaluate(expr: tree.Expr, frame: Frame, name: str | None = None) -> Item:
     """Return what an expression stands for; `name` is what its value is bound to.
 
-    Errors: Mistake, with the place; PoisonedError where it depends on a mistake already told.
+    Errors: MistakeError, with the place; PoisonedError where it depends on a mistake already told.
     """
     match expr:
         case tree.Number():
@@ -77,7 +77,7 @@ def evaluate(expr: tree.Expr, frame: Frame, name: str | None = None) -> Item:
 
 
 def operand(expr: tree.Expr, frame: Frame) -> Item:
-    """Return what an expression stands for where a value is meant: a schedule or loss by itself is applied."""
+    """Return the value that an expression stands for: a schedule or loss by itself is applied."""
     return implied(evaluate(expr, frame), frame, expr.span)
 
 
@@ -145,7 +145,9 @@ def param_item(param: tree.Param, found: Found, frame: Frame) -> Item:
             raise PoisonedError
         return item
     if key in world.pending:
-        raise mistake("E0113", f"`{param.name.text}` is defined by itself", param.name.span, "goes round in a circle")
+        raise mistake(
+            "E0113", f"`{param.name.text}` is defined by itself", param.name.span, "goes round in a circle"
+        )
     world.pending.append(key)
     world.items[key] = Poison()
     try:
@@ -172,10 +174,11 @@ def make_slot(
 ) -> Slot:
     """Return the slot that a declaration makes: its default, its alternatives, the type they give."""
     choices = _domain(domain, frame) if domain is not None else None
-    words = frozenset(each.text for each in choices if isinstance(each, Word)) if isinstance(choices, tuple) else frozenset()
+    listed = choices if isinstance(choices, tuple) else ()
+    words = frozenset(each.text for each in listed if isinstance(each, Word))
     value = None if default is None else evaluate(default, frame.inner(words=frame.words | words))
-    slot = Slot(name.text, owner, value, choices, type_of(value, choices), name.span, domain and domain.span)
-    return slot
+    place = None if domain is None else domain.span
+    return Slot(name.text, owner, value, choices, type_of(value, choices), name.span, place)
 
 
 def _domain(expr: tree.Expr, frame: Frame) -> Interval | tuple[Item, ...]:
@@ -184,7 +187,9 @@ def _domain(expr: tree.Expr, frame: Frame) -> Interval | tuple[Item, ...]:
     item = evaluate(expr, frame)
     if not isinstance(item, Interval):
         raise mistake(
-            "E0212", f"a range `low .. high` or a list of alternatives is expected, not {describe(item)}", expr.span
+            "E0212",
+            f"a range `low .. high` or a list of alternatives is expected, not {describe(item)}",
+            expr.span,
         )
     site = frame.site(expr.span)
     if binary(">", item.low, item.high, site) is True:
@@ -245,7 +250,9 @@ def _stage(stage: tree.Stage, value: Item, frame: Frame, name: str | None) -> It
     match stage.step:
         case tree.Repeat() as repeat:
             if stage.label is not None:
-                raise mistake("E0109", "a label names a use, and `repeat` is many", stage.label.span, "not one use")
+                raise mistake(
+                    "E0109", "a label names a use, and `repeat` is many", stage.label.span, "not one use"
+                )
             return _repeat(repeat, value, frame)
         case tree.Path(span=span) as callee:
             result = call(tree.Call(callee, (), (), span), frame, value, label)
@@ -342,7 +349,9 @@ def call(expr: tree.Call, frame: Frame, flow: Item | None, name: str | None) -> 
             return _weights(expr)
         case _:
             raise mistake(
-                "E0105", f"`{expr.callee.text}` is {describe(callee)}, and cannot be applied", expr.callee.span,
+                "E0105",
+                f"`{expr.callee.text}` is {describe(callee)}, and cannot be applied",
+                expr.callee.span,
                 "not a definition or a function",
             )
 
@@ -373,7 +382,12 @@ def _tool(tool: Tool, expr: tree.Call, flow: Item | None, frame: Frame, name: st
         for each, parameter in zip(expr.positional, names, strict=False)
     ]
     named = [
-        (each.name.text, each.name.span, _tool_argument(each.value, each.name.text, function, frame), each.value.span)
+        (
+            each.name.text,
+            each.name.span,
+            _tool_argument(each.value, each.name.text, function, frame),
+            each.value.span,
+        )
         for each in expr.named
     ]
     given = {**tool.given, **match_arguments(function, positional, named, expr.span)}
@@ -421,6 +435,14 @@ def argument(expr: tree.Expr, slot: Slot, frame: Frame) -> Item:
         case tree.List(items=items):
             return tuple(argument(each, slot, frame) for each in items)
         case tree.Path(parts=(name,)) if slot.type == "word" and _is_word(name, frame):
-            raise unknown("E0206", "choice", name.text, name.span, words, place=f"for `{slot.name}`", listing="it is one of")
+            raise unknown(
+                "E0206",
+                "choice",
+                name.text,
+                name.span,
+                words,
+                place=f"for `{slot.name}`",
+                listing="it is one of",
+            )
         case _:
             return evaluate(expr, frame)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final, Literal, TypeAlias
 
 from netdsl.diagnostics import Label
 from netdsl.graph import Builder, Graph, Value
@@ -14,15 +15,19 @@ from netdsl.semantics.frame import Frame, Site, Whole
 from netdsl.semantics.items import Item, Recipe, Tensor, Word, describe, text_of
 from netdsl.semantics.objective import Compared, default_application
 from netdsl.semantics.problems import mistake
-from netdsl.semantics.tensors import lift, real
+from netdsl.semantics.tensors import lift, real, single
 from netdsl.syntax import tree
+
+Better: TypeAlias = Literal["lower", "higher", "neither"]
+
+_WAYS: Final[Mapping[str, Better]] = {"lower": "lower", "higher": "higher", "neither": "neither"}
 
 RESERVED = ("loss", "objective", "penalty", "lr")
 
 
 @dataclass(slots=True)
 class Figures:
-    """The metrics of a training: those of an example are outputs of its graph, the others of a graph of their own."""
+    """The metrics of a training: those of an example are outputs of its graph, others have their own."""
 
     frame: Frame
     compared: Compared
@@ -108,13 +113,14 @@ class Figures:
 
     def _example(self, name: tree.Name, item: Item, recipe: Recipe | None, site: Site) -> Figure:
         inner = self._frame(self.frame, self.compared, whole=False).site(site.span)
-        tensor = real(lift(item, inner), inner)
-        if tensor.shape != () or not tensor.batched:
+        given = real(lift(item, inner), inner)
+        tensor = single(given, inner)
+        if tensor is None or not tensor.batched:
             raise site.mistake(
                 "E0307",
-                f"`{name.text}` gives {text_of(tensor.shape)}, and not one number an example",
+                f"`{name.text}` gives {text_of(given.shape)}, and not one number an example",
                 "not one number",
-                secondary=tensor.trail,
+                secondary=given.trail,
                 help="reduce each example: `mean(…)`, or all of them: `over=examples`",
             )
         self.outputs[f"figure/{name.text}"] = tensor.value
@@ -130,6 +136,7 @@ class Figures:
                 "mixes both",
                 help="reduce the result too: `mean(…, over=examples)`",
             )
+        tensor = single(tensor, inner) or tensor
         self._whole_outputs[f"figure/{name.text}"] = tensor.value
         direction = better(recipe) if tensor.shape == () else "neither"
         return Figure(name.text, "whole", direction, tensor.shape, site.span)
@@ -174,7 +181,7 @@ class Figures:
         return cone(self._whole, self._whole_outputs)
 
 
-def better(recipe: Recipe | None) -> str:
+def better(recipe: Recipe | None) -> Better:
     """Return which way a figure gets better.
 
     A loss is better lower. A metric says it by a setting `better`, `; better = lower in [lower, higher]`;
@@ -186,10 +193,8 @@ def better(recipe: Recipe | None) -> str:
         return "lower"
     given = recipe.given.get("better")
     if given is not None and isinstance(given[0], Word):
-        return given[0].text
+        return _WAYS.get(given[0].text, "higher")
     for setting in recipe.definition.settings:
         if setting.name.text == "better" and isinstance(setting.default, tree.Path):
-            return setting.default.text
+            return _WAYS.get(setting.default.text, "higher")
     return "higher"
-
-

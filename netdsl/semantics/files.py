@@ -9,7 +9,7 @@ from typing import Final
 
 from netdsl.diagnostics import DiagnosticError, Label, Source, Span
 from netdsl.resources import resource_names, resource_text
-from netdsl.semantics.problems import Mistake, Problems, mistake
+from netdsl.semantics.problems import MistakeError, Problems, mistake
 from netdsl.syntax import parse, tree
 
 MOST_FILES: Final = 100
@@ -83,7 +83,7 @@ def load_files(main: Source, read: Read) -> Files:
 
 
 def find(module: Module, name: str, span: Span) -> Found | None:
-    """Return the declaration that a name means in a module. Raises Mistake where it could mean two."""
+    """Return the declaration that a name means in a module. Raises MistakeError where it could mean two."""
     if name in module.declarations:
         return Found(module.declarations[name], module)
     hits = [(each, opened) for each, opened in module.opened if name in opened.declarations]
@@ -141,7 +141,9 @@ class _Loader:
         if each.alias is None:
             module.opened.append((each, imported))
         elif each.alias.text in module.aliases or each.alias.text in module.declarations:
-            raise mistake("E0102", f"`{each.alias.text}` is declared twice", each.alias.span, "declared again")
+            raise mistake(
+                "E0102", f"`{each.alias.text}` is declared twice", each.alias.span, "declared again"
+            )
         else:
             module.aliases[each.alias.text] = imported
 
@@ -153,7 +155,9 @@ class _Loader:
         if source.name in self.modules:
             return self.modules[source.name]
         if len(self.modules) >= MOST_FILES:
-            raise mistake("E0405", f"more than {MOST_FILES} files are imported", each.path.span, "one too many")
+            raise mistake(
+                "E0405", f"more than {MOST_FILES} files are imported", each.path.span, "one too many"
+            )
         try:
             parsed = parse(source)
         except DiagnosticError as error:
@@ -163,7 +167,7 @@ class _Loader:
         return self.load(parsed, chain)
 
 
-def _cycle(source: Source, chain: tuple[tree.Import, ...]) -> Mistake:
+def _cycle(source: Source, chain: tuple[tree.Import, ...]) -> MistakeError:
     names = [step.span.source.name for step in chain]
     start = names.index(source.name)
     return mistake(
@@ -176,9 +180,7 @@ def _cycle(source: Source, chain: tuple[tree.Import, ...]) -> Mistake:
     )
 
 
-def _declared(
-    file: tree.File, problems: Problems
-) -> dict[str, tree.Param | tree.Definition | tree.Section]:
+def _declared(file: tree.File, problems: Problems) -> dict[str, tree.Param | tree.Definition | tree.Section]:
     names: dict[str, tree.Param | tree.Definition | tree.Section] = {}
     for each in _named(file.declarations):
         assert each.name is not None

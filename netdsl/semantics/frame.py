@@ -13,7 +13,7 @@ from netdsl.graph import Builder, Operation, Origin, Shape, Value
 from netdsl.semantics.experiment import WeightKind
 from netdsl.semantics.files import Files, Module
 from netdsl.semantics.items import Item, Recipe, Tensor
-from netdsl.semantics.problems import Mistake, Problems, mistake
+from netdsl.semantics.problems import MistakeError, Problems, mistake
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class User(Protocol):
     def __call__(
         self, recipe: Recipe, expr: tree.Call, flow: Item | None, frame: Frame, name: str | None
     ) -> Item:
-        """Apply the definition, or give it settings; `flow` is what a chain passes on, `name` names the use."""
+        """Apply the definition, or give it settings. `flow` is what a chain passes on, `name` names it."""
         ...
 
 
@@ -93,7 +93,7 @@ class Memory(Protocol):
         ...
 
 
-class Whole(Exception):  # noqa: N818 (a signal, no error)
+class Whole(Exception):  # noqa: N818 - a signal, no error
     """Tell that a metric sees the whole part: its formula has `over=examples`."""
 
 
@@ -101,9 +101,10 @@ class Whole(Exception):  # noqa: N818 (a signal, no error)
 class World:
     """What all frames of one elaboration share.
 
-    `use` and `apply` apply definitions; they are handed in, since definitions are made of expressions and expressions of
-    uses of definitions. `items` keeps what each top-level param stands
-    for, `pairs` which outputs a loss compares with which fields.
+    `use` and `apply` apply definitions; they are handed in, since definitions are made of expressions and
+    expressions of uses of definitions. `items` keeps what each top-level param stands for, `used` which
+    declarations are referred to, `calls` how often a model is used, `pairs` which outputs a loss compares
+    with which fields.
     """
 
     files: Files
@@ -171,13 +172,13 @@ class Site:
 
     @property
     def graph(self) -> Builder:
-        """Return the graph that is being built. Raises Mistake where only static items make sense."""
+        """Return the graph that is being built. Raises MistakeError where only static items make sense."""
         if self.frame.graph is None:
             raise self.mistake("E0209", "a value of the model cannot stand here", "must be known beforehand")
         return self.frame.graph
 
     def add(self, operation: str, *operands: Value, **settings: Any) -> Value:
-        """Add a node that comes from here. Raises Mistake when the budget of nodes is spent."""
+        """Add a node that comes from here. Raises MistakeError when the budget of nodes is spent."""
         graph = self.graph
         with graph.within(self.origin):
             value = graph.apply(operation, *operands, **settings)
@@ -223,7 +224,7 @@ class Site:
         notes: Iterable[str] = (),
         help: str | None = None,
         fix: Fix | None = None,
-    ) -> Mistake:
+    ) -> MistakeError:
         """Return an error here: told at the use that led here, where this is inside the library."""
         place = span or self.span
         secondary = list(secondary)
@@ -240,7 +241,7 @@ def extended(tensor: Tensor, *labels: Label) -> Tensor:
 
 
 def take(name: str, site: Site) -> None:
-    """Note that a name of this body's uses and weights is given out. Raises Mistake where it is already."""
+    """Note that a name of a use or weight is given out. Raises MistakeError where it is already."""
     taken = site.frame.body.taken
     if name in taken:
         raise mistake(

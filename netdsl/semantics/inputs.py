@@ -80,7 +80,9 @@ def _scalers(data: Block, schema: Schema, world: World) -> Scalers:
         if not isinstance(item, Record):
             scaler = _scaler(item, expr.span, frame)
             return {each.name: (scaler, expr.span) for each in schema.fields if _is_input(each)}
-        known = {name: None for each in schema.fields for name in (each.name, *(c.name for c in each.columns))}
+        known = {
+            name: None for each in schema.fields for name in (each.name, *(c.name for c in each.columns))
+        }
         for named in _fields(expr):
             with world.problems.statement():
                 _check_name(named.name, known, schema)
@@ -102,18 +104,29 @@ def _fields(expr: tree.Expr) -> tuple[tree.Named, ...]:
 def _check_name(name: tree.Name, known: Mapping[str, None], schema: Schema) -> None:
     if name.text not in known:
         raise unknown(
-            "E0509", "field or column", name.text, name.span, known, listing="there are", place=f"in `{schema.name}`"
+            "E0509",
+            "field or column",
+            name.text,
+            name.span,
+            known,
+            listing="there are",
+            place=f"in `{schema.name}`",
         )
     each = schema.field(name.text)
     if each is not None and each.kind != "number":
-        raise mistake("E0509", f"`{name.text}` is a {each.kind}, and is not scaled", name.span, "not a number")
+        raise mistake(
+            "E0509", f"`{name.text}` is a {each.kind}, and is not scaled", name.span, "not a number"
+        )
 
 
 def _scaler(item: Item, span: Span, frame: Frame) -> Recipe:
     if isinstance(item, Recipe) and item.kind == "scaler" and len(item.definition.tensors) == 1:
         return item
     raise frame.site(span).mistake(
-        "E0505", f"{describe(item)} is no scaler", "not a scaler", help="such as `minmax`, `zscore` or `divide(255)`"
+        "E0505",
+        f"{describe(item)} is no scaler",
+        "not a scaler",
+        help="such as `minmax`, `zscore` or `divide(255)`",
     )
 
 
@@ -166,9 +179,7 @@ def _check_shape(parameter: tree.Tensor, shape: tuple[int, ...], name: str, data
         )
 
 
-def _no_field(
-    parameter: tree.Tensor, fields: Fields, features: list[str], data: Block | None
-) -> Exception:
+def _no_field(parameter: tree.Tensor, fields: Fields, features: list[str], data: Block | None) -> Exception:
     source = data and data.value("source")
     listed = ", ".join(f"`{each}` {text_of(fields.schema.field(each).shape)}" for each in features)  # type: ignore[union-attr]
     return mistake(

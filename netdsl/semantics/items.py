@@ -1,4 +1,4 @@
-"""What an expression of the language stands for: numbers and words known when compiled, or values of the graph."""
+"""What an expression stands for: numbers and words known when compiled, or values of the graph."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from netdsl.semantics.files import Found, Module, find
 from netdsl.semantics.frame import Frame, Site
 from netdsl.semantics.functions import FUNCTIONS, WORDS
 from netdsl.semantics.items import Item, Leaf, Poison, Recipe, Record, Tensor, Tool, Word, describe
-from netdsl.semantics.problems import Mistake, PoisonedError, mistake, unknown
+from netdsl.semantics.problems import MistakeError, PoisonedError, mistake, unknown
 from netdsl.syntax import tree
 
 CONSTANTS: Final = {"pi": math.pi}
@@ -70,7 +70,7 @@ def special_item(item: Item, site: Site) -> Item:
     return Tensor(value, unit=item.unit)
 
 
-def _ambiguous(name: tree.Name, frame: Frame, found: Found) -> Mistake:
+def _ambiguous(name: tree.Name, frame: Frame, found: Found) -> MistakeError:
     return mistake(
         "E0104",
         f"`{name.text}` could mean two things in a {frame.kind}",
@@ -92,28 +92,26 @@ def visible(frame: Frame) -> Iterator[str]:
     yield from frame.module.aliases
 
 
-def missing(name: tree.Name, frame: Frame) -> Mistake:
+def missing(name: tree.Name, frame: Frame) -> MistakeError:
     """Return the error for a name that nothing has."""
-    where = _kinds_that_see(name.text)
-    error = unknown("E0101", "name", name.text, name.span, visible(frame))
-    if where:
-        return mistake(
-            "E0111", f"`{name.text}` is for {where} only", name.span, f"this is a {frame.kind}"
-        )
-    return error
+    kinds = next((kinds for kinds, names in SEEN_BY if name.text in names), None)
+    if kinds is not None and frame.kind not in kinds:
+        where = " and ".join(_PLURALS.get(kind, f"{kind}s") for kind in kinds)
+        return mistake("E0111", f"`{name.text}` is for {where} only", name.span, f"this is a {frame.kind}")
+    return unknown("E0101", "name", name.text, name.span, visible(frame))
 
 
-_SEEN_BY: Final = {
-    "layers and models": ("weight", "offset", "gain", "running", "training"),
-    "losses and metrics": ("batch_size", "examples", "classes"),
-    "initializers": ("fan_in", "fan_out", "shape"),
-    "schedules": ("step", "epoch", "now", "steps", "epochs", "progress", "logged"),
-    "scalers": ("fit",),
-}
+_PLURALS: Final = {"loss": "losses", "penalty": "penalties"}
 
-
-def _kinds_that_see(name: str) -> str | None:
-    return next((kind for kind, names in _SEEN_BY.items() if name in names), None)
+SEEN_BY: Final = (
+    (("layer", "model"), ("weight", "offset", "gain", "running", "training")),
+    (("loss", "metric"), ("batch_size", "examples", "classes")),
+    (("initializer",), ("fan_in", "fan_out", "shape")),
+    (("optimizer",), ("t", "w", "g")),
+    (("schedule",), ("step", "epoch", "now", "steps", "epochs", "progress", "logged")),
+    (("scaler",), ("fit",)),
+)
+"""Which names the kinds of definitions see besides their own."""
 
 
 def in_module(alias: tree.Name, module: Module, name: tree.Name) -> Found:
@@ -134,11 +132,14 @@ def field_of(item: Item, name: tree.Name, owner: str) -> Item:
     return _sound(item.fields[name.text])
 
 
-def not_a_value(found: Found, name: tree.Name) -> Mistake:
+def not_a_value(found: Found, name: tree.Name) -> MistakeError:
     """Return the error for a data or train block where a value is meant."""
     assert isinstance(found.declaration, tree.Section)
     return mistake(
-        "E0105", f"`{name.text}` is a {found.declaration.kind} block, not a value", name.span, "cannot stand here"
+        "E0105",
+        f"`{name.text}` is a {found.declaration.kind} block, not a value",
+        name.span,
+        "cannot stand here",
     )
 
 

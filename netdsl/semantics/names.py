@@ -1,26 +1,56 @@
-"""Checks every name of the user's files, also where nothing uses a definition, and tells what is never used."""
+"""Checks every name in the user's files, used or not, and tells what nothing uses."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from netdsl.diagnostics import Span
 from netdsl.semantics.expressions import param_item
-from netdsl.semantics.files import Found
+from netdsl.semantics.files import Found, Module, find
 from netdsl.semantics.frame import Frame, World
-from netdsl.semantics.problems import warning
+from netdsl.semantics.functions import FUNCTIONS, WORDS
+from netdsl.semantics.items import Item, Poison
+from netdsl.semantics.lookup import CONSTANTS, SEEN_BY, in_module, missing
+from netdsl.semantics.problems import mistake, unknown, warning
 from netdsl.syntax import tree
 
 
 def check_names(world: World) -> None:
-    """Tell every name that nothing has."""
+    """Tell every name in a body that nothing has, and every setting that a definition has not.
+
+    Also names that are declared at the top and belong to the language already.
+    """
+    for module in world.files.modules:
+        for name, each in module.declarations.items():
+            _check_reserved(name, each, world)
+            if isinstance(each, tree.Definition):
+                _Body(each, module, world).check()
+
+
+def _check_reserved(name: str, each: tree.Param | tree.Definition | tree.Section, world: World) -> None:
+    if name in FUNCTIONS or name in CONSTANTS or name in WORDS:
+        what = "function" if name in FUNCTIONS else "word"
+        assert each.name is not None
+        world.problems.tell(
+            mistake(
+                "E0103",
+                f"`{name}` is a {what} of the language",
+                each.name.span,
+                "has a meaning already",
+                help="choose another name",
+            ).diagnostic
+        )
 
 
 def check_params(world: World) -> None:
     """Tell every param whose value does not fit, used or not."""
     for module in world.files.modules:
-        for name, each in module.declarations.items():
+        for each in module.declarations.values():
             if isinstance(each, tree.Param):
                 with world.problems.statement():
                     param_item(each, Found(each, module), Frame(world, module, "param"))
-                del name
 
 
 def tell_unused(world: World) -> None:
@@ -28,4 +58,205 @@ def tell_unused(world: World) -> None:
     main = world.files.main
     for name, each in main.declarations.items():
         if isinstance(each, tree.Param) and (main.name, name) not in world.used:
-            world.problems.tell(warning("W0101", f"the param `{name}` is never used", each.name.span, "not used"))
+            world.problems.tell(
+                warning("W0101", f"the param `{name}` is never used", each.name.span, "not used")
+            )
+
+
+_LIGHT: Final = frozenset({"logged"})
+"""Functions whose arguments are figures, not names."""
+
+
+@dataclass(slots=True)
+class _Body:
+    """Walks through a definition's body with the names that it knows at each place."""
+
+    definition: tree.Definition
+    module: Module
+    world: World
+    known: dict[str, Item] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)
+    bound: dict[str, Span] = field(default_factory=dict)
+
+    def check(self) -> None:
+        definition = self.definition
+        for tensor in definition.tensors:
+            self.known[tensor.name.text] = Poison()
+            for extent in tensor.pattern.extents if tensor.pattern else ():
+                name = extent.name if isinstance(extent, tree.Rest) else extent
+                if isinstance(name, tree.Name):
+                    self.known[name.text] = Poison()
+        for setting in definition.settings:
+            self.known[setting.name.text] = Poison()
+        for statement in definition.body:
+            self._statement(statement)
+        self._tell_unused()
+
+    def _statement(self, statement: tree.Statement) -> None:
+        self._expr(statement.value)
+        match statement:
+            case tree.Bind(name=name):
+                self.known[name.text] = Poison()
+                self.bound[name.text] = name.span
+            case tree.State(name=name):
+                self.known[name.text] = Poison()
+
+    def _tell_unused(self) -> None:
+        for name, span in self.bound.items():
+            if name not in self.read and not self._makes_weight(name):
+                self.world.problems.tell(warning("W0102", f"`{name}` is never used", span, "not used"))
+
+    def _makes_weight(self, name: str) -> bool:
+        """A weight may be there for its penalty alone; leave it."""
+        makers = {"weight", "offset", "gain", "running"}
+        return any(
+            isinstance(each, tree.Bind)
+            and each.name.text == name
+            and isinstance(each.value, tree.Call)
+            and each.value.callee.text in makers
+            for each in self.definition.body
+        )
+
+    def _expr(self, expr: tree.Expr) -> None:
+        match expr:
+            case tree.Path():
+                self._path(expr)
+            case tree.Subscript(value=value, items=items):
+                self._path(value)
+                self._all(items)
+            case tree.Call():
+                self._call(expr)
+            case tree.Repeat():
+                self._repeat(expr)
+            case tree.Chain(head=head, stages=stages):
+                self._expr(head)
+                self._stages(stages)
+            case tree.Member(value=value):
+                self._call(value)
+            case _:
+                self._all(_children(expr))
+
+    def _all(self, exprs: Iterable[tree.Expr]) -> None:
+        for each in exprs:
+            self._expr(each)
+
+    def _stages(self, stages: Iterable[tree.Stage]) -> None:
+        for stage in stages:
+            match stage.step:
+                case tree.Repeat() as repeat:
+                    self._repeat(repeat)
+                case step:
+                    self._expr(step)
+
+    def _repeat(self, repeat: tree.Repeat) -> None:
+        self._all(each for each in (repeat.count, repeat.values) if each is not None)
+        before = dict(self.known)
+        self.known |= {name.text: Poison() for name in repeat.names}
+        self._stages(repeat.stages)
+        self.known = before
+
+    def _path(self, path: tree.Path) -> None:
+        first = path.parts[0]
+        self.read.add(first.text)
+        with self.world.problems.statement():
+            if first.text in self.known:
+                return
+            if len(path.parts) > 1 and first.text in self.module.aliases:
+                in_module(first, self.module.aliases[first.text], path.parts[1])
+                return
+            found = find(self.module, first.text, first.span)
+            if found is not None:
+                self.world.used.add((found.module.name, first.text))
+            elif not self._is_special(first.text):
+                raise missing(first, self._frame())
+
+    def _is_special(self, name: str) -> bool:
+        seen = any(name in names for kinds, names in SEEN_BY if self.definition.kind in kinds)
+        return (
+            seen or name in FUNCTIONS or name in CONSTANTS or name in WORDS or name in _words(self.definition)
+        )
+
+    def _frame(self) -> Frame:
+        specials = {
+            name: Poison() for kinds, names in SEEN_BY if self.definition.kind in kinds for name in names
+        }
+        return Frame(self.world, self.module, self.definition.kind, names=self.known, specials=specials)
+
+    def _call(self, call: tree.Call) -> None:
+        self._path(call.callee)
+        if call.callee.text in _LIGHT:
+            return
+        definition = self._called(call.callee)
+        words = _words(definition) if definition else frozenset()
+        for each in call.positional:
+            self._argument(each, words)
+        for named in call.named:
+            if definition is not None:
+                self._setting(definition, named)
+            self._argument(named.value, words)
+
+    def _argument(self, expr: tree.Expr, words: frozenset[str]) -> None:
+        if not (isinstance(expr, tree.Path) and expr.text in words):
+            self._expr(expr)
+
+    def _called(self, callee: tree.Path) -> tree.Definition | None:
+        name, module = callee.parts[-1], self.module
+        if callee.parts[0].text in self.known:
+            return None
+        if len(callee.parts) > 1:
+            module = module.aliases.get(callee.parts[0].text, module)
+            declaration = module.declarations.get(name.text)
+        else:
+            with self.world.problems.statement():
+                found = find(module, name.text, name.span)
+                declaration = found.declaration if found else None
+        return declaration if isinstance(declaration, tree.Definition) else None
+
+    def _setting(self, definition: tree.Definition, named: tree.Named) -> None:
+        if named.name.text not in parameters(definition):
+            with self.world.problems.statement():
+                raise unknown_setting(definition, named)
+
+
+def unknown_setting(definition: tree.Definition, named: tree.Named) -> Exception:
+    """Return the error for a setting that a definition has not."""
+    return unknown(
+        "E0201",
+        "setting",
+        named.name.text,
+        named.name.span,
+        parameters(definition),
+        listing=f"`{definition.name.text}` has",
+        place=f"of `{definition.name.text}`",
+    )
+
+
+def parameters(definition: tree.Definition) -> list[str]:
+    """Return the names that a use may give: settings, then tensors."""
+    return [each.name.text for each in definition.settings] + [each.name.text for each in definition.tensors]
+
+
+def _words(definition: tree.Definition) -> frozenset[str]:
+    words: set[str] = set()
+    for setting in definition.settings:
+        if isinstance(setting.domain, tree.List):
+            words |= {each.text for each in setting.domain.items if isinstance(each, tree.Path)}
+    return frozenset(words)
+
+
+def _children(expr: tree.Expr) -> Iterator[tree.Expr]:
+    match expr:
+        case tree.List(items=items):
+            yield from items
+        case tree.Record(fields=fields):
+            yield from (each.value for each in fields)
+        case tree.Unary(operand=operand):
+            yield operand
+        case tree.Binary(left=left, right=right):
+            yield from (left, right)
+        case tree.Range(low=low, high=high):
+            yield from (low, high)
+        case tree.Condition(test=test, then=then, otherwise=otherwise):
+            yield from (test, then, otherwise)
+        case tree.Group(value=value):
+            yield value

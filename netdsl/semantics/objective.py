@@ -11,7 +11,7 @@ from netdsl.semantics.frame import Frame, Site
 from netdsl.semantics.items import Item, Leaf, Objective, Recipe, Tensor, Weights, describe
 from netdsl.semantics.operators import as_objective, binary
 from netdsl.semantics.parts import check_part, in_part
-from netdsl.semantics.tensors import real
+from netdsl.semantics.tensors import real, single
 from netdsl.semantics.weights import Made
 from netdsl.syntax import tree
 
@@ -45,7 +45,9 @@ class Compared:
         return len(labels[0]) if len(labels) == 1 else None
 
 
-def objective(expr: tree.Expr | None, compared: Compared, weights: Mapping[str, Made], frame: Frame) -> Objective:
+def objective(
+    expr: tree.Expr | None, compared: Compared, weights: Mapping[str, Made], frame: Frame
+) -> Objective:
     """Return the loss and the penalty that the `loss` field says; without one the model's output is the loss.
 
     Errors: E0607 where it is not a sum of losses and penalties, or it is not clear what is compared.
@@ -96,7 +98,10 @@ def _implied(recipe: Recipe, compared: Compared, weights: Mapping[str, Made], si
             )
         case _:
             raise site.mistake(
-                "E0607", f"{describe(recipe)} is no loss", "not a loss", help="a loss such as `cross_entropy` or `mse`"
+                "E0607",
+                f"{describe(recipe)} is no loss",
+                "not a loss",
+                help="a loss such as `cross_entropy` or `mse`",
             )
 
 
@@ -129,7 +134,8 @@ def _only(
         if not found
         else f"there are several {what}s, {names}, so what `{recipe.name}` compares must be named",
         "compares what?",
-        help=f"write `{recipe.name}(output, target)` with names among " + ", ".join(f"`{name}`" for name in visible),
+        help=f"write `{recipe.name}(output, target)` with names among "
+        + ", ".join(f"`{name}`" for name in visible),
     )
 
 
@@ -166,6 +172,7 @@ def _chosen(item: Weights, weights: Mapping[str, Made], model: str) -> list[Made
 
 def _single(recipe: Recipe, term: Item, site: Site) -> Item:
     tensor = term.penalty if isinstance(term, Objective) else term
-    if not isinstance(tensor, Tensor) or tensor.batched or tensor.shape != ():
+    tensor = single(tensor, site) if isinstance(tensor, Tensor) and not tensor.batched else None
+    if tensor is None:
         raise site.mistake("E0307", f"`{recipe.name}` must give one number for a weight", "not one number")
     return Objective(None, replace(real(tensor, site), trail=()))

@@ -17,7 +17,6 @@ from netdsl.semantics.items import (
     Objective,
     Quantity,
     Recipe,
-    Sides,
     Tensor,
     Tool,
     Word,
@@ -25,7 +24,7 @@ from netdsl.semantics.items import (
     is_number,
     text_of,
 )
-from netdsl.semantics.tensors import derived, lift, pointwise, real, trails, truth
+from netdsl.semantics.tensors import derived, lift, pointwise, real, single, trails, truth
 
 MOST: Final = 2**53
 
@@ -270,7 +269,7 @@ def matmul(left: Tensor, right: Tensor, site: Site) -> Tensor:
     if left.shape[-1] != right.shape[middle]:
         raise site.mistake(
             "E0302",
-            f"{text_of(left.shape)} @ {text_of(right.shape)}: {left.shape[-1]} and {right.shape[middle]} meet",
+            f"{text_of(left.shape)} @ {text_of(right.shape)}: axes of unlike extents meet",
             "these must be equal",
             secondary=trails([left, right]),
         )
@@ -302,10 +301,10 @@ def _product(left: Tensor, right: Tensor, middle: int, site: Site) -> Value:
 
 def _objective(sign: str, left: Item, right: Item, site: Site) -> Item:
     match sign, left, right:
-        case ("+" | "-"), _, _:
+        case (("+" | "-"), _, _):
             a, b = as_objective(left, site), as_objective(right, site)
             return Objective(_join(sign, a.loss, b.loss, site), _join(sign, a.penalty, b.penalty, site))
-        case ("*" | "/"), Objective(loss, penalty), factor if not isinstance(factor, Objective):
+        case (("*" | "/"), Objective(loss, penalty), factor) if not isinstance(factor, Objective):
             return Objective(_scaled(sign, loss, factor, site), _scaled(sign, penalty, factor, site))
         case "*", factor, Objective(loss, penalty) if not isinstance(factor, Objective):
             return Objective(_scaled(sign, loss, factor, site), _scaled(sign, penalty, factor, site))
@@ -321,13 +320,14 @@ def as_objective(item: Item, site: Site) -> Objective:
     """Return an item as an objective: a value for each example as a loss."""
     if isinstance(item, Objective):
         return item
-    tensor = real(lift(item, site), site)
-    if tensor.shape != ():
+    given = real(lift(item, site), site)
+    tensor = single(given, site)
+    if tensor is None:
         raise site.mistake(
             "E0307",
-            f"a loss gives one number an example; this gives {text_of(tensor.shape)}",
+            f"a loss gives one number an example; this gives {text_of(given.shape)}",
             "not one number",
-            secondary=tensor.trail,
+            secondary=given.trail,
             help="reduce it: `sum(…)` or `mean(…)`",
         )
     return Objective(tensor, None) if tensor.batched else Objective(None, tensor)

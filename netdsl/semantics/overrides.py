@@ -94,28 +94,31 @@ def _replaced(section: tree.Section, path: list[str], value: tree.Expr) -> tree.
 
 
 def _argument(expr: tree.Expr, path: list[str], value: tree.Expr) -> tree.Expr | None:
-    """Replace a named argument of a call, `train.optimizer.lr`, or a field of a record, `mnist.split.train`."""
+    """Replace an argument of a call, `train.optimizer.lr`, or a field of a record, `mnist.split.train`."""
     match expr:
         case tree.Path(span=span):
             expr = tree.Call(expr, (), (), span)
         case tree.Group(value=inner):
             return _argument(inner, path, value)
+    named = _among(expr.named if isinstance(expr, tree.Call) else _fields(expr), path, value)
+    if named is None:
+        return None
     if isinstance(expr, tree.Call):
-        named = _among(expr.named, path, value)
-        return named and replace(expr, named=named)
-    if isinstance(expr, tree.Record):
-        fields = _among(expr.fields, path, value)
-        return fields and replace(expr, fields=fields)
-    return None
+        return replace(expr, named=named)
+    return replace(expr, fields=named) if isinstance(expr, tree.Record) else None
 
 
-def _among(
-    named: tuple[tree.Named, ...], path: list[str], value: tree.Expr
-) -> tuple[tree.Named, ...] | None:
+def _fields(expr: tree.Expr) -> tuple[tree.Named, ...]:
+    return expr.fields if isinstance(expr, tree.Record) else ()
+
+
+def _among(named: tuple[tree.Named, ...], path: list[str], value: tree.Expr) -> tuple[tree.Named, ...] | None:
     for index, each in enumerate(named):
         if each.name.text == path[0]:
             inner = value if len(path) == 1 else _argument(each.value, path[1:], value)
-            return inner and (*named[:index], replace(each, value=inner), *named[index + 1 :])
+            if inner is None:
+                return None
+            return (*named[:index], replace(each, value=inner), *named[index + 1 :])
     if len(path) > 1:
         return None
     return (*named, tree.Named(tree.Name(path[0], value.span), value, value.span))
@@ -140,7 +143,9 @@ def _unknown(name: str, main: Module) -> Diagnostic:
     return Diagnostic(
         "E0210",
         f"there is no param and no field `{name}`",
-        help=f"did you mean `{meant}`?" if meant else "the params are " + ", ".join(f"`{each}`" for each in params)
+        help=f"did you mean `{meant}`?"
+        if meant
+        else "the params are " + ", ".join(f"`{each}`" for each in params)
         if params
         else "fields are set by `train.epochs=3`",
     )
@@ -155,5 +160,3 @@ def settable(main: Module) -> list[str]:
         if section.name is not None and _is_called(section, section.kind, list(main.sections)):
             names += [f"{section.kind}.{field}" for field in FIELDS[section.kind]]
     return names
-
-

@@ -16,7 +16,7 @@ def in_part(path: str, part: str, model: str) -> bool:
 
 
 def check_part(part: str, span: Span, paths: Sequence[str], model: str) -> None:
-    """Raise Mistake for a part that no weight belongs to."""
+    """Raise MistakeError for a part that no weight belongs to."""
     if not any(in_part(path, part, model) for path in paths):
         raise unknown(
             "E0608",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Fix, Label, Severity, Span
 
 
-class Mistake(Exception):
+class MistakeError(Exception):
     """End the work on one statement because of a mistake in it; the statement's owner tells it."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
@@ -42,7 +42,7 @@ class Problems:
         """Tell a mistake that ends the work inside, and go on after it."""
         try:
             yield
-        except Mistake as mistake:
+        except MistakeError as mistake:
             self.tell(mistake.diagnostic)
         except PoisonedError:
             assert self.has_errors, "poison without a mistake"
@@ -78,15 +78,21 @@ def mistake(
     notes: Iterable[str] = (),
     help: str | None = None,  # the word that the message itself shows
     fix: Fix | None = None,
-) -> Mistake:
+) -> MistakeError:
     """Return an error at a place, to be raised."""
-    return Mistake(
+    return MistakeError(
         Diagnostic(code, message, Label(span, label), tuple(secondary), tuple(notes), help, fix)
     )
 
 
 def warning(
-    code: str, message: str, span: Span, label: str = "", *, help: str | None = None, secondary: Iterable[Label] = ()
+    code: str,
+    message: str,
+    span: Span,
+    label: str = "",
+    *,
+    help: str | None = None,
+    secondary: Iterable[Label] = (),
 ) -> Diagnostic:
     """Return a warning at a place, to be told."""
     return Diagnostic(code, message, Label(span, label), tuple(secondary), (), help, None, Severity.WARNING)
@@ -104,7 +110,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 def unknown(
     code: str, what: str, word: str, span: Span, known: Iterable[str], *, listing: str = "", place: str = ""
-) -> Mistake:
+) -> MistakeError:
     """Return the error for a word that is not among the known ones: with the nearest, or the list of them.
 
     `what` says what kind of thing was looked for ("layer"), `listing` begins the list ("the settings are"),

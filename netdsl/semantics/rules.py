@@ -10,7 +10,7 @@ from netdsl.graph import Builder, Graph, Shape, Value
 from netdsl.semantics.cones import cone
 from netdsl.semantics.experiment import UpdateRule, Weight
 from netdsl.semantics.expressions import evaluate
-from netdsl.semantics.frame import Frame, Site
+from netdsl.semantics.frame import Site
 from netdsl.semantics.items import Item, Leaf, Recipe, Record, Tensor, describe
 from netdsl.semantics.parts import check_part, in_part, parts_of
 from netdsl.semantics.problems import unknown
@@ -61,7 +61,10 @@ class Rules:
         recipe = evaluate(self.expr, frame)
         if not isinstance(recipe, Recipe) or recipe.kind != "optimizer":
             raise site.mistake(
-                "E0609", f"{describe(recipe)} is no optimizer", "not an optimizer", help="such as `adam(0.001)`"
+                "E0609",
+                f"{describe(recipe)} is no optimizer",
+                "not an optimizer",
+                help="such as `adam(0.001)`",
             )
         return recipe, site
 
@@ -79,9 +82,7 @@ class Rules:
                 self._check_covered(item, name, paths, span, site)
         return found
 
-    def _check_covered(
-        self, item: Record, name: str, paths: Sequence[str], span: Span, site: Site
-    ) -> None:
+    def _check_covered(self, item: Record, name: str, paths: Sequence[str], span: Span, site: Site) -> None:
         for path in paths:
             if not any(in_part(path, part, self.model) for part in item.fields):
                 known = parts_of(paths, self.model)
@@ -106,10 +107,16 @@ class Rules:
         w = Tensor(site.add("weight", name="w", shape=shape))
         g = Tensor(site.add("input", name="g", shape=shape, dtype="float"))
         tensors = self._tensors(recipe, w, g, site)
-        given = {name: (self._own(item, name, path, site), span) for name, (item, span) in recipe.given.items()}
+        given = {
+            name: (self._own(item, name, path, site), span) for name, (item, span) in recipe.given.items()
+        }
         memory = _RuleMemory(builder, shape, next(iter(tensors), "w"))
         frame = site.frame.inner(
-            kind="optimizer", memory=memory, specials={"t": Leaf("t"), "w": w, "g": g}, implied=None, remember=None
+            kind="optimizer",
+            memory=memory,
+            specials={"t": Leaf("t"), "w": w, "g": g},
+            implied=None,
+            remember=None,
         )
         frame.world.apply(recipe, tensors, given, frame.site(site.span))
         if "w" not in memory.updates:
@@ -135,7 +142,9 @@ class Rules:
     def _own(self, item: Item, name: str, path: str, site: Site) -> Item:
         """Return a setting for one weight: its part's, as a scalar where it is a schedule."""
         if isinstance(item, Record):
-            part = next((each for each in item.fields if each != REST and in_part(path, each, self.model)), REST)
+            part = next(
+                (each for each in item.fields if each != REST and in_part(path, each, self.model)), REST
+            )
             if part not in item.fields:
                 raise unknown("E0608", "part", path, site.span, item.fields)
             item = item.fields[part]
@@ -144,7 +153,7 @@ class Rules:
 
 @dataclass(slots=True)
 class _RuleMemory:
-    """The states of an optimizer: of the shape of the weight. `weight` is what the formula calls the weight."""
+    """The states of an optimizer, of the shape of the weight. `weight` is what the formula calls that."""
 
     builder: Builder
     shape: Shape
@@ -174,5 +183,3 @@ class _RuleMemory:
                 "E0303", "what a weight becomes must have its shape", "another shape", secondary=value.trail
             )
         return spread
-
-

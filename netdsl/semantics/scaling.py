@@ -77,14 +77,14 @@ def scaled(
     return derived(site.add("concat", *(each.value for each in pieces), axis=1), [raw])
 
 
-def apply_scaler(
-    scaler: tuple[Recipe, Span], raw: Tensor, path: str, fitted: Fitted, world: World
-) -> Tensor:
+def apply_scaler(scaler: tuple[Recipe, Span], raw: Tensor, path: str, fitted: Fitted, world: World) -> Tensor:
     """Return what a scaler makes of a value; its figures are kept under a path."""
     recipe, span = scaler
     frame = Frame(world, world.files.main, "scaler", fitted.builder, path=path, stream=path)
     frame.functions = {"fit": _fit(path, fitted)}
-    result = world.apply(recipe, {recipe.definition.tensors[0].name.text: raw}, recipe.given, frame.site(span))
+    result = world.apply(
+        recipe, {recipe.definition.tensors[0].name.text: raw}, recipe.given, frame.site(span)
+    )
     tensor = real(lift(result, frame.site(span)), frame.site(span))
     if tensor.value.shape != raw.value.shape:
         raise frame.site(span).mistake(
@@ -107,7 +107,7 @@ def _fit(path: str, fitted: Fitted) -> Function:
 # ---- back to raw units --------------------------------------------------------------------------
 
 
-class NotInvertible(Exception):  # noqa: N818 (told with its own code by who knows the place)
+class NotInvertibleError(Exception):
     """Tell why a scaler cannot be inverted."""
 
 
@@ -118,8 +118,8 @@ _SAME_PLACE: Final = frozenset({"reshape", "broadcast", "cast", "stop_gradient"}
 def inverted(builder: Builder, raw: Value, scaled_value: Value, given: Value, site: Site) -> Value:
     """Return what raw value a scaler would have made `given` of, by undoing each step of its formula.
 
-    Errors: NotInvertible where the raw value stands in the formula twice, or under a function that has no
-    inverse.
+    Errors: NotInvertibleError where the raw value stands in the formula twice, or under a
+    function that has no inverse.
     """
     current, result = scaled_value.index, given
     on = _dependents(builder, raw.index, scaled_value.index)
@@ -128,7 +128,7 @@ def inverted(builder: Builder, raw: Value, scaled_value: Value, given: Value, si
             operands = builder.operands(current)
             inner = [position for position, each in enumerate(operands) if each in on]
             if len(inner) != 1:
-                raise NotInvertible("the value stands in its formula more than once")
+                raise NotInvertibleError("the value stands in its formula more than once")
             others = [Value(builder, each) for each in operands]
             result = _undone(builder.node(current), inner[0], others, result)
             current = operands[inner[0]]
@@ -156,13 +156,13 @@ def _undone(node: Node, position: int, operands: Sequence[Value], result: Value)
             return other - result
         case "multiply", _:
             return result / other
-        case ("divide" | "ratio"), 0:
+        case (("divide" | "ratio"), 0):
             return result * other
         case "divide", 1:
             return other / result
         case "log1p", _:
             return result.apply("exp") - 1.0
-        case ("negate" | "exp" | "log"), _:
+        case (("negate" | "exp" | "log"), _):
             return result.apply(_OPPOSITE[name])
         case "sqrt", _:
             return result * result
@@ -172,6 +172,4 @@ def _undone(node: Node, position: int, operands: Sequence[Value], result: Value)
             return ((1.0 + result) / (1.0 - result)).apply("log") * 0.5
     if name in _SAME_PLACE and operands[0].shape == node.shape:
         return result
-    raise NotInvertible(f"`{name}` has no inverse")
-
-
+    raise NotInvertibleError(f"`{name}` has no inverse")

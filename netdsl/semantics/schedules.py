@@ -1,4 +1,4 @@
-"""Schedules: what an optimizer's settings see of the time, and schedules that remember figures of an epoch."""
+"""Schedules: what an optimizer's settings see of the time, and schedules that remember figures."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ class Schedules:
     ) -> tuple[Graph, Mapping[str, float]]:
         builder = Builder(self.world.registry)
         memory = _ScalarMemory(builder, still)
-        frame = site.frame.inner(graph=builder, memory=memory, remember=None, functions={"logged": self._logged()})
+        frame = site.frame.inner(
+            graph=builder, memory=memory, remember=None, functions={"logged": self._logged()}
+        )
         moved = {name: _transplanted(item, builder) for name, item in tensors.items()}
         carried = {name: (_transplanted(item, builder), span) for name, (item, span) in given.items()}
         inner = frame.site(site.span, site.label)
@@ -140,7 +142,10 @@ class _ScalarMemory:
 def not_a_state(name: str, site: Site) -> Exception:
     """Return the error for `:=` of a name that keeps nothing."""
     return site.mistake(
-        "E0110", f"`{name}` is no state, so it cannot change", "bound once", help=f"declare it: `state {name} = 0`"
+        "E0110",
+        f"`{name}` is no state, so it cannot change",
+        "bound once",
+        help=f"declare it: `state {name} = 0`",
     )
 
 

@@ -81,7 +81,9 @@ def type_of(default: Item | None, domain: Interval | tuple[Item, ...] | None) ->
         case tuple():
             return "list"
         case Word():
-            return "word" if domain is None or all(isinstance(each, Word) for each in _parts(domain)) else "any"
+            return (
+                "word" if domain is None or all(isinstance(each, Word) for each in _parts(domain)) else "any"
+            )
         case Recipe() | Tool():
             return "definition"
         case str():
@@ -114,7 +116,11 @@ def fit(slot: Slot, item: Item, span: Span, site: Site) -> Item:
     E0207 for a missing unit.
     """
     item = _typed(slot, item, span, site)
-    if slot.domain is not None and not isinstance(item, (Tensor, Now, Leaf)) and not _within(slot, item, site):
+    if (
+        slot.domain is not None
+        and not isinstance(item, (Tensor, Now, Leaf))
+        and not _within(slot, item, site)
+    ):
         raise _outside(slot, item, span, site)
     return item
 
@@ -123,7 +129,7 @@ def _typed(slot: Slot, item: Item, span: Span, site: Site) -> Item:
     match slot.type, item:
         case "any", _:
             return item
-        case ("number" | "integer"), Tensor() | Now() | Leaf():
+        case (("number" | "integer"), Tensor() | Now() | Leaf()):
             return item
         case "number", int() | float() if is_number(item):
             return item
@@ -246,7 +252,11 @@ def _matches(item: Item, choice: Item, site: Site) -> bool:
         value = _plain(item)
         return low is not None and high is not None and value is not None and low <= value <= high
     if type(item) is not type(choice) and not (is_number(item) and is_number(choice)):
-        return isinstance(item, (Recipe, Tool)) and isinstance(choice, (Recipe, Tool)) and same(item, choice, site)
+        return (
+            isinstance(item, (Recipe, Tool))
+            and isinstance(choice, (Recipe, Tool))
+            and same(item, choice, site)
+        )
     return same(item, choice, site)
 
 
@@ -270,5 +280,3 @@ def _outside(slot: Slot, item: Item, span: Span, site: Site) -> Exception:
         secondary=[Label(slot.domain_span, "allowed here")] if slot.domain_span else [],
         help=f"did you mean `{meant}`?" if meant else None,
     )
-
-

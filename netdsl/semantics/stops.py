@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 from netdsl.diagnostics import Span
 from netdsl.semantics.experiment import EarlyStop, TargetStop, TimeStop
@@ -24,8 +24,10 @@ def _early(site: Site, given: Given) -> Item:
     change = number(*_number(given, "change", site))
     restore, span = given.get("restore", ("best", site.span))
     if restore not in ("best", "last"):
-        raise site.mistake("E0206", f"`restore` is best or last, not {restore}", "not one of these", span=span)
-    keep = "last" if restore == "last" else "best"
+        raise site.mistake(
+            "E0206", f"`restore` is best or last, not {restore}", "not one of these", span=span
+        )
+    keep: Literal["best", "last"] = "last" if restore == "last" else "best"
     return Opaque(EarlyStop(part, figure, _patience(site, given), change, keep, place))
 
 
@@ -83,7 +85,9 @@ def _limit(site: Site, given: Given) -> float:
 STOPS: Final[Mapping[str, Function]] = {
     each.name: each
     for each in (
-        Function("early", ("figure", "patience", "change", "restore"), 2, _early, named=("figure", "restore")),
+        Function(
+            "early", ("figure", "patience", "change", "restore"), 2, _early, named=("figure", "restore")
+        ),
         Function("target", ("figure", "value"), 2, _target, named=("figure",)),
         Function("time", ("limit",), 1, _time),
     )

@@ -1,4 +1,4 @@
-"""How a loss or metric reads what it compares: a label as one-hot or as a number, and shapes that must be equal."""
+"""How a loss or metric reads what it compares: labels as one-hot or as numbers, and of equal shapes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def compared(definition: tree.Definition, given: Mapping[str, Item], site: Site)
     numbers = [each for each in tensors.values() if not each.classes]
     single = next((each for each in numbers if each.shape in ((), (1,))), None)
     read = {
-        name: _label(each, single, site) if each.classes else real(each, site) for name, each in tensors.items()
+        name: _label(each, single, site) if each.classes else real(each, site)
+        for name, each in tensors.items()
     }
     free = [each.name.text for each in definition.tensors if each.pattern is None and each.name.text in read]
     _same_shapes(definition, free, read, site)

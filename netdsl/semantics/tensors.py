@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 from netdsl.diagnostics import Label, Span
 from netdsl.graph import BATCH, Shape, Value, broadcast_shapes, example, is_batched
@@ -125,6 +126,11 @@ def reshaped(tensor: Tensor, shape: Shape, site: Site) -> Tensor:
         return tensor
     full = (BATCH, *shape) if tensor.batched else shape
     return derived(site.add("reshape", tensor.value, shape=full), [tensor])
+
+
+def single(tensor: Tensor, site: Site) -> Tensor | None:
+    """Return a tensor of one number an example as a number; None where it has more."""
+    return reshaped(tensor, (), site) if prod(tensor.shape) == 1 else None
 
 
 def number(item: Item, site: Site, what: str, span: Span | None = None) -> float:

@@ -1,4 +1,4 @@
-"""The settings of a `train` block that are not in the graph: batch, length, stops, seed, clipping, what is frozen."""
+"""What a `train` block says besides the graph: batch, length, stops, seed, clipping, what is frozen."""
 
 from __future__ import annotations
 
@@ -47,12 +47,18 @@ def length_of(train: Block, has_data: bool, frame: Frame) -> tuple[int, Measure]
     """
     epochs, steps = train.fields.get("epochs"), train.fields.get("steps")
     if epochs and steps:
-        raise mistake("E0604", "a training has a number of epochs or of steps, not both", steps.name.span, "and steps")
+        raise mistake(
+            "E0604", "a training has a number of epochs or of steps, not both", steps.name.span, "and steps"
+        )
     if steps:
         return _count(steps.value, "`steps`", frame), "steps"
     if epochs and not has_data:
         raise mistake(
-            "E0604", "without data there are no epochs", epochs.name.span, "counts steps", help="write `steps = …`"
+            "E0604",
+            "without data there are no epochs",
+            epochs.name.span,
+            "counts steps",
+            help="write `steps = …`",
         )
     if epochs:
         return _count(epochs.value, "`epochs`", frame), "epochs"
@@ -83,7 +89,15 @@ def planned_training(train: Block, has_data: bool, world: World) -> TrainingPlan
         start = _start(train, frame)
     start_span = train.fields["start"].value.span if start else None
     return TrainingPlan(
-        train.name, batch, length[0], length[1], seed, _stops(train, frame), start, start_span, train.title.span
+        train.name,
+        batch,
+        length[0],
+        length[1],
+        seed,
+        _stops(train, frame),
+        start,
+        start_span,
+        train.title.span,
     )
 
 

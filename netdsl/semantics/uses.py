@@ -21,7 +21,7 @@ from netdsl.semantics.items import (
     describe,
 )
 from netdsl.semantics.patterns import bind_pattern
-from netdsl.semantics.problems import Mistake, mistake, unknown
+from netdsl.semantics.problems import MistakeError, mistake, unknown
 from netdsl.semantics.settings import Slot, fit
 from netdsl.semantics.targets import compared
 from netdsl.semantics.tensors import lift, real
@@ -123,9 +123,12 @@ class _Arguments:
                 help=f"write `{slot.name}={expr.span.text}`",
             )
         else:
-            self.settings[settings.pop(0).name.text] = (fit(slot, item, expr.span, self.frame.site(expr.span)), expr.span)
+            self.settings[settings.pop(0).name.text] = (
+                fit(slot, item, expr.span, self.frame.site(expr.span)),
+                expr.span,
+            )
 
-    def _too_many(self, expr: tree.Expr, item: Item) -> Mistake:
+    def _too_many(self, expr: tree.Expr, item: Item) -> MistakeError:
         return mistake(
             "E0204",
             f"`{self.recipe.name}` has no place for {describe(item)}",
@@ -174,11 +177,13 @@ def slot_of(
 def signature(definition: tree.Definition) -> str:
     """Write how a definition is declared: `dense(x: [n]; units, init=…)`."""
     tensors = ", ".join(each.span.text for each in definition.tensors)
-    settings = ", ".join(f"{each.name.text}=…" if each.default else each.name.text for each in definition.settings)
+    settings = ", ".join(
+        f"{each.name.text}=…" if each.default else each.name.text for each in definition.settings
+    )
     return f"{definition.name.text}({tensors}{'; ' if settings else ''}{settings})"
 
 
-def wrong_kind(recipe: Recipe, span: Span, frame: Frame) -> Mistake:
+def wrong_kind(recipe: Recipe, span: Span, frame: Frame) -> MistakeError:
     """Return the error for a definition of a kind that cannot be applied here."""
     article = "an" if recipe.kind[0] in "aeio" else "a"
     return mistake(
@@ -198,7 +203,7 @@ def apply(
 ) -> Item:
     """Run a definition's body with its tensors and settings.
 
-    Errors: Mistake for tensors or settings that do not fit; PoisonedError for mistakes in the body.
+    Errors: MistakeError for tensors or settings that do not fit; PoisonedError for mistakes in the body.
     """
     frame = site.frame
     if recipe.kind not in _CALLS.get(frame.kind, frozenset({recipe.kind})):
@@ -261,7 +266,7 @@ def _inner_frame(recipe: Recipe, site: Site) -> Frame:
 
 
 def _use_name(recipe: Recipe, site: Site) -> str:
-    """Return the name of a use: its label, else `layer_k`. Raises Mistake for a name that is taken."""
+    """Return the name of a use: its label, else `layer_k`. Raises MistakeError for a name that is taken."""
     body = site.frame.body
     body.counts[recipe.name] += 1
     name = site.label or body.numbered(recipe.name)
@@ -320,9 +325,7 @@ def _note_pairs(tensors: Mapping[str, Item], site: Site) -> None:
     site.frame.world.pairs.extend((output, field) for output in outputs for field in fields)
 
 
-def _give_settings(
-    recipe: Recipe, given: Mapping[str, tuple[Item, Span]], inner: Frame, site: Site
-) -> None:
+def _give_settings(recipe: Recipe, given: Mapping[str, tuple[Item, Span]], inner: Frame, site: Site) -> None:
     have: dict[str, tuple[Item, Span]] = {}
     for setting in recipe.definition.settings:
         name = setting.name.text
@@ -339,7 +342,7 @@ def _give_settings(
         inner.declared[name] = setting.name.span
 
 
-def _missing_setting(recipe: Recipe, setting: tree.Setting, site: Site) -> Mistake:
+def _missing_setting(recipe: Recipe, setting: tree.Setting, site: Site) -> MistakeError:
     settings: Sequence[tree.Setting] = recipe.definition.settings
     first = settings[0] is setting
     return site.mistake(
@@ -355,5 +358,3 @@ def _with_penalty(recipe: Recipe, result: Item, frame: Frame) -> Item:
     if recipe.kind == "penalty" and frame.kind == "objective" and isinstance(result, Tensor):
         return Objective(None, result)
     return result
-
-

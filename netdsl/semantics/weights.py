@@ -9,7 +9,7 @@ from typing import Final
 
 from netdsl.diagnostics import Label, Span
 from netdsl.graph import Builder, Graph, Shape, Value
-from netdsl.semantics.experiment import Weight, WeightKind
+from netdsl.semantics.experiment import WeightKind
 from netdsl.semantics.frame import Frame, Maker, Site, take
 from netdsl.semantics.functions import Function, Given
 from netdsl.semantics.functions.movement import extents
@@ -85,7 +85,9 @@ class WeightMaker:
         known = self.made.get(path)
         if known is None:
             leaf = site.add("state", name=path, shape=value.shape)
-            known = Made(path, value.shape, "running", constant_graph(value.shape, start, site), site.told_at, leaf)
+            known = Made(
+                path, value.shape, "running", constant_graph(value.shape, start, site), site.told_at, leaf
+            )
             self.made[path] = known
         else:
             self._again(known, value.shape, site)
@@ -149,7 +151,9 @@ def _shaped(start: Tensor, shape: Shape, site: Site) -> Value:
     value = aligned([start, target], site)[0]
     if value.shape != shape:
         raise site.mistake(
-            "E0303", f"a start of shape {text_of(start.shape)} does not fit a weight {text_of(shape)}", "does not fit"
+            "E0303",
+            f"a start of shape {text_of(start.shape)} does not fit a weight {text_of(shape)}",
+            "does not fit",
         )
     return value
 
@@ -186,7 +190,7 @@ def _made(site: Site, given: Given, init: Item, kind: WeightKind) -> Item:
 
 
 def _named(site: Site, kind: str) -> Maker:
-    """Return what makes weights here. Raises Mistake where there can be none, or it has no name."""
+    """Return what makes weights here. Raises MistakeError where there can be none, or it has no name."""
     if site.frame.maker is None:
         raise site.mistake("E0111", "a layer with weights can only stand in a model", "makes a weight")
     if site.label is None:

@@ -20,7 +20,7 @@ from netdsl.semantics.objective import Compared, objective
 from netdsl.semantics.parts import check_part, in_part
 from netdsl.semantics.problems import mistake, unknown
 from netdsl.semantics.rules import Rules
-from netdsl.semantics.scaling import NotInvertible, inverted
+from netdsl.semantics.scaling import NotInvertibleError, inverted
 from netdsl.semantics.schedules import Schedules
 from netdsl.semantics.schema import Schema
 from netdsl.semantics.tensors import real, reshaped
@@ -81,11 +81,15 @@ class Work:
         self.check_stops()
 
     def later(self) -> None:
+        """Refuse what this version has not yet."""
         expr = self.train.value("augment")
         if expr is not None and not (isinstance(expr, tree.List) and not expr.items):
-            raise mistake("E0190", "`augment` comes with a later version of netdsl", expr.span, "not there yet")
+            raise mistake(
+                "E0190", "`augment` comes with a later version of netdsl", expr.span, "not there yet"
+            )
 
     def read_data(self) -> None:
+        """Read the data block, and put the fields into the graph."""
         self.data = data_block(self.world.files, self.train)
         if self.data is None:
             return
@@ -96,9 +100,11 @@ class Work:
     # ---- the model ------------------------------------------------------------------------------
 
     def frame(self, kind: str) -> Frame:
+        """Return a frame of the model's graph."""
         return Frame(self.world, self.train.module, kind, self.builder, maker=self.maker)
 
     def run_model(self) -> None:
+        """Apply the model to the data."""
         recipe = self._model()
         self.model = definition = recipe.definition
         given: dict[str, Item] = {}
@@ -106,8 +112,13 @@ class Work:
             if self.fields is None:
                 raise self._no_data(definition)
             given = bound_inputs(definition, self.fields, self.data)
-            self.given = tuple(each.field for each in given.values() if isinstance(each, Tensor) and each.field)
-            given = {name: replace(each, field=None) if isinstance(each, Tensor) else each for name, each in given.items()}
+            self.given = tuple(
+                each.field for each in given.values() if isinstance(each, Tensor) and each.field
+            )
+            given = {
+                name: replace(each, field=None) if isinstance(each, Tensor) else each
+                for name, each in given.items()
+            }
         site = self.frame("model").site(definition.name.span)
         result = self.world.apply(recipe, given, recipe.given, site)
         if not isinstance(result, (Tensor, Record)):
@@ -128,7 +139,11 @@ class Work:
             if len(models) == 1 and isinstance(models[0][1], tree.Definition):
                 return Recipe(models[0][1], self.world.files.main)
             raise mistake(
-                "E0603", "this training names no model", self.train.title.span, "which model?", help="add `model = …`"
+                "E0603",
+                "this training names no model",
+                self.train.title.span,
+                "which model?",
+                help="add `model = …`",
             )
         if not isinstance(expr, tree.Path):
             raise mistake("E0604", "`model` names a model", expr.span, "not a name")
@@ -158,6 +173,7 @@ class Work:
         )
 
     def freeze(self) -> None:
+        """List the weights, and which of them stay as they are."""
         paths = [each.path for each in self.maker.made.values()]
         name = self.model.name.text if self.model else ""
         parts = frozen_parts(self.train)
@@ -173,6 +189,7 @@ class Work:
     # ---- what is minimized and told -------------------------------------------------------------
 
     def compare(self) -> None:
+        """Work out the loss, and the metrics in raw units."""
         assert self.model is not None
         assert self.plan is not None
         name = self.model.name.text
@@ -204,7 +221,7 @@ class Work:
         try:
             shaped = reshaped(output, raw.shape, site) if {output.shape, raw.shape} <= {(), (1,)} else output
             value = inverted(self.builder, raw.value, prepared.value, shaped.value, site)
-        except NotInvertible as why:
+        except NotInvertibleError as why:
             raise mistake(
                 "E0506", f"`{scaler.name}` scales the target `{target}` and cannot be undone: {why}", span,
                 "predictions could not be told in raw units",
@@ -222,6 +239,7 @@ class Work:
     # ---- how it is trained ----------------------------------------------------------------------
 
     def optimize(self) -> None:
+        """Work out the optimizer's formula for each weight."""
         expr = self.train.value("optimizer")
         if expr is None:
             raise mistake(
@@ -239,9 +257,17 @@ class Work:
         per_epoch = -(-rows // self.plan.batch) if self.plan.batch else 1
         steps = self.plan.length * (per_epoch if self.plan.measure == "epochs" else 1)
         epochs = self.plan.length if self.plan.measure == "epochs" else -(-steps // max(per_epoch, 1))
-        return {"step": 0, "t": 1, "epoch": 0, "steps": max(steps, 1), "epochs": max(epochs, 1), "examples": rows}
+        return {
+            "step": 0,
+            "t": 1,
+            "epoch": 0,
+            "steps": max(steps, 1),
+            "epochs": max(epochs, 1),
+            "examples": rows,
+        }
 
     def check_stops(self) -> None:
+        """Check that the figures which stops and schedules ask for will be there."""
         assert self.plan is not None
         figures = self.figures.found if self.figures else []
         parts = self._parts()
@@ -250,7 +276,9 @@ class Work:
             for each in self.plan.stops
             if isinstance(each, (EarlyStop, TargetStop))
         ]
-        asked += [(each.part, each.figure, each.span) for each in (self.schedules.logged if self.schedules else [])]
+        asked += [
+            (each.part, each.figure, each.span) for each in (self.schedules.logged if self.schedules else [])
+        ]
         for part, figure, span in asked:
             assert span is not None
             with self.world.problems.statement():

@@ -21,5 +21,3 @@ def make_world(files: Files, overrides: Mapping[str, str], problems: Problems) -
 def static_frame(world: World, kind: str) -> Frame:
     """Return a frame of the main file in which only static items make sense."""
     return Frame(world, world.files.main, kind)
-
-

@@ -12,9 +12,7 @@ from netdsl.semantics.items import Item
 
 def _later(name: str, *parameters: str) -> Function:
     def run(site: Site, given: Given) -> Item:
-        raise site.mistake(
-            "E0190", f"`{name}` comes with a later version of netdsl", "not there yet"
-        )
+        raise site.mistake("E0190", f"`{name}` comes with a later version of netdsl", "not there yet")
 
     return Function(name, parameters, 1, run)
 

@@ -48,7 +48,9 @@ def _bernoulli(site: Site, given: Given) -> Item:
     if is_number(item):
         assert isinstance(item, (int, float))
         if not 0 <= item <= 1:
-            raise site.mistake("E0206", f"a probability is between 0 and 1, not {item:g}", "out of range", span=span)
+            raise site.mistake(
+                "E0206", f"a probability is between 0 and 1, not {item:g}", "out of range", span=span
+            )
     chance = real(lift(item, site, span), site)
     below = pointwise("less", site, _drawn("uniform", site, given), chance)
     return real(below, site)
@@ -87,8 +89,6 @@ def _orthogonal(site: Site, given: Given) -> Item:
         raise expected("a number", gain, "`gain`", site, span)
     draw: Value = site.add("orthogonal", shape=shape, stream=stream("orthogonal", site))
     return pointwise("multiply", site, Tensor(draw), lift(gain, site)) if gain != 1 else Tensor(draw)
-
-
 
 
 FUNCTIONS: Final = (

@@ -62,7 +62,11 @@ def _operands(site: Site, given: Given, *names: str) -> list[Tensor] | list[floa
 
 
 def _numbers(operands: list[Tensor] | list[float]) -> list[float] | None:
-    return None if any(isinstance(each, Tensor) for each in operands) else [x for x in operands if not isinstance(x, Tensor)]
+    return (
+        None
+        if any(isinstance(each, Tensor) for each in operands)
+        else [x for x in operands if not isinstance(x, Tensor)]
+    )
 
 
 def _tensors(operands: list[Tensor] | list[float]) -> list[Tensor]:
@@ -74,9 +78,13 @@ def _extreme(name: str, node: str, static: Callable[[float, float], float]) -> F
 
     def run(site: Site, given: Given) -> Item:
         if "b" not in given:
-            return REDUCING[name].run(site, {("x" if key == "a" else key): each for key, each in given.items()})
+            return REDUCING[name].run(
+                site, {("x" if key == "a" else key): each for key, each in given.items()}
+            )
         if len(given) > 2:
-            raise site.mistake("E0204", f"`{name}` of two values has no `over`", "compares element by element")
+            raise site.mistake(
+                "E0204", f"`{name}` of two values has no `over`", "compares element by element"
+            )
         operands = _operands(site, given, "a", "b")
         numbers = _numbers(operands)
         return static(*numbers) if numbers else pointwise(node, site, *_tensors(operands))

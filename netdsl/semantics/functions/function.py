@@ -1,4 +1,4 @@
-"""A built-in function of the language: its parameters and what it does; arguments are matched to them here."""
+"""A built-in function of the language: its parameters and what it does, and how arguments are matched."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ class Function:
     @property
     def usage(self) -> str:
         """Write how it is called: `clip(x, low, high)`."""
-        shown = [*self.parameters[: self.required], *(f"{each}=…" for each in self.parameters[self.required :])]
+        shown = [
+            *self.parameters[: self.required],
+            *(f"{each}=…" for each in self.parameters[self.required :]),
+        ]
         return f"{self.name}({', '.join(shown)})"
 
 
@@ -47,7 +50,7 @@ def match_arguments(
     named: Sequence[tuple[str, Span, Item, Span]],
     place: Span,
 ) -> dict[str, tuple[Item, Span]]:
-    """Return the arguments by parameter. Raises Mistake for one too many, unknown, twice or missing."""
+    """Return the arguments by parameter. Raises MistakeError for one too many, unknown, twice or missing."""
     given: dict[str, tuple[Item, Span]] = {}
     if function.rest:
         given[function.parameters[0]] = (tuple(item for item, _ in positional), place)

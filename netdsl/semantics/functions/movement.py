@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 from typing import Final
 
 from netdsl.diagnostics import Span
-from netdsl.graph import BATCH, Shape
+from netdsl.graph import BATCH, Shape, Value
 from netdsl.semantics.frame import Site
 from netdsl.semantics.functions.axes import axes_of, axis
 from netdsl.semantics.functions.function import Function, Given
@@ -26,7 +27,9 @@ def extents(item: Item, site: Site, span: Span, what: str = "a shape") -> Shape:
     if size is None:
         raise expected("a whole number", item, f"an extent of {what}", site, span)
     if not 1 <= size <= 2**40:
-        raise site.mistake("E0206", f"an extent of {what} is 1 or more, not {size}", "out of range", span=span)
+        raise site.mistake(
+            "E0206", f"an extent of {what} is 1 or more, not {size}", "out of range", span=span
+        )
     return (size,)
 
 
@@ -57,7 +60,9 @@ def _transpose(site: Site, given: Given) -> Item:
         parts = items if isinstance(items, tuple) else (items,)
         order = tuple(axis(each, tensor, site) for each in parts)
     if sorted(order) != list(range(rank)):
-        raise site.mistake("E0305", f"the axes of {text_of(tensor.shape)} must each stand once", "not an order")
+        raise site.mistake(
+            "E0305", f"the axes of {text_of(tensor.shape)} must each stand once", "not an order"
+        )
     positions = (0, *(each + 1 for each in order)) if tensor.batched else order
     return derived(site.add("transpose", tensor.value, axes=positions), [tensor])
 
@@ -98,9 +103,7 @@ def _split(site: Site, given: Given) -> Item:
     along = axis(given["over"][0] if "over" in given else -1, tensor, site)
     sizes = _sizes(given, tensor.shape[along], site)
     bounds = [sum(sizes[:index]) for index in range(len(sizes) + 1)]
-    return tuple(
-        sliced(tensor, {along: (low, high)}, site) for low, high in zip(bounds, bounds[1:], strict=False)
-    )
+    return tuple(sliced(tensor, {along: (low, high)}, site) for low, high in pairwise(bounds))
 
 
 def _sizes(given: Given, extent: int, site: Site) -> list[int]:
@@ -166,9 +169,7 @@ def bound(item: Item, extent: int, site: Site) -> int:
     if index is None:
         raise expected("a whole number", item, "a subscript", site)
     if not -extent <= index < extent:
-        raise site.mistake(
-            "E0310", f"there is no part {index}: they are 0 to {extent - 1}", "out of range"
-        )
+        raise site.mistake("E0310", f"there is no part {index}: they are 0 to {extent - 1}", "out of range")
     return index % extent
 
 
@@ -203,7 +204,9 @@ def _size(site: Site, given: Given) -> Item:
         return prod(shape)
     axes = axes_of(given["over"][0], tensor, site)
     if axes.batch:
-        raise site.mistake("E0305", "the size of a batch is known only when it runs", "not an axis of an example")
+        raise site.mistake(
+            "E0305", "the size of a batch is known only when it runs", "not an axis of an example"
+        )
     return prod(shape[each] for each in axes.inner)
 
 
@@ -226,7 +229,7 @@ def _gather(site: Site, given: Given) -> Item:
     return derived(site.add("gather", table.value, _indices(indices, site)), [table])
 
 
-def _indices(tensor: Tensor, site: Site) -> object:
+def _indices(tensor: Tensor, site: Site) -> Value:
     if tensor.value.dtype == "int":
         return tensor.value
     return site.add("cast", real(tensor, site).value, dtype="int")

@@ -117,7 +117,9 @@ def _position(operation: str) -> Function:
         if "over" in given:
             axes = axes_of(given["over"][0], tensor, site.frame.site(given["over"][1]))
             if axes.batch or len(axes.inner) != 1:
-                raise site.mistake("E0305", f"`{operation}` works over one axis of an example", "not one axis")
+                raise site.mistake(
+                    "E0305", f"`{operation}` works over one axis of an example", "not one axis"
+                )
         else:
             flat = (prod(tensor.shape),)
             tensor = replace(tensor, value=site.add("reshape", tensor.value, shape=_full(tensor, flat)))

@@ -12,6 +12,7 @@ _INK, _QUIET, _LINE = "#1f2933", "#66727f", "#8a97a5"
 _COLORS = {
     "input": ("#eef1f4", "#8a97a5"),
     "scaling": ("#f6f7f9", "#aab4bf"),
+    "unscaling": ("#f6f7f9", "#aab4bf"),
     "weights": ("#dfeaf8", "#3f74b8"),
     "plain": ("#ffffff", "#9fb3c8"),
     "formula": ("#fdf3e1", "#c98a1b"),

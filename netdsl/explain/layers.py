@@ -9,7 +9,7 @@ from netdsl.diagnostics import Span
 from netdsl.graph import Graph, Shape, count, example
 from netdsl.semantics.experiment import Experiment, Weight
 
-LayerKind: TypeAlias = Literal["input", "scaling", "layer", "formula", "output"]
+LayerKind: TypeAlias = Literal["input", "scaling", "layer", "formula", "unscaling", "output"]
 _Key: TypeAlias = tuple[LayerKind, str]
 
 _REPEATS_WORTH_FOLDING = 3
@@ -85,29 +85,33 @@ class _Keys:
 
     def assign(self) -> dict[int, _Key]:
         needed = _ancestors(self.graph, "output/")
-        scaling = _ancestors(self.graph, "prepared/")
-        computed = [n for n in sorted(needed) if self._is_placed(n)]
+        scaled = _scaled(self.graph)
+        flowing = _flowing(self.graph, needed)
+        computed = [n for n in sorted(needed) if n in flowing or self._is_of_layer(n, scaled)]
         for index in computed:
-            self._place(index, scaling)
+            self._place(index, scaled)
         for index in sorted(needed - set(computed), reverse=True):
             self.keys[index] = self._of_leaf(index, needed)
         return self.keys
 
-    def _is_placed(self, index: int) -> bool:
-        """Tell whether a node has a place of its own: a constant or a weight stands where it is used."""
-        return bool(self.graph.operands(index)) or self.graph[index].operation.name == "input"
+    def _is_of_layer(self, index: int, scaled: Mapping[int, str]) -> bool:
+        """Tell whether a node that comes from no input has a place of its own. Other such nodes (a constant,
+        a weight of the model itself, a figure that a target is scaled by) stand where they are used."""
+        return bool(self.graph.operands(index)) and "/" in self.graph[index].path and index not in scaled
 
-    def _place(self, index: int, scaling: set[int]) -> None:
+    def _place(self, index: int, scaled: Mapping[int, str]) -> None:
         node = self.graph[index]
         before = [each for each in self.graph.operands(index) if each in self.keys]
         key: _Key
         if node.operation.name == "input":
             key = ("input", str(node.setting("name")))
-        elif index in scaling:
-            key = ("scaling", next((self.keys[each][1] for each in before), node.path))
+        elif index in scaled:
+            key = ("scaling", scaled[index])
+        elif not node.path:
+            key = ("unscaling", "")
         elif (steps := node.path.split("/")) and steps[0] == self.model and len(steps) > 1:
             key = ("layer", "/".join(steps[: 1 + self.depth]))
-        elif node.path and steps[0] != self.model:
+        elif steps[0] != self.model:
             key = ("layer", "/".join(steps[: self.depth]))
         else:
             key = ("formula", self._formula(index, before))
@@ -133,6 +137,27 @@ class _Keys:
 def _ancestors(graph: Graph, prefix: str) -> set[int]:
     roots = [node for name, node in graph.outputs.items() if name.startswith(prefix)]
     return set(graph.ancestors(roots))
+
+
+def _flowing(graph: Graph, needed: set[int]) -> set[int]:
+    """Return what comes from an input; without inputs, all that is computed."""
+    inputs = {index for index in needed if graph[index].operation.name == "input"}
+    flowing = set(inputs)
+    for index in sorted(needed):
+        operands = graph.operands(index)
+        if flowing.intersection(operands) or (not inputs and operands):
+            flowing.add(index)
+    return flowing
+
+
+def _scaled(graph: Graph) -> dict[int, str]:
+    """Return the nodes that scale a field, with its name: those it is made of, but for the field itself."""
+    return {
+        index: name.removeprefix("prepared/")
+        for name, root in graph.outputs.items()
+        if name.startswith("prepared/")
+        for index in graph.ancestors([root])
+    }
 
 
 def _ordered(keys: Mapping[int, _Key]) -> list[_Key]:
@@ -164,10 +189,9 @@ def _layer(graph: Graph, key: _Key, members: list[int], weights: Iterable[Weight
 
 def _title(graph: Graph, kind: LayerKind, name: str, members: Iterable[int]) -> str:
     match kind:
-        case "formula":
-            return formula_text(graph[n].span for n in members)
-        case "scaling":
-            return "scaling"
+        case "formula" | "scaling" | "unscaling":
+            text = formula_text(graph[n].span for n in members if graph.operands(n))
+            return f"undo {text}" if kind == "unscaling" else text
         case _:
             return name.split("/", 1)[-1]
 
@@ -179,9 +203,30 @@ def formula_text(spans: Iterable[Span | None], limit: int = 48) -> str:
         return "formula"
     source = known[0].source
     here = [each for each in known if each.source is source]
-    text = source.text[min(each.start for each in here) : max(each.end for each in here)]
-    text = " ".join(re.sub(r"#[^\n]*", " ", text).split())
+    start, end = min(each.start for each in here), max(each.end for each in here)
+    text = source.text[_begin(source.text, start) : _end(source.text, end)]
+    text = " ".join(re.sub(r"#[^\n]*", " ", text).split()).removeprefix("return ")
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def _begin(text: str, start: int) -> int:
+    """Return where the expression begins that a place is inside of; the place may be an operator's alone."""
+    depth = 0
+    while start > 0 and not (
+        depth == 0 and (text[start - 1] in "=,{\n([" or text[start - 2 : start] == "->")
+    ):
+        start -= 1
+        depth += (text[start] in ")]") - (text[start] in "([")
+    return start
+
+
+def _end(text: str, end: int) -> int:
+    """Return where that expression ends."""
+    depth = 0
+    while end < len(text) and not (depth == 0 and (text[end] in ",}\n)]#" or text[end : end + 2] == "->")):
+        depth += (text[end] in "([") - (text[end] in ")]")
+        end += 1
+    return end
 
 
 # ---- folding of repeats -----------------------------------------------------------------------

@@ -37,7 +37,7 @@ def summary(experiment: Experiment, *, width: int = 80, depth: int = 1, fold: bo
 
 def _row(layer: Layer) -> Sequence[str]:
     title = layer.title if layer.times == 1 else f"{layer.title} × {layer.times}"
-    shown = title if layer.kind in ("layer", "formula") else f"{layer.kind}: {title}"
+    shown = f"{layer.kind}: {title}" if layer.kind in ("input", "scaling", "output") else title
     parameters = layer.parameters * layer.times
     return shown, shape_text(layer.shape), f"{parameters:,}" if parameters else ""
 

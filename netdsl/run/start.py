@@ -49,4 +49,4 @@ def overlaid(values: Numbers, kept: Values) -> tuple[Numbers, tuple[str, ...], t
 
 def _initial(weight: Weight, seed: int) -> NDArray[np.float32]:
     value = evaluate(weight.initial, Run(rows=0, seed=seed), ["value"])["value"]
-    return np.ascontiguousarray(np.broadcast_to(value, weight.shape), np.float32)
+    return np.array(np.broadcast_to(value, weight.shape), np.float32)

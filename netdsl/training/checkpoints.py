@@ -67,8 +67,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "manifest": json.dumps(origin.manifest),
         "progress": json.dumps(progress),
     }
-    values = {name: np.ascontiguousarray(value) for name, value in checkpoint.values.items()}
-    write_tensors(path, values, metadata)
+    write_tensors(path, checkpoint.values, metadata)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from netdsl.diagnostics import Span
-from netdsl.semantics.blocks import Block, data_block, train_block
+from netdsl.semantics.blocks import Block
 from netdsl.semantics.experiment import DataPlan, SourcePlan, SplitPlan
 from netdsl.semantics.expressions import evaluate
-from netdsl.semantics.files import Files, find
+from netdsl.semantics.files import find
 from netdsl.semantics.frame import Frame, Site, World
 from netdsl.semantics.functions import Function, Given
 from netdsl.semantics.items import (
@@ -23,25 +23,10 @@ from netdsl.semantics.items import (
     whole,
     written,
 )
-from netdsl.semantics.problems import Problems, mistake, unknown
+from netdsl.semantics.problems import mistake, unknown
 from netdsl.semantics.tensors import number
-from netdsl.semantics.worlds import make_world
 from netdsl.syntax import tree
 
-SOURCES: Final = (
-    "idx",
-    "cifar10",
-    "csv",
-    "npz",
-    "images",
-    "digits",
-    "moons",
-    "spirals",
-    "circles",
-    "blobs",
-    "mnist",
-    "fashion_mnist",
-)
 PARTS: Final = ("train", "valid", "test")
 _SPLIT: Final = (*PARTS, "stratified", "seed")
 _MISSING: Final[Mapping[str, Literal["drop", "mean", "category", "error"]]] = {
@@ -50,21 +35,6 @@ _MISSING: Final[Mapping[str, Literal["drop", "mean", "category", "error"]]] = {
     "category": "category",
     "error": "error",
 }
-
-
-def plan_data(files: Files, overrides: Mapping[str, str], train: str | None) -> DataPlan | None:
-    """Return what the data of a training is to be; None for one without data.
-
-    Errors: DiagnosticError with every mistake of the data block and of the command line.
-    """
-    problems = Problems()
-    world = make_world(files, overrides, problems)
-    plan: DataPlan | None = None
-    with problems.statement():
-        found = data_block(world.files, train_block(world.files, train))
-        plan = None if found is None else planned(found, world)
-    problems.stop_if_any()
-    return plan
 
 
 def planned(block: Block, world: World) -> DataPlan:
@@ -103,8 +73,6 @@ def _source(expr: tree.Expr, frame: Frame) -> SourcePlan:
             "E0501", "a source is written like a call", expr.span, "not a source", help="such as `digits()`"
         )
     name = expr.callee.text
-    if name not in SOURCES:
-        raise unknown("E0501", "source", name, expr.callee.span, SOURCES, listing="the sources are")
     positional = tuple(_plain(each, frame) for each in expr.positional)
     named = {each.name.text: _plain(each.value, frame) for each in expr.named}
     spans = {str(index): each.span for index, each in enumerate(expr.positional)}

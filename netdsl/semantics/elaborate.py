@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from netdsl.diagnostics import Diagnostic, DiagnosticError
 from netdsl.graph import Graph, Value
-from netdsl.semantics.blocks import check_blocks, train_block
+from netdsl.semantics.blocks import check_blocks, data_block, train_block
 from netdsl.semantics.cones import cone
-from netdsl.semantics.experiment import Experiment, Output, Resolved, Weight
+from netdsl.semantics.data_plan import planned
+from netdsl.semantics.experiment import DataPlan, Experiment, Output, Resolved, Weight
 from netdsl.semantics.files import Files
 from netdsl.semantics.frame import World
 from netdsl.semantics.items import Tensor
@@ -27,6 +29,43 @@ def elaborate(
     Errors: DiagnosticError with every mistake found.
     """
     problems = Problems()
+    work = _worked_out(files, overrides, train, schema, problems)
+    if not problems.has_errors:
+        tell_unused(work.world)
+    problems.stop_if_any()
+    return _assembled(work, overrides)
+
+
+def plan_data(files: Files, overrides: Mapping[str, str], train: str | None) -> DataPlan | None:
+    """Return what the data of a training is to be; None for one without data.
+
+    Errors: DiagnosticError when the data block has mistakes, with all others that can be told without data.
+    """
+    problems = Problems()
+    world = make_world(files, overrides, problems)
+    plan: DataPlan | None = None
+    with problems.statement():
+        found = data_block(world.files, train_block(world.files, train))
+        plan = None if found is None else planned(found, world)
+    if problems.has_errors:
+        raise DiagnosticError(mistakes(files, overrides, train))
+    return plan
+
+
+def mistakes(files: Files, overrides: Mapping[str, str], train: str | None) -> tuple[Diagnostic, ...]:
+    """Return every mistake that can be told without the data, and warnings beside them."""
+    problems = Problems()
+    try:
+        _worked_out(files, overrides, train, None, problems)
+    except DiagnosticError as error:
+        for each in error.diagnostics:
+            problems.tell(each)
+    return problems.in_order()
+
+
+def _worked_out(
+    files: Files, overrides: Mapping[str, str], train: str | None, schema: Schema | None, problems: Problems
+) -> Work:
     world = make_world(files, overrides, problems)
     check_blocks(world.files, problems)
     check_names(world)
@@ -34,10 +73,7 @@ def elaborate(
     work = Work(world, train_block(world.files, train), schema)
     with problems.statement():
         work.run()
-    if not problems.has_errors:
-        tell_unused(world)
-    problems.stop_if_any()
-    return _assembled(work, overrides)
+    return work
 
 
 def _assembled(work: Work, overrides: Mapping[str, str]) -> Experiment:

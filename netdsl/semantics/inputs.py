@@ -11,7 +11,7 @@ from netdsl.semantics.blocks import Block
 from netdsl.semantics.expressions import evaluate
 from netdsl.semantics.frame import Frame, World
 from netdsl.semantics.items import Item, Recipe, Record, Tensor, describe, text_of
-from netdsl.semantics.problems import mistake, unknown
+from netdsl.semantics.problems import PoisonedError, mistake, unknown
 from netdsl.semantics.scaling import Fitted, Scalers, scaled
 from netdsl.semantics.schema import FieldSchema, Schema
 from netdsl.syntax import tree
@@ -133,7 +133,7 @@ def _scaler(item: Item, span: Span, frame: Frame) -> Recipe:
 # ---- to the inputs of a model -------------------------------------------------------------------
 
 
-def bound_inputs(definition: tree.Definition, fields: Fields, data: Block | None) -> dict[str, Item]:
+def bound_inputs(definition: tree.Definition, fields: Fields, data: Block | None) -> dict[str, Tensor]:
     """Return the field that each input of a model takes.
 
     An input takes the field of its name; a model's only input takes the data's only feature field, whatever
@@ -141,7 +141,7 @@ def bound_inputs(definition: tree.Definition, fields: Fields, data: Block | None
     Errors: E0507 when there is no such field.
     """
     features = [each.name for each in fields.schema.fields if not each.target]
-    given: dict[str, Item] = {}
+    given: dict[str, Tensor] = {}
     for parameter in definition.tensors:
         name = parameter.name.text
         if fields.schema.field(name) is None and len(definition.tensors) == 1 and len(features) == 1:
@@ -150,6 +150,24 @@ def bound_inputs(definition: tree.Definition, fields: Fields, data: Block | None
             raise _no_field(parameter, fields, features, data)
         if name in fields.prepared:
             given[parameter.name.text] = _as_input(parameter, fields, name, data)
+    return given
+
+
+def expected_inputs(definition: tree.Definition, builder: Builder) -> dict[str, Item]:
+    """Return the inputs that a model's signature says it takes, where it says all extents.
+
+    Errors: PoisonedError where it does not: nothing more can be told before the data is known.
+    """
+    given: dict[str, Item] = {}
+    for parameter in definition.tensors:
+        extents = parameter.pattern.extents if parameter.pattern else (None,)
+        shape = tuple(int(each.value) for each in extents if isinstance(each, tree.Number))
+        if len(shape) < len(extents):
+            raise PoisonedError
+        leaf = builder.apply("input", name=parameter.name.text, shape=(BATCH, *shape), dtype="float")
+        given[parameter.name.text] = Tensor(
+            leaf, (Label(parameter.span, f"the input has shape {text_of(shape)}"),)
+        )
     return given
 
 

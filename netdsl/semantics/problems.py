@@ -45,7 +45,7 @@ class Problems:
         except MistakeError as mistake:
             self.tell(mistake.diagnostic)
         except PoisonedError:
-            assert self.has_errors, "poison without a mistake"
+            pass  # its mistake is told already, or needs the data
 
     @property
     def has_errors(self) -> bool:
@@ -60,7 +60,11 @@ class Problems:
     def stop_if_any(self) -> None:
         """Raise everything that was found, in the order of the text, if there is an error among it."""
         if self.has_errors:
-            raise DiagnosticError(sorted(self.found, key=_order))
+            raise DiagnosticError(self.in_order())
+
+    def in_order(self) -> tuple[Diagnostic, ...]:
+        """Return everything that was found, in the order of the text."""
+        return tuple(sorted(self.found, key=_order))
 
 
 def _order(diagnostic: Diagnostic) -> tuple[str, int]:

@@ -14,7 +14,7 @@ from netdsl.semantics.experiment import DataPlan, EarlyStop, TargetStop, Trainin
 from netdsl.semantics.figures import Figures
 from netdsl.semantics.files import find
 from netdsl.semantics.frame import Frame, World
-from netdsl.semantics.inputs import Fields, bound_inputs, open_fields
+from netdsl.semantics.inputs import Fields, bound_inputs, expected_inputs, open_fields
 from netdsl.semantics.items import Item, Objective, Recipe, Record, Tensor
 from netdsl.semantics.objective import Compared, objective
 from netdsl.semantics.parts import check_part, in_part
@@ -73,12 +73,13 @@ class Work:
             self.freeze()
         with tell():
             self.clip = clip_of(self.train, self.world)
-        if self.outputs:
+        if self.outputs and (self.fields is not None or self.data is None):
             with tell():
                 self.compare()
         with tell():
             self.optimize()
-        self.check_stops()
+        if self.schema is not None or self.data is None:
+            self.check_stops()
 
     def later(self) -> None:
         """Refuse what this version has not yet."""
@@ -109,16 +110,9 @@ class Work:
         self.model = definition = recipe.definition
         given: dict[str, Item] = {}
         if definition.tensors:
-            if self.fields is None:
+            if self.data is None:
                 raise self._no_data(definition)
-            given = bound_inputs(definition, self.fields, self.data)
-            self.given = tuple(
-                each.field for each in given.values() if isinstance(each, Tensor) and each.field
-            )
-            given = {
-                name: replace(each, field=None) if isinstance(each, Tensor) else each
-                for name, each in given.items()
-            }
+            given = self._inputs(definition)
         site = self.frame("model").site(definition.name.span)
         result = self.world.apply(recipe, given, recipe.given, site)
         if not isinstance(result, (Tensor, Record)):
@@ -127,6 +121,14 @@ class Work:
             name: replace(real(each, site), output=name)
             for name, each in outputs_of(result, definition.name.text).items()
         }
+
+    def _inputs(self, definition: tree.Definition) -> dict[str, Item]:
+        """Return the inputs of the model; before the data is known, what its signature says of them."""
+        if self.fields is None:
+            return expected_inputs(definition, self.builder)
+        given = bound_inputs(definition, self.fields, self.data)
+        self.given = tuple(each.field for each in given.values() if each.field)
+        return {name: replace(each, field=None) for name, each in given.items()}
 
     def _model(self) -> Recipe:
         expr = self.train.value("model")

@@ -121,10 +121,12 @@ def _look(layers: Sequence[Layer]) -> str:
 def _row(layer: Layer, *, first: bool) -> str:
     title = dot.label(layer.title)
     strong = first and layer.kind != "formula"
+    # Bold letters stand a little higher: a bold blank in each cell keeps them all on one line.
+    blank = "<B> </B>" if strong else ""
     cells = [
         f"<B>{title}</B>" if strong else title,
-        f'<FONT COLOR="{_QUIET}">{dot.label(_shape(layer))}</FONT>',
-        f"{layer.parameters:,}" if layer.parameters else " ",
+        f'{blank}<FONT COLOR="{_QUIET}">{dot.label(_shape(layer))}</FONT>',
+        blank + (f"{layer.parameters:,}" if layer.parameters else " "),
     ]
     return "<TR>" + "".join(map(_cell, cells, _COLUMNS, ("LEFT", "RIGHT", "RIGHT"))) + "</TR>"
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from netdsl.diagnostics import Span
 from netdsl.graph import Graph, Shape, count, example
-from netdsl.semantics.experiment import Experiment, Weight
+from netdsl.semantics.experiment import Experiment, Output, Weight
 
 LayerKind: TypeAlias = Literal["input", "scaling", "layer", "formula", "unscaling", "output"]
 _Key: TypeAlias = tuple[LayerKind, str]
@@ -70,9 +70,16 @@ def layers_of(experiment: Experiment, *, depth: int = 1, fold: bool = True) -> L
     for output in experiment.outputs:
         node = graph.outputs[f"output/{output.name}"]
         edges[position[keys[node]], len(layers)] = None
-        layers.append(Layer("output", output.name, output.name, output.shape))
+        layers.append(Layer("output", output.name, _output_title(output, experiment.model), output.shape))
     whole = LayerGraph(tuple(layers), tuple(edges))
     return _folded(whole) if fold else whole
+
+
+def _output_title(output: Output, model: str) -> str:
+    """Return what an output is called: a model's only one has no name but the target it is compared with."""
+    if output.name == model:
+        return output.field or output.name
+    return f"{output.name} → {output.field}" if output.field not in (None, output.name) else output.name
 
 
 class _Keys:

@@ -13,7 +13,16 @@ from tests.explain.small_model import place, small_experiment
 
 def test_layers_stand_in_the_order_values_flow() -> None:
     titles = [layer.title for layer in layers_of(small_experiment((3, 5))).layers]
-    assert titles == ["image", "dense_1", "relu_1", "dense_2", "relu_2", "dense_3", "softmax_1", "label"]
+    assert titles == [
+        "image",
+        "dense_1",
+        "relu_1",
+        "dense_2",
+        "relu_2",
+        "dense_3",
+        "softmax_1",
+        "label",
+    ]
 
 
 def test_shapes_and_parameters_are_those_of_the_layer() -> None:
@@ -50,7 +59,7 @@ def test_the_picture_has_all_its_texts() -> None:
     if drawing.kind == "dot":
         pytest.skip("Graphviz's dot is not installed")
     root = ET.fromstring(drawing.content)
-    texts = {each.text for each in root.iter("{http://www.w3.org/2000/svg}text")}
+    texts = {(each.text or "").strip() for each in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"image", "dense_1", "relu_1", "[3]", "15", "label"} <= texts
 
 

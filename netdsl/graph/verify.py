@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from netdsl.graph.graph import Graph
 from netdsl.graph.shape import BATCH, shape_text
@@ -24,9 +24,8 @@ def _order(graph: Graph) -> Iterator[str]:
         for each in operands:
             if each not in seen or each == index:
                 yield f"%{index} uses %{each}, which does not come before it"
-        edges: list[tuple[int, int]] = sorted(
-            (at, source) for source, _, at in graph.network.in_edges(index, data="position")
-        )
+        found: Iterable[tuple[int, int, int]] = graph.network.in_edges(index, data="position")
+        edges = sorted((place, source) for source, _, place in found)
         if edges != list(enumerate(operands)):
             yield f"%{index} has operands {operands}, and edges {edges}"
 

@@ -120,6 +120,8 @@ class Applied(Pattern):
         if self.operation in SIGNS:
             left, right = self.operands
             return f"({left} {SIGNS[self.operation]} {right})"
+        if self.operation == "negate":
+            return f"-{self.operands[0]}"
         return f"{self.operation}({', '.join(map(str, self.operands))})"
 
 
@@ -145,6 +147,11 @@ def call(operation: str) -> Callable[..., Pattern]:
     return lambda *operands: Applied(operation, tuple(map(lifted, operands)))
 
 
+def _unwrapped(pattern: Applied) -> str:
+    """Write a pattern without the parentheses around the whole."""
+    return str(pattern)[1:-1] if pattern.operation in SIGNS else str(pattern)
+
+
 def rule(
     name: str,
     pattern: Pattern,
@@ -164,4 +171,4 @@ def rule(
         found = pattern.match_operands(operands, {})
         return None if found is None else replacement(**found)
 
-    return Rule(name, (pattern.operation,), f"{pattern} -> {says}", attempt, early, quiet)
+    return Rule(name, (pattern.operation,), f"{_unwrapped(pattern)} -> {says}", attempt, early, quiet)

@@ -139,14 +139,21 @@ class Rewriter(Sharing):
             for rule in self._rules.get(node.operation.name, ()):
                 if rule.early and node.of:
                     continue
+                told = len(self._log or ())
                 with self.within(Origin(node.span, node.path, node.repeat, node.of)):
                     value = rule.attempt(self, node, operands)
+                self._forget(told, rule, value)
                 if value is not None:
                     self._record(rule, node, operands, value)
                     return value
         finally:
             self._depth -= 1
         return None
+
+    def _forget(self, told: int, rule: Rule, value: Value | None) -> None:
+        """Tell nothing of rewrites inside of one that is told itself, or that came to nothing."""
+        if self._log is not None and (value is None or not rule.quiet):
+            del self._log[told:]
 
     def _record(self, rule: Rule, node: Node, operands: Sequence[Value], value: Value) -> None:
         assert (value.shape, value.dtype) == (node.shape, node.dtype), (rule.name, node, value.node)

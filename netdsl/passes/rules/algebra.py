@@ -167,7 +167,7 @@ def _chained(name: str) -> Rule:
 
     sign = {"add": "+", "multiply": "*"}[name]
     says = f"(x {sign} a) {sign} b -> x {sign} (a {sign} b)"
-    return Rule("numbers together", (name,), says, attempt, quiet=True)
+    return Rule(f"numbers together by {name}", (name,), says, attempt, quiet=True)
 
 
 def _divided_by_number(x: Value, a: float) -> Value | None:
@@ -206,10 +206,6 @@ def _power(x: Value, a: float) -> Value | None:
     return None
 
 
-def _less_a_multiple(x: Value, a: float, b: float) -> Value | None:
-    return x * -b + a if b < 0 else None
-
-
 def _greatest(x: Value, a: float, b: float) -> Value:
     return x.pointwise("maximum", max(a, b))
 
@@ -235,7 +231,6 @@ ARITHMETIC = (
     rule("a number less a sum", a - (x + b), lambda x, a, b: (a - b) - x, "(a - b) - x", quiet=True),
     rule("a number less a difference", a - (b - x), lambda x, a, b: x + (a - b), "x + (a - b)", quiet=True),
     rule("a difference and a number", (a - x) + b, lambda x, a, b: (a + b) - x, "(a + b) - x", quiet=True),
-    rule("a number less a multiple", a - x * b, _less_a_multiple, "x * -b + a if b < 0"),
     _chained("add"),
     _chained("multiply"),
     rule("power of a number", x**a, _power, "x * x, sqrt(x), 1 / x, …"),

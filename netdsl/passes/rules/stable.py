@@ -118,7 +118,7 @@ def _log_softmax(builder: Rewriter, node: Node, operands: Operands) -> Value | N
 SOFTMAX = (
     Rule("softmax", ("divide",), "exp(x) / sum(exp(x), over=a) -> softmax(x, over=a)", _softmax),
     Rule("shifted scores", ("softmax", "log_softmax"), "softmax(x - broadcast(s)) -> softmax(x)", _unshifted),
-    Rule("logarithm of a softmax", ("subtract",), "x - logsumexp(x) -> log_softmax(x)", _log_softmax),
+    Rule("scores less their logsumexp", ("subtract",), "x - logsumexp(x) -> log_softmax(x)", _log_softmax),
 )
 
 

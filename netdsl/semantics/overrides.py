@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Label, Source, Span
 from netdsl.semantics.blocks import FIELDS
 from netdsl.semantics.files import Files, Module
 from netdsl.semantics.problems import Problems, nearest
 from netdsl.syntax import parse, tree
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """A place of the main file and the text that comes there; an empty place is where something is added."""
-
-    span: Span
-    text: str
 
 
 def overridden(
@@ -36,7 +28,7 @@ def overridden(
             continue
         if isinstance(files.main.declarations.get(name), tree.Param):
             params[name] = value
-        elif not _field(name, value, sections, problems):
+        elif not _field(name, value, sections, files.main):
             problems.tell(_unknown(name, files.main))
     return _with_sections(files, tuple(sections)), params
 
@@ -56,15 +48,15 @@ def _parsed(name: str, text: str, problems: Problems) -> tree.Expr | None:
     return None
 
 
-def _field(name: str, value: tree.Expr, sections: list[tree.Section], problems: Problems) -> bool:
+def _field(name: str, value: tree.Expr, sections: list[tree.Section], module: Module) -> bool:
     """Replace a field of a block; tell whether there is such a block and such a field."""
     block, *path = name.split(".")
     for index, section in enumerate(sections):
-        if not path or not _is_called(section, block, sections):
+        if not path or not is_called(section, block, sections):
             continue
         if path[0] not in FIELDS[section.kind]:
             return False
-        changed = _replaced(section, path, value)
+        changed = _replaced(section, path, value, module)
         if changed is None:
             return False
         sections[index] = changed
@@ -72,17 +64,20 @@ def _field(name: str, value: tree.Expr, sections: list[tree.Section], problems: 
     return False
 
 
-def _is_called(section: tree.Section, name: str, sections: list[tree.Section]) -> bool:
+def is_called(section: tree.Section, name: str, sections: list[tree.Section]) -> bool:
+    """Tell whether a block is meant by a name: its own, or its kind where it is the only one of that."""
     if section.name is not None and section.name.text == name:
         return True
     return section.kind == name and sum(each.kind == name for each in sections) == 1
 
 
-def _replaced(section: tree.Section, path: list[str], value: tree.Expr) -> tree.Section | None:
+def _replaced(
+    section: tree.Section, path: list[str], value: tree.Expr, module: Module
+) -> tree.Section | None:
     fields = list(section.fields)
     for index, field in enumerate(fields):
         if field.name.text == path[0]:
-            inner = value if len(path) == 1 else _argument(field.value, path[1:], value)
+            inner = _deeper(field.value, path[1:], value, module)
             if inner is None:
                 return None
             fields[index] = replace(field, value=inner)
@@ -93,35 +88,59 @@ def _replaced(section: tree.Section, path: list[str], value: tree.Expr) -> tree.
     return replace(section, fields=(*fields, added))
 
 
-def _argument(expr: tree.Expr, path: list[str], value: tree.Expr) -> tree.Expr | None:
+def _argument(expr: tree.Expr, path: list[str], value: tree.Expr, module: Module) -> tree.Expr | None:
     """Replace an argument of a call, `train.optimizer.lr`, or a field of a record, `mnist.split.train`."""
     match expr:
-        case tree.Path(span=span):
-            expr = tree.Call(expr, (), (), span)
         case tree.Group(value=inner):
-            return _argument(inner, path, value)
-    named = _among(expr.named if isinstance(expr, tree.Call) else _fields(expr), path, value)
-    if named is None:
-        return None
-    if isinstance(expr, tree.Call):
-        return replace(expr, named=named)
-    return replace(expr, fields=named) if isinstance(expr, tree.Record) else None
+            return _argument(inner, path, value, module)
+        case tree.Path(span=span):
+            return _argument(tree.Call(expr, (), (), span), path, value, module)
+        case tree.Call(positional=positional, named=named):
+            names = positional_names(expr, module)
+            if path[0] in names:
+                index = names.index(path[0])
+                new = _deeper(positional[index], path[1:], value, module)
+                items = (*positional[:index], new, *positional[index + 1 :]) if new else None
+                return replace(expr, positional=items) if items else None
+            fields = _among(named, path, value, module)
+            return replace(expr, named=fields) if fields else None
+        case tree.Record(fields=named):
+            fields = _among(named, path, value, module)
+            return replace(expr, fields=fields) if fields else None
+    return None
 
 
-def _fields(expr: tree.Expr) -> tuple[tree.Named, ...]:
-    return expr.fields if isinstance(expr, tree.Record) else ()
+def _deeper(expr: tree.Expr, path: list[str], value: tree.Expr, module: Module) -> tree.Expr | None:
+    return _argument(expr, path, value, module) if path else value
 
 
-def _among(named: tuple[tree.Named, ...], path: list[str], value: tree.Expr) -> tuple[tree.Named, ...] | None:
+def _among(
+    named: tuple[tree.Named, ...], path: list[str], value: tree.Expr, module: Module
+) -> tuple[tree.Named, ...] | None:
     for index, each in enumerate(named):
         if each.name.text == path[0]:
-            inner = value if len(path) == 1 else _argument(each.value, path[1:], value)
+            inner = _deeper(each.value, path[1:], value, module)
             if inner is None:
                 return None
             return (*named[:index], replace(each, value=inner), *named[index + 1 :])
     if len(path) > 1:
         return None
     return (*named, tree.Named(tree.Name(path[0], value.span), value, value.span))
+
+
+def positional_names(call: tree.Call, module: Module) -> list[str]:
+    """Return the names of what a call gives by position; empty where it calls no definition."""
+    if len(call.callee.parts) == 2:
+        module = module.aliases.get(call.callee.parts[0].text, module)
+    name = call.callee.parts[-1].text
+    declared = [module.declarations, *(each.declarations for _, each in module.opened)]
+    declared += [module.library.declarations] if module.library else []
+    definition = next((each[name] for each in declared if name in each), None)
+    if not isinstance(definition, tree.Definition):
+        return []
+    tensors = () if definition.kind in ("optimizer", "initializer") else definition.tensors
+    names = [each.name.text for each in tensors] + [each.name.text for each in definition.settings]
+    return names[: len(call.positional)]
 
 
 def _with_sections(files: Files, sections: tuple[tree.Section, ...]) -> Files:
@@ -157,6 +176,6 @@ def settable(main: Module) -> list[str]:
     for section in main.sections:
         block = section.name.text if section.name else section.kind
         names += [f"{block}.{field}" for field in FIELDS[section.kind]]
-        if section.name is not None and _is_called(section, section.kind, list(main.sections)):
+        if section.name is not None and is_called(section, section.kind, list(main.sections)):
             names += [f"{section.kind}.{field}" for field in FIELDS[section.kind]]
     return names

@@ -9,13 +9,13 @@ import numpy as np
 from netdsl.data.cells import Cells, sorted_texts
 from netdsl.data.columns import Group, Roles
 from netdsl.data.content import Content
+from netdsl.data.filling import MISSING
 from netdsl.data.problems import fail, warn
 from netdsl.data.table import Missing, Table
 from netdsl.diagnostics import Diagnostic, Span
 from netdsl.files import shown, size_text
 from netdsl.semantics.schema import Column, FieldKind, FieldSchema
 
-MISSING: Final = "(missing)"
 _MOST_CATEGORIES: Final = 1000
 _MOST_CLASSES: Final = 1_000_000
 _MOST_BYTES: Final = 4 << 30

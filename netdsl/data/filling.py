@@ -1,13 +1,16 @@
 """Missing cells filled with what the training rows tell: the mean of a number, the most frequent category."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from netdsl.data.problems import fail
 from netdsl.diagnostics import Span
 from netdsl.semantics.schema import Column, FieldSchema
+
+MISSING: Final = "(missing)"
+"""The category that stands for a missing text, with `missing = category`."""
 
 Fills: TypeAlias = Mapping[str, float | str]
 """What stands for a missing cell, by column: a number, or the name of a category."""
@@ -19,6 +22,8 @@ def measure_fills(field: FieldSchema, train: np.ndarray, span: Span | None = Non
     Errors: E0532 for a column without a single value in the training rows.
     """
     if field.kind == "category":
+        if MISSING in field.classes:
+            return {field.name: MISSING}
         counts = np.bincount(train[train >= 0], minlength=len(field.classes))
         return {field.name: field.classes[_most_frequent(counts, field.name, span)]}
     if not field.columns:
@@ -50,6 +55,8 @@ def _cells(rows: np.ndarray, field: FieldSchema, column: Column) -> np.ndarray:
 
 
 def _fill_of(column: Column, cells: np.ndarray, span: Span | None) -> float | str:
+    if MISSING in column.categories:
+        return MISSING
     known = cells[~np.isnan(cells[:, 0])]
     if column.categories:
         return column.categories[_most_frequent(known.sum(0), column.name, span)]

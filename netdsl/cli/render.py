@@ -3,11 +3,14 @@
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from netdsl.cli.mistakes import print_diagnostics
 from netdsl.cli.options import Parser, add_experiment, add_format, command_parser, options_of
 from netdsl.files import write_atomic
+
+if TYPE_CHECKING:
+    from netdsl.explain.drawing import PictureKind
 
 KINDS: Final = ("svg", "png", "pdf", "dot")
 
@@ -29,7 +32,7 @@ def parser() -> Parser:
     )
     result.add_argument("--unfold", action="store_true", help="draw each layer of a repeat")
     result.add_argument("--graph", action="store_true", help="the operations instead of the layers")
-    result.add_argument("--backward", action="store_true", help="with --graph: gradients and updates too")
+    result.add_argument("--backward", action="store_true", help="with --graph: forward and backward together")
     add_format(result)
     return result
 
@@ -44,7 +47,8 @@ def run(arguments: Namespace) -> int:
     drawing = draw(_text(arguments), kind)
     if drawing.warning is not None:
         print_diagnostics([drawing.warning], arguments.format)
-    out = (arguments.out or Path(arguments.file.stem)).with_suffix(f".{drawing.kind}")
+    name = f"{arguments.file.stem}-graph" if arguments.graph else arguments.file.stem
+    out = (arguments.out or Path(name)).with_suffix(f".{drawing.kind}")
     if arguments.out is not None and str(arguments.out) == "-":
         sys.stdout.buffer.write(drawing.content)
     else:
@@ -65,11 +69,12 @@ def _text(arguments: Namespace) -> str:
 
     if not arguments.backward:
         return operation_diagram(experiment.graph, experiment.model)
-    from netdsl.compiler import training_graph
+    from netdsl.compiler import compile_experiment
 
-    return operation_diagram(training_graph(experiment), experiment.model)
+    return operation_diagram(compile_experiment(experiment).graphs["differentiated"], experiment.model)
 
 
-def _kind(arguments: Namespace) -> str:
+def _kind(arguments: Namespace) -> "PictureKind":
     ending = arguments.out.suffix.removeprefix(".") if arguments.out is not None else ""
-    return str(arguments.kind or (ending if ending in KINDS else "svg"))
+    wanted = arguments.kind or ending
+    return next((each for each in KINDS if each == wanted), "svg")

@@ -86,7 +86,14 @@ def _run(arguments: Namespace, signals: "Signals") -> int:
         newest=resume is True,
         sample=_sample(arguments.measure_train),
     )
-    trained = train_file(arguments.file, options_of(arguments), runs, reporter_for(style), signals)
+    trained = train_file(
+        arguments.file,
+        options_of(arguments),
+        runs,
+        reporter_for(style),
+        signals,
+        lambda found: print_diagnostics(found, arguments.format),
+    )
     trained.close()
     _print(trained.result, arguments)
     return _exit_code(trained.result, arguments)

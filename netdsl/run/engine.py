@@ -12,6 +12,7 @@ from netdsl.training import Part, Programs, Values
 if TYPE_CHECKING:
     from netdsl.compiler import Compiled
     from netdsl.data import Dataset
+    from netdsl.program import Program
     from netdsl.runtime import Executable
 
 Kind: TypeAlias = Literal["training", "inference", "evaluation", "preparation", "whole"]
@@ -20,6 +21,18 @@ PREPARED = "prepared/"
 
 BATCH = 512
 """Rows that are prepared or predicted at a time."""
+
+
+def programs_of(compiled: "Compiled") -> "dict[Kind, Program]":
+    """Return the programs that an experiment has, by what they are for."""
+    found: dict[Kind, Program | None] = {
+        "training": compiled.training,
+        "evaluation": compiled.evaluation,
+        "inference": compiled.inference,
+        "preparation": compiled.preparation,
+        "whole": compiled.whole,
+    }
+    return {kind: program for kind, program in found.items() if program is not None}
 
 
 class Engine:
@@ -45,12 +58,10 @@ class Engine:
         """Return the executable of a program; None where the experiment has no such program."""
         from netdsl.runtime import Executable
 
-        program = getattr(self.compiled, kind)
-        if program is None:
-            return None
-        if kind not in self._made:
+        program = programs_of(self.compiled).get(kind)
+        if program is not None and kind not in self._made:
             self._made[kind] = Executable(program, self.threads)
-        return self._made[kind]
+        return self._made.get(kind)
 
     def programs(self) -> Programs:
         """Return what a training needs."""

@@ -1,9 +1,11 @@
 """The front door for Python: `netdsl.train`, `netdsl.compile`, `netdsl.load`."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
+from netdsl.diagnostics import Diagnostic, render, use_color
 from netdsl.run.checkpoint import restore
 from netdsl.run.engine import Engine
 from netdsl.run.net import Net, Trained
@@ -44,7 +46,7 @@ def train(
         newest=resume is True,
     )
     with Signals() as signals:
-        trained = train_file(Path(file), options, runs, reporter_for(style), signals)
+        trained = train_file(Path(file), options, runs, reporter_for(style), signals, _show)
     if trained.result.signal is not None:
         where = "" if trained.folder is None else f"; go on with resume={str(trained.folder)!r}"
         raise Interrupted(trained.result.signal, f"stopped in epoch {trained.result.epochs + 1}{where}")
@@ -80,6 +82,10 @@ def load(path: Name, *, threads: int | None = None, data_dir: Name | None = None
         return compile(found, threads=threads, data_dir=data_dir)
     restored = restore(found, _options({}, None, None, threads, data_dir), data=False)
     return Net(Engine(restored.opened.experiment, threads), restored.checkpoint.values)
+
+
+def _show(found: Sequence[Diagnostic]) -> None:
+    sys.stderr.write(render(found, use_color(sys.stderr)))
 
 
 def _options(

@@ -1,9 +1,9 @@
 """Trains what a file says, from its text to the folder of a run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from netdsl.data import Dataset
 
 
+Tell: TypeAlias = Callable[[Sequence[Diagnostic]], None]
+"""Takes warnings, to be shown."""
+
 PARTS: tuple[PartName, ...] = ("train", "valid", "test")
 
 
@@ -44,8 +47,10 @@ class Runs:
     sample: int | None = SAMPLE
 
 
-def train_file(path: Path, options: Options, runs: Runs, reporter: Reporter, signals: Signals) -> Trained:
-    """Train what a file says.
+def train_file(
+    path: Path, options: Options, runs: Runs, reporter: Reporter, signals: Signals, tell: Tell
+) -> Trained:
+    """Train what a file says; what is worth a look in it is told first.
 
     Errors: DiagnosticError with every mistake in the file or its data; those of the trainer.
     """
@@ -56,13 +61,14 @@ def train_file(path: Path, options: Options, runs: Runs, reporter: Reporter, sig
             options, overrides={**read_manifest(store.folder)["overrides"], **options.overrides}
         )
     opened = open_file(path, options)
+    tell(opened.warnings)
     if store is not None:
         _check_same(store, opened)
     engine = Engine(opened.experiment, options.threads)
     resume = store is not None
     if store is None and runs.parent is not None:
         store = new_store(runs.parent, name)
-    result = _train(opened, engine, runs, store, reporter, signals, resume=resume)
+    result = _Training(opened, engine, runs, reporter, signals, tell).run(store, resume=resume)
     return Trained(engine, result)
 
 
@@ -74,28 +80,43 @@ def parts_of(dataset: "Dataset | None") -> dict[PartName, Values]:
     return {part: dataset.part(part) for part in PARTS if rows.get(part)}
 
 
-def _train(
-    opened: Opened,
-    engine: Engine,
-    runs: Runs,
-    store: Store | None,
-    reporter: Reporter,
-    signals: Signals,
-    *,
-    resume: bool,
-) -> Result:
-    raw = parts_of(opened.dataset)
-    origin = None
-    if store is not None:
-        manifest = manifest_of(opened, store.folder, raw, engine.threads)
-        origin = Origin(opened.texts, manifest)
-        if not resume:
-            store.describe(opened.resolved, manifest)
-    job = job_of(opened, engine, raw, runs.sample)
-    if store is None:
-        return train(job, reporter=reporter, signals=signals)
-    with Lock(store.folder / "lock"):
-        return train(job, reporter=reporter, signals=signals, store=store, origin=origin, resume=resume)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Training:
+    """What a training needs, opened and compiled."""
+
+    opened: Opened
+    engine: Engine
+    runs: Runs
+    reporter: Reporter
+    signals: Signals
+    tell: Tell
+
+    def run(self, store: Store | None, *, resume: bool) -> Result:
+        """Train, in the folder of a run if there is one, which is locked meanwhile."""
+        raw = parts_of(self.opened.dataset)
+        self._tell_constants(raw)
+        if store is None:
+            return self._train(raw, None, None, resume=False)
+        with Lock(store.folder / "lock"):
+            manifest = manifest_of(self.opened, store.folder, raw, self.engine.threads)
+            if not resume:
+                store.describe(self.opened.resolved, manifest)
+            return self._train(raw, store, Origin(self.opened.texts, manifest), resume=resume)
+
+    def _train(
+        self, raw: Mapping[PartName, Values], store: Store | None, origin: Origin | None, *, resume: bool
+    ) -> Result:
+        job = job_of(self.opened, self.engine, raw, self.runs.sample)
+        return train(
+            job, reporter=self.reporter, signals=self.signals, store=store, origin=origin, resume=resume
+        )
+
+    def _tell_constants(self, raw: Mapping[PartName, Values]) -> None:
+        from netdsl.data.scaling import constant_columns
+
+        experiment = self.opened.experiment
+        if "train" in raw and experiment.schema is not None:
+            self.tell(constant_columns(experiment.schema, experiment.weights, raw["train"]))
 
 
 def job_of(

@@ -8,7 +8,7 @@ from typing import Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Label
 from netdsl.semantics.files import Files, Module, find
-from netdsl.semantics.problems import Problems, mistake, unknown
+from netdsl.semantics.problems import Problems, mistake, nearest, unknown
 from netdsl.syntax import tree
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -67,11 +67,13 @@ def check_blocks(files: Files, problems: Problems) -> None:
 
 
 def _fields(section: tree.Section, problems: Problems) -> dict[str, tree.Field]:
+    """Return the fields by name; one that is misspelled stands for the one that was meant."""
     fields: dict[str, tree.Field] = {}
     for field in section.fields:
         name = field.name.text
         with problems.statement():
             if name not in FIELDS[section.kind]:
+                fields.setdefault(nearest(name, FIELDS[section.kind]) or name, field)
                 raise unknown(
                     "E0602" if section.kind != "data" else "E0502",
                     "field",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netdsl.diagnostics import Label
+from netdsl.diagnostics import Label, Span
 from netdsl.semantics.expressions import evaluate, implied, operand
 from netdsl.semantics.frame import Frame
 from netdsl.semantics.items import Item, Poison, Record, Tensor, is_number
@@ -57,17 +57,22 @@ def _returned(expr: tree.Expr, frame: Frame) -> Item:
     return operand(expr, frame)
 
 
+def bound_twice(name: tree.Name, first: Span) -> MistakeError:
+    """Return the error for a name that is bound already."""
+    return mistake(
+        "E0110",
+        f"`{name.text}` is bound twice; a name is bound once",
+        name.span,
+        "bound again",
+        secondary=[Label(first, "bound here")],
+        help="give the new value a name of its own",
+    )
+
+
 def declare(name: tree.Name, frame: Frame) -> None:
     """Note that a body binds a name. Raises MistakeError where it is bound already."""
     if name.text in frame.declared:
-        raise mistake(
-            "E0110",
-            f"`{name.text}` is bound twice; a name is bound once",
-            name.span,
-            "bound again",
-            secondary=[Label(frame.declared[name.text], "bound here")],
-            help="give the new value a name of its own",
-        )
+        raise bound_twice(name, frame.declared[name.text])
     frame.declared[name.text] = name.span
     frame.names[name.text] = Poison()
 

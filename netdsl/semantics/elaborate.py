@@ -14,7 +14,7 @@ from netdsl.semantics.files import Files
 from netdsl.semantics.frame import World
 from netdsl.semantics.items import Tensor
 from netdsl.semantics.names import check_names, check_params, tell_unused
-from netdsl.semantics.problems import Problems
+from netdsl.semantics.problems import IDLE, Problems
 from netdsl.semantics.schema import Schema
 from netdsl.semantics.work import Work
 from netdsl.semantics.worlds import make_world
@@ -60,7 +60,7 @@ def mistakes(files: Files, overrides: Mapping[str, str], train: str | None) -> t
     except DiagnosticError as error:
         for each in error.diagnostics:
             problems.tell(each)
-    return problems.in_order()
+    return tuple(each for each in problems.in_order() if each.code not in IDLE)
 
 
 def _worked_out(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from netdsl.diagnostics import Label, Span
@@ -120,7 +121,7 @@ def path(expr: tree.Path, frame: Frame) -> Item:
         item, name = _item(lookup(first, frame), first, frame), first
     for each in rest:
         item, name = field_of(item, each, name.text), each
-    return item
+    return replace(item, called=expr.text) if isinstance(item, Tensor) else item
 
 
 def _item(found: Item | Found, name: tree.Name, frame: Frame) -> Item:

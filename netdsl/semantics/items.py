@@ -58,7 +58,8 @@ class Tensor:
 
     `trail` says where its shape came from, oldest first. `classes` are the names of the classes of a label
     that is still an integer. `unit` is "epochs" or "steps" for the counters that schedules see. `output`
-    and `field` name the model's output or the data's field that it is.
+    and `field` name the model's output or the data's field that it is; `made` is the layer of the library
+    whose result it is, `called` what the text calls it.
     """
 
     value: Value
@@ -67,6 +68,8 @@ class Tensor:
     unit: str | None = None
     output: str | None = None
     field: str | None = None
+    made: str | None = None
+    called: str | None = None
 
     @property
     def shape(self) -> Shape:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from netdsl.diagnostics import Span
+from netdsl.semantics.bodies import bound_twice
 from netdsl.semantics.expressions import param_item
 from netdsl.semantics.files import Found, Module, find
 from netdsl.semantics.frame import Frame, World
@@ -77,17 +78,19 @@ class _Body:
     known: dict[str, Item] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
     bound: dict[str, Span] = field(default_factory=dict)
+    declared: dict[str, Span] = field(default_factory=dict)
 
     def check(self) -> None:
         definition = self.definition
         for tensor in definition.tensors:
-            self.known[tensor.name.text] = Poison()
+            self._declare(tensor.name)
             for extent in tensor.pattern.extents if tensor.pattern else ():
                 name = extent.name if isinstance(extent, tree.Rest) else extent
                 if isinstance(name, tree.Name):
                     self.known[name.text] = Poison()
+                    self.declared.setdefault(name.text, name.span)
         for setting in definition.settings:
-            self.known[setting.name.text] = Poison()
+            self._declare(setting.name)
         for statement in definition.body:
             self._statement(statement)
         self._tell_unused()
@@ -96,10 +99,17 @@ class _Body:
         self._expr(statement.value)
         match statement:
             case tree.Bind(name=name):
-                self.known[name.text] = Poison()
+                self._declare(name)
                 self.bound[name.text] = name.span
             case tree.State(name=name):
-                self.known[name.text] = Poison()
+                self._declare(name)
+
+    def _declare(self, name: tree.Name) -> None:
+        with self.world.problems.statement():
+            if name.text in self.declared:
+                raise bound_twice(name, self.declared[name.text])
+        self.known[name.text] = Poison()
+        self.declared.setdefault(name.text, name.span)
 
     def _tell_unused(self) -> None:
         for name, span in self.bound.items():

@@ -69,12 +69,16 @@ def _unfit(parameter: tree.Tensor, tensor: Tensor, owner: str, site: Site, note:
     wanted = pattern_text(parameter.pattern)
     return site.mistake(
         "E0312",
-        f"`{owner}` takes {_noun(parameter.pattern)}, and is given {text_of(tensor.shape)}",
+        f"`{owner}` takes {_noun(parameter.pattern)}, and {_called(tensor)} {text_of(tensor.shape)}",
         f"expects {parameter.name.text}: {wanted}",
         secondary=[*trails([tensor]), *_written_here(parameter, site)],
         notes=[note] if note else [],
         help=_cure(parameter.pattern, tensor.shape, site),
     )
+
+
+def _called(tensor: Tensor) -> str:
+    return f"`{tensor.called}` is" if tensor.called else "is given"
 
 
 def _written_here(parameter: tree.Tensor, site: Site) -> list[Label]:
@@ -84,11 +88,9 @@ def _written_here(parameter: tree.Tensor, site: Site) -> list[Label]:
 
 def _noun(pattern: tree.Pattern) -> str:
     text = pattern_text(pattern)
-    if any(isinstance(each, tree.Rest) for each in pattern.extents):
-        return f"a value {text}"
-    named = {0: "a number", 1: "a vector", 2: "a matrix", 3: "an image"}
-    noun = named.get(len(pattern.extents))
-    return f"{noun} {text}" if noun else f"a value {text}"
+    free = all(isinstance(each, tree.Name) for each in pattern.extents)
+    noun = {0: "a number", 1: "a vector", 2: "a matrix"}.get(len(pattern.extents))
+    return noun if noun and free else f"a value {text}"
 
 
 def _cure(pattern: tree.Pattern, shape: Shape, site: Site) -> str | None:

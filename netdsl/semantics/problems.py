@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Fix, Label, Severity, Span
+from netdsl.diagnostics.suggestion import suggest
+
+IDLE: Final = frozenset({"W0101", "W0102"})
+"""Warnings of what nothing uses: not told beside errors, which may be why."""
 
 
 class MistakeError(Exception):
@@ -60,7 +64,7 @@ class Problems:
     def stop_if_any(self) -> None:
         """Raise everything that was found, in the order of the text, if there is an error among it."""
         if self.has_errors:
-            raise DiagnosticError(self.in_order())
+            raise DiagnosticError(each for each in self.in_order() if each.code not in IDLE)
 
     def in_order(self) -> tuple[Diagnostic, ...]:
         """Return everything that was found, in the order of the text."""
@@ -104,12 +108,7 @@ def warning(
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that a misspelled one most likely stands for."""
-    candidates = sorted(set(known))
-    folded = {each.casefold(): each for each in reversed(candidates)}
-    if word.casefold() in folded:
-        return folded[word.casefold()]
-    close = difflib.get_close_matches(word.casefold(), list(folded), n=1, cutoff=0.6)
-    return folded[close[0]] if close else None
+    return suggest(word, known)
 
 
 def unknown(

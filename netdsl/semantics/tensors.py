@@ -9,7 +9,7 @@ from math import prod
 from netdsl.diagnostics import Label, Span
 from netdsl.graph import BATCH, Shape, Value, broadcast_shapes, example, is_batched
 from netdsl.semantics.frame import Site
-from netdsl.semantics.items import Item, Tensor, describe, is_number, text_of
+from netdsl.semantics.items import Item, Tensor, describe, is_number, text_of, written
 
 
 def lift(item: Item, site: Site, span: Span | None = None) -> Tensor:
@@ -150,4 +150,5 @@ def expected(kind: str, item: Item, what: str, site: Site, span: Span | None = N
             span=span,
             secondary=item.trail,
         )
-    return site.mistake("E0205", f"{what} must be {kind}, not {describe(item)}", f"not {kind}", span=span)
+    shown = written(item) if is_number(item) else describe(item)
+    return site.mistake("E0205", f"{what} must be {kind}, not {shown}", f"not {kind}", span=span)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from netdsl.diagnostics import Label, Span
@@ -23,6 +23,7 @@ from netdsl.semantics.items import (
 from netdsl.semantics.patterns import bind_pattern
 from netdsl.semantics.problems import MistakeError, mistake, unknown
 from netdsl.semantics.settings import Slot, fit
+from netdsl.semantics.suspicions import suspect_loss, suspect_use
 from netdsl.semantics.targets import compared
 from netdsl.semantics.tensors import lift, real
 from netdsl.semantics.weights import LAYER_FUNCTIONS
@@ -209,13 +210,17 @@ def apply(
     if recipe.kind not in _CALLS.get(frame.kind, frozenset({recipe.kind})):
         raise wrong_kind(recipe, site.span, frame)
     _check_nesting(recipe, site)
+    if recipe.kind == "layer":
+        suspect_use(recipe, tensors, site)
+    elif recipe.kind == "loss" and frame.kind == "objective":
+        suspect_loss(recipe, tensors, site)
     if frame.remember is not None and recipe.kind == "schedule" and has_memory(recipe.definition):
         return frame.remember(recipe, tensors, given, site)
     inner = _inner_frame(recipe, site)
     _give_tensors(recipe, tensors, inner, site)
     _give_settings(recipe, given, inner, site)
     result = run_body(recipe.definition, inner)
-    return _with_penalty(recipe, result, frame)
+    return _finished(recipe, result, frame)
 
 
 def has_memory(definition: tree.Definition) -> bool:
@@ -354,7 +359,9 @@ def _missing_setting(recipe: Recipe, setting: tree.Setting, site: Site) -> Mista
     )
 
 
-def _with_penalty(recipe: Recipe, result: Item, frame: Frame) -> Item:
+def _finished(recipe: Recipe, result: Item, frame: Frame) -> Item:
+    if recipe.kind == "layer" and recipe.module.is_library and isinstance(result, Tensor):
+        return replace(result, made=recipe.name)
     if recipe.kind == "penalty" and frame.kind == "objective" and isinstance(result, Tensor):
         return Objective(None, result)
     return result

@@ -13,6 +13,7 @@ from netdsl.semantics.data_plan import planned
 from netdsl.semantics.experiment import DataPlan, EarlyStop, TargetStop, TrainingPlan, UpdateRule, Weight
 from netdsl.semantics.figures import Figures
 from netdsl.semantics.files import find
+from netdsl.semantics.fitness import suspect_batch, suspect_data
 from netdsl.semantics.frame import Frame, World
 from netdsl.semantics.inputs import Fields, bound_inputs, expected_inputs, open_fields
 from netdsl.semantics.items import Item, Objective, Recipe, Record, Tensor
@@ -80,6 +81,8 @@ class Work:
             self.optimize()
         if self.schema is not None or self.data is None:
             self.check_stops()
+        if self.schema is not None:
+            suspect_batch(self.plan, self.schema, self.train, self.world.problems)
 
     def later(self) -> None:
         """Refuse what this version has not yet."""
@@ -128,6 +131,7 @@ class Work:
             return expected_inputs(definition, self.builder)
         given = bound_inputs(definition, self.fields, self.data)
         self.given = tuple(each.field for each in given.values() if each.field)
+        suspect_data(self.fields, given, self.data, definition, self.world.problems)
         return {name: replace(each, field=None) for name, each in given.items()}
 
     def _model(self) -> Recipe:

@@ -1,16 +1,25 @@
 """From Lark's tree, which has every token of the text, to the tree of tree.py."""
 
+import unicodedata
+from math import inf
 from typing import Any, NamedTuple, TypeAlias
 
 import lark
 from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Source, Span
-from netdsl.syntax import tree
+from netdsl.syntax import limits, tree
+from netdsl.syntax.mistakes import forms
 from netdsl.syntax.numerals import UNITS, read_number
 
 # What a rule matched, in order: tokens, and what was built of the rules inside it.
 Parts: TypeAlias = list[Any]
+
+
+_BINARY = frozenset(["disjunction", "conjunction", "comparison", "sum", "product", "power"])
+_NESTING = frozenset(
+    ["range", "unary", "call", "subscript", "member", "list", "record", "group", "condition", "repeat"]
+)
 
 
 class _Signature(NamedTuple):
@@ -31,22 +40,42 @@ class Builder:
     Each method is a rule of the grammar, and has its name.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, offset: int = 0) -> None:
         self.source = source
+        self.offset = offset
+        """Where the text that was parsed begins in the source."""
         self.diagnostics: list[Diagnostic] = []
 
     def build(self, root: lark.Tree[Token]) -> tree.File:
         """Return the file; without recursion, so that no nesting is too deep."""
         built: dict[int, Any] = {}
+        depths: dict[int, int] = {}
         for each in root.iter_subtrees():
             parts = [built[id(c)] if isinstance(c, lark.Tree) else c for c in each.children]
             parts = [part for part in parts if not (isinstance(part, Token) and part.type == "_NL")]
             built[id(each)] = getattr(self, f"_{each.data}")(parts)
-        result: tree.File = built[id(root)]
-        return result
+            inside = max((depths[id(c)] for c in each.children if isinstance(c, lark.Tree)), default=0)
+            depths[id(each)] = inside + _depth(each.data, len(parts))
+            if inside <= limits.DEPTH < depths[id(each)]:
+                self._tell(limits.deep_expression(self._span(parts)))
+        file: tree.File = built[id(root)]
+        return file
 
     def _span(self, parts: Parts) -> Span:
-        return Span(self.source, _start(parts[0]), _end(parts[-1]))
+        return Span(self.source, self._start(parts[0]), self._end(parts[-1]))
+
+    def _start(self, part: Any) -> int:
+        if isinstance(part, Token):
+            return self.offset + (part.start_pos or 0)
+        return int(part.span.start)
+
+    def _end(self, part: Any) -> int:
+        if isinstance(part, Token):
+            return self.offset + (part.end_pos or 0)
+        return int(part.span.end)
+
+    def _tell(self, *found: Diagnostic | None) -> None:
+        self.diagnostics += [each for each in found if each is not None]
 
     # ---- declarations -------------------------------------------------------------------------
 
@@ -65,7 +94,9 @@ class Builder:
         kind, name, *signature, body = parts
         tensors, settings, _ = signature[0] if signature else ((), (), None)
         span = self._span(parts)
-        return tree.Definition(str(kind), name, tensors, settings, body.statements, body.short, span)
+        node = tree.Definition(str(kind), name, tensors, settings, body.statements, body.short, span)
+        self._tell(*forms.definition_form(node, bool(signature)))
+        return node
 
     def _formula(self, parts: Parts) -> _Body:
         return _Body((tree.Return(parts[1], parts[1].span),), True, self._span(parts))
@@ -104,7 +135,9 @@ class Builder:
         name = next((each for each in nodes if isinstance(each, tree.Name)), None)
         method = next((each for each in nodes if isinstance(each, tree.Call)), None)
         fields = tuple(each for each in nodes if isinstance(each, tree.Field))
-        return tree.Section(str(kind), name, method, fields, self._span(parts))
+        node = tree.Section(str(kind), name, method, fields, self._span(parts))
+        self._tell(*forms.section_form(node, self._span([kind])))
+        return node
 
     def _field(self, parts: Parts) -> tree.Field:
         return tree.Field(parts[0], parts[2], self._span(parts))
@@ -173,14 +206,24 @@ class Builder:
         return tree.Unary(str(parts[0]), parts[1], self._span(parts))
 
     def _number(self, parts: Parts) -> tree.Number:
-        text = str(parts[0])
+        text, span = str(parts[0]), self._span(parts[:1])
         unit = UNITS[parts[1]] if len(parts) > 1 else None
-        return tree.Number(read_number(text), text, unit, self._span(parts))
+        if len(text) > limits.NUMBER_LENGTH:
+            self._tell(limits.long_number(span))
+            return tree.Number(0, text, unit, self._span(parts))
+        value = read_number(text)
+        if value == inf:
+            self._tell(limits.large_number(span))
+        return tree.Number(value, text, unit, self._span(parts))
 
     _count = _number
 
     def _extent(self, parts: Parts) -> tree.Extent:
-        return tree.Extent(tuple(int(side) for side in parts[0].split("x")), self._span(parts))
+        span = self._span(parts)
+        if len(parts[0]) > limits.NUMBER_LENGTH:
+            self._tell(limits.long_number(span))
+            return tree.Extent((), span)
+        return tree.Extent(tuple(int(side) for side in parts[0].split("x")), span)
 
     def _text(self, parts: Parts) -> tree.Text:
         return tree.Text(str(parts[0])[1:-1], self._span(parts))
@@ -198,6 +241,9 @@ class Builder:
         arguments = _nodes(parts[1:])
         named = tuple(each for each in arguments if isinstance(each, tree.Named))
         positional = tuple(each for each in arguments if not isinstance(each, tree.Named))
+        behind = [each for each in positional if named and each.span.start > named[0].span.start]
+        self._tell(*(forms.positional_after_named(each, named[0]) for each in behind))
+        self._tell(*forms.given_twice(named))
         return tree.Call(parts[0], positional, named, self._span(parts))
 
     def _member(self, parts: Parts) -> tree.Member:
@@ -210,7 +256,9 @@ class Builder:
         return tree.List(tuple(_nodes(parts)), self._span(parts))
 
     def _record(self, parts: Parts) -> tree.Record:
-        return tree.Record(tuple(_nodes(parts)), self._span(parts))
+        fields = tuple(_nodes(parts))
+        self._tell(*forms.given_twice(fields))
+        return tree.Record(fields, self._span(parts))
 
     def _group(self, parts: Parts) -> tree.Group:
         return tree.Group(parts[1], self._span(parts))
@@ -218,7 +266,12 @@ class Builder:
     # ---- words --------------------------------------------------------------------------------
 
     def _word(self, parts: Parts) -> tree.Name:
-        return tree.Name(str(parts[0]), self._span(parts))
+        span = self._span(parts)
+        if len(parts[0]) > limits.NAME_LENGTH:
+            self._tell(limits.long_name(span))
+        self._tell(forms.wrong_name(span))
+        # Letters that look alike are one letter, as in Python: the micro sign is the Greek mu.
+        return tree.Name(unicodedata.normalize("NFKC", str(parts[0])), span)
 
     def _token(self, parts: Parts) -> Token:
         token: Token = parts[0]
@@ -227,16 +280,11 @@ class Builder:
     _kind = _section_kind = _unit = _token
 
 
-def _start(part: Any) -> int:
-    if isinstance(part, Token):
-        return part.start_pos or 0
-    return int(part.span.start)
-
-
-def _end(part: Any) -> int:
-    if isinstance(part, Token):
-        return part.end_pos or 0
-    return int(part.span.end)
+def _depth(rule: str, parts: int) -> int:
+    """Return how many nodes a rule puts on top of each other: one for each operator, most others one."""
+    if rule in _BINARY:
+        return parts // 2
+    return rule in _NESTING
 
 
 def _nodes(parts: Parts) -> Parts:

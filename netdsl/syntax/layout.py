@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from lark import Token
 
+from netdsl.syntax.limits import NESTING, TOKENS, too_deep, too_many_tokens
+
 _OPENING, _CLOSING = frozenset({"LPAR", "LSQB"}), frozenset({"RPAR", "RSQB"})
 
 # Something must follow these, so a newline after one of them ends nothing.
@@ -22,15 +24,32 @@ class Layout:
     always_accept = ("_NL", "RBRACE", "NAME")
 
     def process(self, tokens: Iterator[Token]) -> Iterator[Token]:
-        """Yield the tokens that the parser sees."""
-        depth, last = 0, None
-        for token in tokens:
+        """Yield the tokens that the parser sees.
+
+        Errors: TooMuch, where there are too many, or too many brackets inside of each other.
+        """
+        depth = braces = 0
+        last: Token | None = None
+        for number, token in enumerate(tokens):
             if token.type == "_NL" and (depth > 0 or (last and last.type in _CONTINUES)):
                 continue
             if token.type == "RBRACE" and last and last.type not in ("_NL", "LBRACE"):
-                yield Token.new_borrow_pos("_NL", "", token)
+                yield _newline(token.start_pos or 0, token)
             depth += (token.type in _OPENING) - (token.type in _CLOSING)
+            braces += (token.type == "LBRACE") - (token.type == "RBRACE")
+            _check(number, depth + braces, token)
             last = token
             yield token
         if last and last.type != "_NL":
-            yield Token.new_borrow_pos("_NL", "", last)
+            yield _newline(last.end_pos or 0, last)
+
+
+def _check(number: int, depth: int, token: Token) -> None:
+    if number >= TOKENS:
+        raise too_many_tokens(token.start_pos or 0)
+    if depth > NESTING:
+        raise too_deep(token.start_pos or 0)
+
+
+def _newline(offset: int, near: Token) -> Token:
+    return Token("_NL", "", offset, near.line, near.column, near.end_line, near.end_column, offset)

@@ -1,10 +1,13 @@
 """From text to tree."""
 
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput
+from lark.exceptions import UnexpectedInput
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Label, Source, Span
+from netdsl.diagnostics import DiagnosticError, Source, Span
 from netdsl.syntax import tables, tree
 from netdsl.syntax.builder import Builder
+from netdsl.syntax.limits import FILE_SIZE, TooMuch, large_file
+from netdsl.syntax.mistakes.hidden import hidden_characters, without_hidden
+from netdsl.syntax.recovery import Salvage, place, salvage
 
 
 def parse(source: Source) -> tree.File:
@@ -12,15 +15,26 @@ def parse(source: Source) -> tree.File:
 
     Errors: DiagnosticError with every mistake found.
     """
+    read = attempt(source)
+    if read.diagnostics:
+        raise DiagnosticError(read.diagnostics)
+    return read.file
+
+
+def attempt(source: Source) -> Salvage:
+    """Return the tree of a text, as far as it can be read, and every mistake found."""
+    if len(source.text) > FILE_SIZE:
+        return Salvage(
+            tree.File(source, ()), (large_file(Span(source, 0, 0), len(source.text)),), frozenset()
+        )
+    hidden = tuple(hidden_characters(source))
+    text = without_hidden(source)
     builder = Builder(source)
     try:
-        return builder.build(tables.parser().parse(source.text))
-    except UnexpectedInput as error:
-        raise DiagnosticError([_unexpected(source, error)]) from None
-
-
-def _unexpected(source: Source, error: UnexpectedInput) -> Diagnostic:
-    start = error.pos_in_stream or 0
-    width = 1 if isinstance(error, UnexpectedCharacters) else max(1, len(getattr(error, "token", "")))
-    span = Span(source, start, min(start + width, len(source.text)))
-    return Diagnostic("E0001", f"`{span.text}` cannot stand here", Label(span, "unexpected"))
+        file = builder.build(tables.parser().parse(text))
+    except TooMuch as much:
+        return Salvage(tree.File(source, ()), (*hidden, much.told(source)), frozenset())
+    except UnexpectedInput:
+        return salvage(source, text, hidden)
+    diagnostics = sorted([*hidden, *builder.diagnostics], key=place)
+    return Salvage(file, tuple(diagnostics), frozenset())

@@ -1,0 +1,160 @@
+"""Mistakes inside of formulas and chains."""
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.syntax.mistakes.numbers import unknown_unit
+from netdsl.syntax.mistakes.report import mistake, quote
+from netdsl.syntax.mistakes.situation import Situation
+
+_COMPARES = ("==", "!=", "<=", ">=", "<", ">")
+
+
+def equals_for_comparison(s: Situation) -> Diagnostic | None:
+    """Tell of `if x = 3`."""
+    if not s.found or s.found.text != "=" or not s.follows_value:
+        return None
+    if s.opener and s.opener.text == "(" and "COMMA" in s.accepts and s.before and s.before.kind != "word":
+        message = "only a name stands before `=` among arguments"
+        return mistake(
+            "E0009", message, s.span(), "names nothing", help="to compare, write `==`", replacement="=="
+        )
+    cure = "to compare, write `==`"
+    return mistake(
+        "E0009",
+        "`=` binds a name, and no name can be bound here",
+        s.span(),
+        "binds",
+        help=cure,
+        replacement="==",
+    )
+
+
+def chained_comparison(s: Situation) -> Diagnostic | None:
+    """Tell of `a < b < c`."""
+    if s.found and s.found.text in _COMPARES and s.follows_value:
+        message = "a comparison is not compared again"
+        return mistake("E0016", message, s.span(), "the second comparison", help="write `a < b and b < c`")
+    return None
+
+
+def unfinished_if(s: Situation) -> Diagnostic | None:
+    """Tell of an `if` without `then` or without `else`, and of these without an `if`."""
+    opened = [piece.text for piece in s.beside if piece.text in ("if", "then", "else")]
+    if s.accepts == {"_ELSE"}:
+        message = "an `if` has no `else`"
+        cure = "a choice is a value, and has one in both cases: `if … then … else …`"
+        start = next(piece for piece in reversed(s.beside) if piece.text == "if")
+        return mistake("E0021", message, s.span(start), "`else` is missing", help=cure)
+    if (
+        "THEN" in s.accepts
+        and s.follows_value
+        and opened[-1:] == ["if"]
+        and (s.found is None or s.found.kind != "sign")
+    ):
+        return mistake(
+            "E0021", "an `if` has no `then`", s.span(), "expected `then`", help="write `if … then … else …`"
+        )
+    if s.found and s.found.text in ("then", "else"):
+        return mistake(
+            "E0021",
+            f"{s.shown} has no `if`",
+            s.span(),
+            "no `if` before it",
+            help="write `if … then … else …`",
+        )
+    return None
+
+
+def word_after_number(s: Situation) -> Diagnostic | None:
+    """Tell of `10 epocs`."""
+    if s.found and s.found.kind == "word" and s.before and s.before.kind == "number":
+        return unknown_unit(s.span(), s.before.text)
+    return None
+
+
+def missing_arrow(s: Situation) -> Diagnostic | None:
+    """Tell of `x dense(3)`: two values with nothing between."""
+    if not s.found or s.found.kind not in ("word", "number", "text") or not s.follows_value:
+        return None
+    chained = any(piece.text == "->" for piece in s.beside)
+    separated = "COMMA" in s.accepts and s.opener is not None
+    if separated and not chained:
+        return mistake("E0020", f"`,` is missing before {s.shown}", s.span(), "expected `,`")
+    if s.found.kind == "word" and "_ARROW" in s.accepts:
+        cure = f"write `-> {s.found.text}`"
+        fix = f"-> {s.found.text}"
+        return mistake(
+            "E0008",
+            f"`->` is missing before {s.shown}",
+            s.span(),
+            "expected `->`",
+            help=cure,
+            replacement=fix,
+        )
+    return None
+
+
+def missing_value(s: Situation) -> Diagnostic | None:
+    """Tell of an operator, a comma or `=` after which nothing stands."""
+    if not s.wants_value or s.before is None:
+        return None
+    found = s.found.text if s.found else ""
+    if found == "if":
+        cure = "put it in parentheses: `1 + (if … then … else …)`"
+        return mistake(
+            "E0001", "an `if` inside of a formula stands in parentheses", s.span(), "an `if`", help=cure
+        )
+    if found == "repeat":
+        return mistake(
+            "E0019",
+            "nothing flows into this `repeat`",
+            s.span(),
+            "no value before it",
+            help="write `x -> repeat …`",
+        )
+    if found == "{":
+        cure = "a record is `(a = 1, b = 2)`, a list `[1, 2]`"
+        return mistake("E0001", "braces hold no values", s.span(), "a value is expected", help=cure)
+    place = s.span() if s.found else s.span(s.before)
+    label = "a value is expected here" if s.found else "nothing follows"
+    return mistake("E0019", f"a value is missing after {quote(s.before.text)}", place, label)
+
+
+def missing_stage(s: Situation) -> Diagnostic | None:
+    """Tell of an arrow that leads nowhere, or to something that is no layer."""
+    if "REPEAT" not in s.accepts or s.wants_value or s.before is None:
+        return None
+    if s.found is None or s.found.kind == "close":
+        return mistake(
+            "E0019", f"a layer is missing after {quote(s.before.text)}", s.span(s.before), "nothing follows"
+        )
+    cure = "a stage is a name, a use such as `dense(10)`, or `repeat … { … }`"
+    return mistake("E0001", f"{s.shown} is not a stage of a chain", s.span(), "expected a layer", help=cure)
+
+
+def applied_result(s: Situation) -> Diagnostic | None:
+    """Tell of `f(x)(y)` and `f(x)[0]`."""
+    if not s.found or s.found.text not in ("(", "[") or not s.follows_value:
+        return None
+    what = "applied" if s.found.text == "(" else "subscripted"
+    message = f"only a name can be {what}"
+    cure = "bind the value to a name first"
+    return mistake("E0001", message, s.span(), "this belongs to no name", help=cure)
+
+
+def semicolon(s: Situation) -> Diagnostic | None:
+    """Tell of `;` at the end of a line, and between arguments."""
+    if not s.found or s.found.text != ";":
+        return None
+    if s.opener and s.opener.text == "(":
+        cure = "in a use, settings follow after a `,`: `dense(x, 10)`"
+        return mistake(
+            "E0001", "arguments are separated by `,`", s.span(), "write `,`", help=cure, replacement=","
+        )
+    return mistake(
+        "E0001",
+        "a line's end ends a statement",
+        s.span(),
+        "too much",
+        help="take the `;` away",
+        replacement="",
+    )

@@ -16,6 +16,9 @@ SIGN: Final = 6
 GROUPED: Final = {"divide": (0, 1), "power": (1,)}
 """Operands that LaTeX sets apart by itself."""
 
+ASSOCIATIVE: Final = ("add", "multiply", "logical_and", "logical_or")
+"""Operations of which several in a row need no parentheses."""
+
 
 class Nodes(Protocol):
     """A graph, finished or being built."""
@@ -42,7 +45,7 @@ class _Writer:
     def write(self, index: int, depth: int) -> tuple[str, int]:
         node = self.nodes[index]
         sources = self.nodes.operands(index)
-        form = node.operation.latex if self.latex else node.operation.text
+        form = self._form(node)
         if form == "{0}":
             return self.write(sources[0], depth)
         if depth == 0 and sources:
@@ -55,12 +58,21 @@ class _Writer:
 
     def _operand(self, node: Node, place: int, index: int, depth: int) -> str:
         text, binds = self.write(index, depth)
-        own = node.operation.binds
-        if own == FUNCTION or (self.latex and place in GROUPED.get(node.operation.name, ())):
+        own, name = node.operation.binds, node.operation.name
+        if own == FUNCTION or (self.latex and place in GROUPED.get(name, ())):
             return text
-        associative = node.operation.name in {"add", "multiply", "logical_and", "logical_or"}
-        loose = binds < own or (binds == own and place > 0 and not associative)
+        joins = name in ASSOCIATIVE and self._shown(index).operation.name == name
+        loose = binds < own or (binds == own and place > 0 and not joins)
         return f"({text})" if loose else text
+
+    def _shown(self, index: int) -> Node:
+        """Return the node whose text stands for a value: what is repeated, not the repetition."""
+        while self._form(self.nodes[index]) == "{0}":
+            index = self.nodes.operands(index)[0]
+        return self.nodes[index]
+
+    def _form(self, node: Node) -> str:
+        return node.operation.latex if self.latex else node.operation.text
 
     def _constant(self, value: Setting) -> tuple[str, int]:
         if isinstance(value, tuple):

@@ -35,17 +35,27 @@ def attach_optimizer(
 ) -> Graph:
     """Add an update for each weight that has a rule, and for the states of the rule.
 
-    The gradients are the outputs "gradient/<path>". `clip` limits each of their elements to ±clip_at, or
-    their norm, taken over all of them together, to clip_at.
-    Errors: KeyError for a weight without a gradient.
+    The gradients are the outputs "gradient/<path>", 0 where there is none, as nothing depends on the weight.
+    `clip` limits each of their elements to ±clip_at, or their norm, taken over all of them together, to
+    clip_at.
     """
     builder = Builder(REGISTRY)
     values = builder.copy(graph, {})
     builder.take_roots(graph, values)
     scalars = {name: values[index] for name, index in graph.leaves("scalar").items()}
     weights = {name: values[index] for name, index in graph.leaves("weight").items()}
-    given = {path: builder.outputs[f"gradient/{path}"] for path in rules}
     with builder.within(Origin(of="update")):
+        for path, rule in rules.items():
+            if path not in weights:
+                weights[path] = builder.apply(
+                    "weight", name=path, shape=rule.graph[rule.graph.updates["w"]].shape
+                )
+        given = {
+            path: builder.outputs.get(
+                f"gradient/{path}", builder.constant(0.0).broadcast(weights[path].shape)
+            )
+            for path in rules
+        }
         clipped = _clip(given, clip, clip_at)
     for path, rule in rules.items():
         _attach(builder, path, rule.graph, weights[path], clipped[path], scalars)

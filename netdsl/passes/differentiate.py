@@ -12,16 +12,17 @@ def differentiate(graph: Graph, root: str = "objective", weights: Iterable[str] 
     """Add an output "gradient/<path>" for each weight: the gradient of an output by it.
 
     Where the output has one number an example, the gradient is that of their sum. What the language calls
-    `gradient(y, x)` becomes its formula on the way, wherever it stands.
+    `gradient(y, x)` becomes its formula on the way, wherever it stands. A weight that the graph does not
+    have, because nothing depends on it any more, gets no output.
     Errors: KeyError for an output that the graph does not have.
     """
     builder = Builder(REGISTRY)
     values = _without_gradient_of(builder, graph)
     builder.take_roots(graph, values)
-    paths = list(weights)
     leaves = _weight_leaves(graph, values)
+    paths = [path for path in weights if path in leaves]
     if paths:
-        wanted = [leaf for path in paths for leaf in leaves.get(path, [])]
+        wanted = [leaf for path in paths for leaf in leaves[path]]
         found = gradients(builder.outputs[root], wanted)
         for path in paths:
             builder.outputs[f"gradient/{path}"] = _total([found[leaf.index] for leaf in leaves[path]])

@@ -23,6 +23,9 @@ NUMBERS_LAST: Final = COMMUTATIVE | {"maximum", "minimum"}
 DEEPEST: Final = 60
 """How many rewrites may be under way inside each other: a formula that needs more is left as it is."""
 
+SHOWN: Final = 3
+"""How many operations deep the log writes formulas."""
+
 
 class Sharing(Builder):
     """A builder that adds no node twice."""
@@ -158,8 +161,9 @@ class Rewriter(Sharing):
     def _record(self, rule: Rule, node: Node, operands: Sequence[Value], value: Value) -> None:
         assert (value.shape, value.dtype) == (node.shape, node.dtype), (rule.name, node, value.node)
         if self._log is not None and not rule.quiet:
-            before = formula(_Before(self, node, operands), -1)
-            self._log.append(Rewrite(rule.name, node.span, node.path, before, formula(self, value.index)))
+            before = formula(_Before(self, node, operands), -1, SHOWN)
+            after = formula(self, value.index, SHOWN)
+            self._log.append(Rewrite(rule.name, node.span, node.path, before, after))
 
 
 def _is_on_host(node: Node) -> bool:

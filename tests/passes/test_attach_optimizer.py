@@ -98,6 +98,9 @@ def test_scalars_are_shared_and_updates_are_marked() -> None:
     assert {graph[index].of for name, index in graph.updates.items()} == {"update"}
 
 
-def test_a_weight_without_gradient_is_an_error() -> None:
-    with pytest.raises(KeyError, match="gradient/one/w"):
-        attach_optimizer(regression().graph, rules())
+def test_a_weight_that_nothing_depends_on_is_updated_with_a_gradient_of_0() -> None:
+    graph = attach_optimizer(gradients(), {**rules(), "idle/w": momentum((3,))}, "norm", 1.0)
+    verify(graph)
+    run = run_of(graph)
+    v = 0.9 * run.leaves["state", "idle/w@v"]
+    np.testing.assert_allclose(evaluate_updates(graph, run)["idle/w"], run.leaves["weight", "idle/w"] + v)

@@ -113,6 +113,8 @@ def test_only_what_is_asked_for_is_derived() -> None:
     assert [name for name in graph.outputs if name.startswith("gradient/")] == ["gradient/two/b"]
 
 
-def test_an_unknown_weight_is_an_error() -> None:
-    with pytest.raises(KeyError, match="nowhere"):
-        differentiate(NETWORKS["regression"]().graph, "objective", ["nowhere"])
+def test_a_weight_that_is_not_there_gets_no_gradient_and_an_output_that_is_not_there_is_an_error() -> None:
+    graph = differentiate(NETWORKS["regression"]().graph, "objective", ["nowhere"])
+    assert list(graph.outputs) == ["objective"]
+    with pytest.raises(KeyError, match="nothing"):
+        differentiate(graph, "nothing", ["one/w"])

@@ -129,12 +129,18 @@ def _signs_of_product(builder: Rewriter, node: Node, operands: Sequence[Value]) 
 
 
 SIGNS = (
-    rule("double negation", negate(-x), lambda x: x, "x"),
-    rule("negated multiple", -(x * a), lambda x, a: x * -a, "x * -a"),
-    rule("negated difference", -(x - y), lambda x, y: y - x, "y - x"),
-    rule("plus minus", x + -y, lambda x, y: x - y, "x - y"),
-    rule("minus minus", x - -y, lambda x, y: x + y, "x + y"),
-    rule("minus a multiple", x - y * a, lambda x, y, a: x + y * -a if a < 0 else None, "x + y * -a if a < 0"),
+    rule("double negation", negate(-x), lambda x: x, "x", quiet=True),
+    rule("negated multiple", -(x * a), lambda x, a: x * -a, "x * -a", quiet=True),
+    rule("negated difference", -(x - y), lambda x, y: y - x, "y - x", quiet=True),
+    rule("plus minus", x + -y, lambda x, y: x - y, "x - y", quiet=True),
+    rule("minus minus", x - -y, lambda x, y: x + y, "x + y", quiet=True),
+    rule(
+        "minus a multiple",
+        x - y * a,
+        lambda x, y, a: x + y * -a if a < 0 else None,
+        "x + y * -a if a < 0",
+        quiet=True,
+    ),
     Rule(
         "sign of a product",
         ("multiply", "divide", "ratio"),
@@ -219,11 +225,11 @@ def _ratio(x: Value, a: float) -> Value:
 
 
 ARITHMETIC = (
-    rule("plus 0", x + 0, lambda x: x, "x"),
+    rule("plus 0", x + 0, lambda x: x, "x", quiet=True),
     rule("minus a number", x - a, lambda x, a: x + -a if number(x) is None else None, "x + -a", quiet=True),
-    rule("0 minus", 0 - x, lambda x: -x, "-x"),
-    rule("times 1", x * 1, lambda x: x, "x"),
-    rule("times -1", x * -1, lambda x: -x, "-x"),
+    rule("0 minus", 0 - x, lambda x: -x, "-x", quiet=True),
+    rule("times 1", x * 1, lambda x: x, "x", quiet=True),
+    rule("times -1", x * -1, lambda x: -x, "-x", quiet=True),
     rule("divided by a number", x / a, _divided_by_number, "x * (1/a)", quiet=True),
     Rule("divided by a scalar", ("divide",), "x / s -> x * (1/s), s a scalar", _divided_on_host, quiet=True),
     rule("ratio to a number", call("ratio")(x, a), _ratio, "x / a, 0 if a is 0"),

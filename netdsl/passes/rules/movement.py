@@ -21,6 +21,8 @@ def _reshape(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
         return x
     if is_a(x, "reshape"):
         return operand(x).reshape(node.shape)
+    if x.shape == ():
+        return x.broadcast(node.shape)
     if is_a(x, "broadcast") and operand(x).shape == ():
         return operand(x).broadcast(node.shape)
     return None
@@ -186,7 +188,7 @@ SUMS = (
     Rule("sum over fewer axes", ("sum",), "sum(sum(x)) -> sum(x)", _sum_shorter, quiet=True),
     Rule("sum of a repeated value", ("sum",), "sum(broadcast(x)) -> x * n", _sum_of_repeated),
     Rule("factor of a sum", ("sum",), "sum(x * a) -> sum(x) * a", _sum_of_multiple),
-    Rule("sign of a sum", ("sum",), "sum(-x) -> -sum(x)", _sum_of_negative),
+    Rule("sign of a sum", ("sum",), "sum(-x) -> -sum(x)", _sum_of_negative, quiet=True),
 )
 
 

@@ -1,0 +1,271 @@
+"""Optimizers, losses and layers beside PyTorch's: 100 steps from the same weights on the same examples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812 (its usual name)
+from torch.optim import SGD
+
+from tests.parity.training import CLASSES, Case, Forward, Loss, Optimizer, Weights, dense, losses
+
+pytestmark = pytest.mark.parity
+
+TOLERANCE = 1e-4
+
+Activation: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+
+
+def two_layers(activation: Activation = torch.tanh) -> Forward:
+    def forward(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+        return dense(weights, 2, activation(dense(weights, 1, x)))
+
+    return forward
+
+
+def check(case: Case, folder: Path) -> None:
+    ours, theirs = losses(case, folder)
+    assert np.all(np.isfinite(theirs))
+    assert abs(theirs[-1] - theirs[0]) > 1e-3 * abs(theirs[0]), "the peer's loss must move"
+    np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE, atol=1e-6)
+
+
+CLASSIFIER = "dense(16) -> tanh -> dense(5) -> softmax"
+
+OPTIMIZERS: dict[str, Optimizer] = {
+    "sgd(0.1)": partial(SGD, lr=0.1),
+    "momentum(0.05, mu=0.9)": partial(SGD, lr=0.05, momentum=0.9),
+    "nesterov(0.05, mu=0.9)": partial(SGD, lr=0.05, momentum=0.9, nesterov=True),
+    "adagrad(0.05)": partial(torch.optim.Adagrad, lr=0.05, eps=1e-8),
+    "rmsprop(0.005, decay=0.9)": partial(torch.optim.RMSprop, lr=0.005, alpha=0.9, eps=1e-8),
+    "adadelta": partial(torch.optim.Adadelta, lr=1.0, rho=0.9, eps=1e-6),
+    "adam(0.01)": partial(torch.optim.Adam, lr=0.01),
+    "adam(0.01, beta1=0.8, beta2=0.99)": partial(torch.optim.Adam, lr=0.01, betas=(0.8, 0.99)),
+    "adamw(0.01, decay=0.1)": partial(torch.optim.AdamW, lr=0.01, weight_decay=0.1),
+    "adamax(0.01)": partial(torch.optim.Adamax, lr=0.01),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers(name: str, tmp_path: Path) -> None:
+    case = Case(
+        CLASSIFIER,
+        "cross_entropy",
+        two_layers(),
+        F.cross_entropy,
+        name,
+        OPTIMIZERS[name],
+    )
+    check(case, tmp_path)
+
+
+def mean_of_sums(values: torch.Tensor) -> torch.Tensor:
+    return values.sum(dim=1).mean()
+
+
+def signs(t: torch.Tensor) -> torch.Tensor:
+    return 2 * F.one_hot(t, CLASSES).float() - 1
+
+
+NUMBER_LOSSES: dict[str, Loss] = {
+    "mse": F.mse_loss,
+    "mae": F.l1_loss,
+    "l1_loss": lambda y, t: mean_of_sums((y - t).abs()),
+    "l2_loss": lambda y, t: mean_of_sums((y - t) ** 2),
+    "huber": F.huber_loss,
+    "huber(delta=0.3)": partial(F.huber_loss, delta=0.3),
+    "smooth_l1": F.smooth_l1_loss,
+    "log_cosh": lambda y, t: torch.log(torch.cosh(y - t)).mean(),
+}
+
+
+@pytest.mark.parametrize("name", NUMBER_LOSSES)
+def test_losses_of_numbers(name: str, tmp_path: Path) -> None:
+    rate = "sgd(0.02)" if "l2" in name else "sgd(0.1)"
+    case = Case(
+        "dense(16) -> tanh -> dense(3)", name, two_layers(), NUMBER_LOSSES[name],
+        rate, partial(SGD, lr=0.02 if "l2" in name else 0.1), target="number", scale=0.5,
+    )  # fmt: skip
+    check(case, tmp_path)
+
+
+def test_poisson_of_counts(tmp_path: Path) -> None:
+    case = Case(
+        "dense(16) -> tanh -> dense(3)", "poisson", two_layers(), F.poisson_nll_loss,
+        target="number", scale=0.5,
+    )  # fmt: skip
+    check(case, tmp_path)
+
+
+LABEL_LOSSES: dict[str, Loss] = {
+    "hinge": lambda y, t: torch.clamp(1 - signs(t) * y, min=0).mean(),
+    "squared_hinge": lambda y, t: (torch.clamp(1 - signs(t) * y, min=0) ** 2).mean(),
+    "perceptron_loss": lambda y, t: torch.clamp(-signs(t) * y, min=0).mean(),
+    "multiclass_hinge": lambda y, t: CLASSES * F.multi_margin_loss(y, t),
+}
+
+
+@pytest.mark.parametrize("name", LABEL_LOSSES)
+def test_losses_of_scores(name: str, tmp_path: Path) -> None:
+    check(
+        Case("dense(16) -> tanh -> dense(5)", name, two_layers(), LABEL_LOSSES[name]),
+        tmp_path,
+    )
+
+
+def test_kl_divergence_of_a_softmax(tmp_path: Path) -> None:
+    def peer(y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return F.kl_div(F.log_softmax(y, dim=1), F.one_hot(t, CLASSES).float(), reduction="batchmean")
+
+    check(Case(CLASSIFIER, "kl_divergence", two_layers(), peer), tmp_path)
+
+
+def test_binary_cross_entropy_of_a_sigmoid(tmp_path: Path) -> None:
+    def peer(y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return F.binary_cross_entropy_with_logits(y[:, 0], t.float())
+
+    layers = "dense(16) -> tanh -> dense(1) -> sigmoid"
+    check(Case(layers, "binary_cross_entropy", two_layers(), peer, target="yes"), tmp_path)
+
+
+def test_penalties(tmp_path: Path) -> None:
+    weights: list[torch.Tensor] = []
+
+    def forward(given: Weights, x: torch.Tensor) -> torch.Tensor:
+        weights[:] = [value for name, value in given.items() if name.endswith("/w")]
+        return dense(given, 2, torch.tanh(dense(given, 1, x)))
+
+    plain: list[float] = []
+
+    def peer(y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        loss = F.cross_entropy(y, t)
+        plain.append(loss.item())
+        return loss + sum(0.002 * w.abs().sum() + 0.01 * (w**2).sum() for w in weights)
+
+    loss = "cross_entropy + 0.002 * l1(weights) + 0.01 * l2(weights)"
+    ours, theirs = losses(Case(CLASSIFIER, loss, forward, peer), tmp_path)
+    np.testing.assert_allclose(ours, plain, rtol=TOLERANCE)
+    assert np.all(theirs > plain)
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "leaky_relu": F.leaky_relu,
+    "leaky_relu(slope=0.1)": partial(F.leaky_relu, negative_slope=0.1),
+    "elu": F.elu,
+    "elu(alpha=0.5)": partial(F.elu, alpha=0.5),
+    "selu": F.selu,
+    "softplus": F.softplus,
+    "swish": F.silu,
+    "gelu": F.gelu,
+    "mish": F.mish,
+    "hard_sigmoid": F.hardsigmoid,
+    "hard_tanh": F.hardtanh,
+    "softsign": F.softsign,
+    "softmax": partial(F.softmax, dim=1),
+    "identity": lambda x: x,
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations(name: str, tmp_path: Path) -> None:
+    layers = f"dense(16) -> {name} -> dense(5) -> softmax"
+    check(Case(layers, "cross_entropy", two_layers(ACTIVATIONS[name]), F.cross_entropy), tmp_path)
+
+
+def test_prelu(tmp_path: Path) -> None:
+    def forward(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+        return dense(weights, 2, F.prelu(dense(weights, 1, x), weights["prelu_1/slope"]))
+
+    check(
+        Case("dense(16) -> prelu -> dense(5) -> softmax", "cross_entropy", forward, F.cross_entropy), tmp_path
+    )
+
+
+def test_maxout(tmp_path: Path) -> None:
+    def forward(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+        hidden = x @ weights["maxout_1/dense_1/w"] + weights["maxout_1/dense_1/b"]
+        return dense(weights, 1, hidden.reshape(-1, 8, 3).max(dim=2).values)
+
+    layers = "maxout(8, pieces=3) -> dense(5) -> softmax"
+    check(Case(layers, "cross_entropy", forward, F.cross_entropy), tmp_path)
+
+
+def test_layer_normalization(tmp_path: Path) -> None:
+    def forward(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+        hidden = dense(weights, 1, x)
+        gamma, beta = weights["layernorm_1/gamma"], weights["layernorm_1/beta"]
+        return dense(weights, 2, torch.relu(F.layer_norm(hidden, (16,), gamma, beta)))
+
+    layers = "dense(16) -> layernorm -> relu -> dense(5) -> softmax"
+    check(Case(layers, "cross_entropy", forward, F.cross_entropy), tmp_path)
+
+
+def test_batch_normalization(tmp_path: Path) -> None:
+    def forward(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+        hidden = dense(weights, 1, x)
+        gamma, beta = weights["batchnorm_1/gamma"], weights["batchnorm_1/beta"]
+        normal = F.batch_norm(hidden, None, None, gamma, beta, training=True)
+        return dense(weights, 2, torch.relu(normal))
+
+    layers = "dense(16) -> batchnorm -> relu -> dense(5) -> softmax"
+    check(Case(layers, "cross_entropy", forward, F.cross_entropy), tmp_path)
+
+
+class Clipped:
+    """Gradient descent with the gradient cut to a norm."""
+
+    def __init__(self, weights: list[torch.Tensor], lr: float, norm: float) -> None:
+        self.weights, self.norm = weights, norm
+        self.inner = SGD(weights, lr=lr)
+        self.zero_grad = self.inner.zero_grad
+
+    def step(self) -> None:
+        torch.nn.utils.clip_grad_norm_(self.weights, self.norm)
+        self.inner.step()
+
+
+def test_gradient_clipping_by_norm(tmp_path: Path) -> None:
+    optimizer = "sgd(0.5)\n    clip      = norm(0.05)"
+    peer = partial(Clipped, lr=0.5, norm=0.05)
+    check(Case(CLASSIFIER, "cross_entropy", two_layers(), F.cross_entropy, optimizer, peer), tmp_path)
+
+
+class Scheduled:
+    """Gradient descent whose rate is a function of the step."""
+
+    def __init__(self, weights: list[torch.Tensor], rate: Callable[[int], float]) -> None:
+        self.rate, self.steps = rate, 0
+        self.inner = SGD(weights, lr=rate(0))
+        self.zero_grad = self.inner.zero_grad
+
+    def step(self) -> None:
+        self.inner.param_groups[0]["lr"] = self.rate(self.steps)
+        self.steps += 1
+        self.inner.step()
+
+
+SCHEDULES: dict[str, Callable[[int], float]] = {
+    "step_decay(0.5, every=10 epochs, factor=0.5)": lambda e: 0.5 * 0.5 ** (e // 10),
+    "exponential_decay(0.5, every=1 epochs, factor=0.97)": lambda e: 0.5 * 0.97**e,
+    "cosine(0.5)": lambda e: 0.5 * (1 + math.cos(math.pi * e / 100)) / 2,
+    "linear_decay(0.5)": lambda e: 0.5 * (1 - e / 100),
+    "inverse_time(0.5, rate=0.1)": lambda e: 0.5 / (1 + 0.1 * e),
+    "warmup(0.5, over=20 epochs)": lambda e: 0.5 * min(1, 0.1 + 0.9 * e / 20),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules(name: str, tmp_path: Path) -> None:
+    peer = partial(Scheduled, rate=SCHEDULES[name])
+    check(Case(CLASSIFIER, "cross_entropy", two_layers(), F.cross_entropy, f"sgd({name})", peer), tmp_path)

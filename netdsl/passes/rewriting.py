@@ -23,7 +23,7 @@ NUMBERS_LAST: Final = COMMUTATIVE | {"maximum", "minimum"}
 DEEPEST: Final = 60
 """How many rewrites may be under way inside each other: a formula that needs more is left as it is."""
 
-SHOWN: Final = 3
+SHOWN: Final = 4
 """How many operations deep the log writes formulas."""
 
 

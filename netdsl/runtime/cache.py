@@ -28,11 +28,9 @@ class ObjectCache:
         if self.folder is None:
             return None
         try:
-            descriptor = os.open(self._path(key), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            return _object(_private_content(self._path(key)), key)
         except OSError:
             return None
-        with open(descriptor, "rb") as file:
-            return _object(file.read(), key) if _is_own(os.fstat(descriptor)) else None
 
     def write(self, key: str, data: bytes) -> None:
         """Keep an object; a full disk is no reason to stop, the next start compiles it again."""
@@ -77,6 +75,26 @@ def _object(content: bytes, key: str) -> bytes | None:
         and content[start + _DIGEST : _HEADER] == hashlib.sha256(data).digest()
     )
     return data if whole else None
+
+
+def _private_content(path: Path) -> bytes:
+    """Return the content of a regular file of this user, nothing of any other."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        status = os.fstat(descriptor)
+        if not (stat.S_ISREG(status.st_mode) and _is_own(status)):
+            return b""
+        return _whole(descriptor, status.st_size)
+    finally:
+        os.close(descriptor)
+
+
+def _whole(descriptor: int, size: int) -> bytes:
+    parts = []
+    while size > 0 and (part := os.read(descriptor, size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
 
 
 def _is_own(status: os.stat_result) -> bool:

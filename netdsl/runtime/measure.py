@@ -129,7 +129,7 @@ class _Layer:
 
 
 def _stride(rows: int) -> int:
-    """Return the floats from panel to panel, never whole pages: such panels push each other out of a cache."""
+    """Return the floats from panel to panel: never whole pages, which push each other out of a cache."""
     return rows * LANES + (LANES if rows * LANES % 1024 == 0 else 0)
 
 

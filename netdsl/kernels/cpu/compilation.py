@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import llvmlite.binding as llvm
+from llvmlite import ir
 from numba.core import codegen, compiler, registry, types
 from numba.core.compiler_lock import global_compiler_lock
 
@@ -17,6 +18,9 @@ from netdsl.kernels.cpu.elf import MAGIC, undefined_symbols
 from netdsl.kernels.cpu.machine import Machine, machine
 
 ARGUMENTS: Final = 11
+
+RAISES: Final = "netdsl_kernel_raises"
+"""Called where a kernel would raise, and defined nowhere: what cannot raise is rid of it by the optimizer."""
 
 ALLOWED: Final = frozenset({"sched_yield", "memcpy", "memset", "memmove", "_GLOBAL_OFFSET_TABLE_"})
 """What an object may ask of the C library. Its mathematics is not among them: bits must not depend on it."""
@@ -46,27 +50,42 @@ def assembly(function: Callable[..., Any], symbol: str = "kernel") -> str:
 
 
 def _lower(function: Callable[..., Any], symbol: str) -> Any:
+    """Return a module in which the kernel is the only visible function."""
     count = len(inspect.signature(function).parameters)
     if count > ARGUMENTS:
         raise TypeError(f"kernel {function.__name__} takes {count} arguments, more than {ARGUMENTS}")
     typing, context = _front_end(machine())
+    words = (types.intp,) * count
     with global_compiler_lock:
-        result = compiler.compile_extra(
-            typing, context, function, (types.intp,) * count, types.void, _flags(), {}
-        )
+        result = compiler.compile_extra(typing, context, function, words, types.void, _flags(), {})
     module = result.library.lowered
-    _export(module, result.fndesc.llvm_cfunc_wrapper_name, symbol)
+    module.link_in(llvm.parse_assembly(str(_entry(context, result.fndesc, symbol))))
+    for each in (*module.functions, *module.global_variables):
+        if not each.is_declaration and each.name != symbol:
+            each.linkage = "internal"
+    # Numba counts its compilations in this name; without it equal texts give equal objects.
+    module.name = symbol
     return module
 
 
-def _export(module: Any, wrapper: str, symbol: str) -> None:
-    """Keep one function visible; all else may be inlined and dropped."""
-    for function in module.functions:
-        if not function.is_declaration:
-            function.linkage = "internal"
-    visible = module.get_function(wrapper)
-    visible.linkage = "external"
-    visible.name = symbol
+def _entry(context: Any, described: Any, symbol: str) -> Any:
+    """Return a module with the function that launches call; one that can raise keeps a call of `RAISES`."""
+    module = context.create_module(symbol)
+    convention = context.call_conv
+    body = ir.Function(
+        module, convention.get_function_type(described.restype, described.argtypes), described.llvm_func_name
+    )
+    word = ir.IntType(64)
+    entry = ir.Function(module, ir.FunctionType(ir.VoidType(), [word] * len(described.argtypes)), symbol)
+    builder = ir.IRBuilder(entry.append_basic_block())
+    status, _ = convention.call_function(
+        builder, body, described.restype, described.argtypes, entry.args, attrs=("alwaysinline",)
+    )
+    with builder.if_then(status.is_error, likely=False):
+        failure = ir.Function(module, ir.FunctionType(ir.VoidType(), []), RAISES)
+        builder.call(failure, [])
+    builder.ret_void()
+    return module
 
 
 def _optimize(module: Any, target: Any) -> None:
@@ -78,7 +97,7 @@ def _optimize(module: Any, target: Any) -> None:
 
 def _flags() -> Any:
     flags = compiler.Flags()
-    for name, value in {"no_compile": True, "no_cpython_wrapper": True, "error_model": "numpy"}.items():
+    for name, value in (("no_compile", True), ("no_cpython_wrapper", True), ("error_model", "numpy")):
         setattr(flags, name, value)
     return flags
 

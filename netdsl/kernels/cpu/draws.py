@@ -7,18 +7,7 @@ element's place in row-major order it determines the element.
 from netdsl.kernels.cpu.context import FIRST_STEP, SEED, STEP
 from netdsl.kernels.cpu.kernel import kernel
 from netdsl.kernels.cpu.memory import at, at_long
-from netdsl.kernels.cpu.philox import (
-    gaussian32,
-    gaussian_0,
-    gaussian_1,
-    gaussian_2,
-    gaussian_3,
-    uniform32,
-    uniform_0,
-    uniform_1,
-    uniform_2,
-    uniform_3,
-)
+from netdsl.kernels.cpu.philox import gaussian32, store_gaussians, store_uniforms, uniform32
 
 
 @kernel
@@ -28,10 +17,7 @@ def draw_uniform(context: int, stream: int, target: int, first: int, last: int) 
     key, step = own[SEED] ^ stream, own[FIRST_STEP] + own[STEP]
     x = at(target)
     for block in range(first >> 2, last >> 2):
-        x[4 * block] = uniform_0(key, step, block)
-        x[4 * block + 1] = uniform_1(key, step, block)
-        x[4 * block + 2] = uniform_2(key, step, block)
-        x[4 * block + 3] = uniform_3(key, step, block)
+        store_uniforms(target, 4 * block, key, step, block)
     for index in range(last & -4, last):
         x[index] = uniform32(key, step, index)
 
@@ -43,10 +29,7 @@ def draw_gaussian(context: int, stream: int, target: int, first: int, last: int)
     key, step = own[SEED] ^ stream, own[FIRST_STEP] + own[STEP]
     x = at(target)
     for block in range(first >> 2, last >> 2):
-        x[4 * block] = gaussian_0(key, step, block)
-        x[4 * block + 1] = gaussian_1(key, step, block)
-        x[4 * block + 2] = gaussian_2(key, step, block)
-        x[4 * block + 3] = gaussian_3(key, step, block)
+        store_gaussians(target, 4 * block, key, step, block)
     for index in range(last & -4, last):
         x[index] = gaussian32(key, step, index)
 
@@ -65,10 +48,7 @@ def draw_uniform_panel(
     if columns & 3 == 0:
         for part in range(4 * (last - first)):
             block = (((first + (part >> 2)) * columns + column) >> 2) + (part & 3)
-            x[4 * part] = uniform_0(key, step, block)
-            x[4 * part + 1] = uniform_1(key, step, block)
-            x[4 * part + 2] = uniform_2(key, step, block)
-            x[4 * part + 3] = uniform_3(key, step, block)
+            store_uniforms(target, 4 * part, key, step, block)
     else:
         for r in range(first, last):
             for lane in range(16):
@@ -89,10 +69,7 @@ def draw_gaussian_panel(
     if columns & 3 == 0:
         for part in range(4 * (last - first)):
             block = (((first + (part >> 2)) * columns + column) >> 2) + (part & 3)
-            x[4 * part] = gaussian_0(key, step, block)
-            x[4 * part + 1] = gaussian_1(key, step, block)
-            x[4 * part + 2] = gaussian_2(key, step, block)
-            x[4 * part + 3] = gaussian_3(key, step, block)
+            store_gaussians(target, 4 * part, key, step, block)
     else:
         for r in range(first, last):
             for lane in range(16):

@@ -1,14 +1,14 @@
 """Philox4x32-10 as instructions: the same numbers, to the bit, as `netdsl.operations.philox` defines.
 
-Four words come from one counter. A kernel that wants all four calls the formulas of each: once they are
-inlined the rounds are seen to be the same and are done once.
+Four words come from one counter, and serve four elements that are neighbors in row-major order.
 """
 
 import math
-from typing import Final
+from typing import Any, Final
 
 from numba.core import types
 
+from netdsl.kernels.cpu.emission import NOTHING, WORD, Value, advance, emits, floats
 from netdsl.kernels.cpu.expressions import Number, fma, formula, polynomial
 from netdsl.kernels.cpu.mathematics import logarithm
 
@@ -91,49 +91,20 @@ def gaussian32(key: Number, step: Number, index: Number) -> Number:
     return _picked(_four_normals(philox(key, step, index >> 2)), index)
 
 
-@draw
-def uniform_0(key: Number, step: Number, block: Number) -> Number:
-    """Return the first even draw of a block of four."""
-    return _fraction(philox(key, step, block)[0])
+@emits(NOTHING, *[WORD] * 5)
+def store_uniforms(builder: Any, target: Value, place: Value, key: Value, step: Value, block: Value) -> None:
+    """Store the even draws of a block's four elements, `place` floats after an address."""
+    words = philox(Number(builder, key), Number(builder, step), Number(builder, block))
+    _store(builder, floats(builder, target, place), tuple(_fraction(word) for word in words))
 
 
-@draw
-def uniform_1(key: Number, step: Number, block: Number) -> Number:
-    """Return the second even draw of a block of four."""
-    return _fraction(philox(key, step, block)[1])
+@emits(NOTHING, *[WORD] * 5)
+def store_gaussians(builder: Any, target: Value, place: Value, key: Value, step: Value, block: Value) -> None:
+    """Store the normal draws of a block's four elements, `place` floats after an address."""
+    words = philox(Number(builder, key), Number(builder, step), Number(builder, block))
+    _store(builder, floats(builder, target, place), _four_normals(words))
 
 
-@draw
-def uniform_2(key: Number, step: Number, block: Number) -> Number:
-    """Return the third even draw of a block of four."""
-    return _fraction(philox(key, step, block)[2])
-
-
-@draw
-def uniform_3(key: Number, step: Number, block: Number) -> Number:
-    """Return the fourth even draw of a block of four."""
-    return _fraction(philox(key, step, block)[3])
-
-
-@draw
-def gaussian_0(key: Number, step: Number, block: Number) -> Number:
-    """Return the first normal draw of a block of four."""
-    return _four_normals(philox(key, step, block))[0]
-
-
-@draw
-def gaussian_1(key: Number, step: Number, block: Number) -> Number:
-    """Return the second normal draw of a block of four."""
-    return _four_normals(philox(key, step, block))[1]
-
-
-@draw
-def gaussian_2(key: Number, step: Number, block: Number) -> Number:
-    """Return the third normal draw of a block of four."""
-    return _four_normals(philox(key, step, block))[2]
-
-
-@draw
-def gaussian_3(key: Number, step: Number, block: Number) -> Number:
-    """Return the fourth normal draw of a block of four."""
-    return _four_normals(philox(key, step, block))[3]
+def _store(builder: Any, place: Value, numbers: tuple[Number, ...]) -> None:
+    for i, number in enumerate(numbers):
+        builder.store(number.value, advance(builder, place, i), align=4)

@@ -1,0 +1,103 @@
+import importlib
+from pathlib import Path
+
+import pytest
+from numba.core.errors import NumbaError
+
+from netdsl.kernels.cpu import catalog
+from netdsl.kernels.cpu.compilation import ALLOWED, assembly, compile_kernel
+from netdsl.kernels.cpu.elf import undefined_symbols
+from netdsl.kernels.cpu.mathematics import exp32
+from netdsl.kernels.cpu.memory import at
+from netdsl.kernels.cpu.prelude import f32
+from tests.kernels.cpu.bench import LEVELS
+
+FOLDER = Path(catalog.__file__).parent
+
+
+@pytest.fixture(params=LEVELS)
+def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("NETDSL_CPU", request.param)
+    return str(request.param)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", catalog.KERNELS)
+def test_kernels_need_nothing_from_outside(level: str, name: str) -> None:
+    data = compile_kernel(catalog.kernel_function(name), "symbol")
+    assert undefined_symbols(data) <= ALLOWED
+
+
+def test_the_catalog_is_complete() -> None:
+    found = set()
+    for path in FOLDER.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        found |= {
+            line.split("(")[0].removeprefix("def ")
+            for before, line in zip(text.splitlines(), text.splitlines()[1:], strict=False)
+            if before == "@kernel" and line.startswith("def ")
+        }
+    assert found == set(catalog.KERNELS)
+    for name, module in catalog.KERNELS.items():
+        assert hasattr(importlib.import_module(f"netdsl.kernels.cpu.{module}"), name)
+
+
+def raises(x: int, n: int, step: int) -> None:
+    y = at(x)
+    for i in range(0, n, step):
+        y[i] = f32(0.0)
+
+
+def test_a_kernel_that_could_raise_is_refused() -> None:
+    with pytest.raises(ValueError, match="raises may not call netdsl_kernel_raises"):
+        compile_kernel(raises, "symbol")
+
+
+def calls_python(x: int) -> None:
+    print(x)
+
+
+def test_a_kernel_that_prints_is_refused() -> None:
+    with pytest.raises((ValueError, NumbaError)):
+        compile_kernel(calls_python, "symbol")
+
+
+def twelve(
+    a: int, b: int, c: int, d: int, e: int, f: int, g: int, h: int, i: int, j: int, k: int, m: int
+) -> None:
+    pass
+
+
+def test_a_launch_has_eleven_arguments() -> None:
+    with pytest.raises(TypeError, match="12 arguments"):
+        compile_kernel(twelve, "symbol")
+
+
+def too_many(x: int) -> None:
+    at(x)[0] = exp32(f32(1.0), f32(2.0))
+
+
+def test_a_function_of_the_prelude_takes_its_number_of_arguments() -> None:
+    with pytest.raises(NumbaError, match="exp32: 2 arguments, not 1"):
+        compile_kernel(too_many, "symbol")
+
+
+def adam(g_: int, w_: int, m_: int, v_: int, n: int) -> None:
+    g, w, m, v = at(g_), at(w_), at(m_), at(v_)
+    for i in range(n):
+        m[i] = m[i] * f32(0.9) + g[i] * f32(0.1)
+        v[i] = v[i] * f32(0.999) + g[i] * g[i] * f32(0.001)
+        w[i] = w[i] - f32(0.01) * m[i] / (exp32(v[i]) + f32(1e-8))
+
+
+def test_an_optimizer_is_vectorized(level: str) -> None:
+    assert "divps" in assembly(adam)
+
+
+def test_multiplications_and_additions_are_not_fused_unasked() -> None:
+    def decay(g_: int, m_: int, n: int) -> None:
+        g, m = at(g_), at(m_)
+        for i in range(n):
+            m[i] = m[i] * f32(0.9) + g[i] * f32(0.1)
+
+    assert "fmadd" not in assembly(decay)

@@ -179,6 +179,7 @@ class _Work:
         graph = at("prune", lambda g: prune(g, outputs=outputs, updates=[]), graph)
         graph = at("specialize", lambda g: specialize(g, {"training": 0.0}), graph)
         graph = at("simplify", lambda g: simplify(g, self.rewrites[name]), graph)
+        graph = at("differentiate", differentiate, graph)  # the language's gradient(y, x)
         return self.program(name, at("deduplicate", deduplicate, graph))
 
     def program(self, name: str, graph: Graph) -> Program:

@@ -72,7 +72,9 @@ def bound_twice(name: tree.Name, first: Span) -> MistakeError:
 def declare(name: tree.Name, frame: Frame) -> None:
     """Note that a body binds a name. Raises MistakeError where it is bound already."""
     if name.text in frame.declared:
-        raise bound_twice(name, frame.declared[name.text])
+        first = frame.declared[name.text]
+        frame.names[name.text] = Poison()  # which of the two is meant is not known
+        raise bound_twice(name, first)
     frame.declared[name.text] = name.span
     frame.names[name.text] = Poison()
 

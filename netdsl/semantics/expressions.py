@@ -7,7 +7,7 @@ from typing import Final
 
 from netdsl.diagnostics import Label, Span
 from netdsl.semantics.files import Found
-from netdsl.semantics.frame import Frame, extended
+from netdsl.semantics.frame import MOST_NODES, Frame, extended
 from netdsl.semantics.functions import FUNCTIONS, WORDS, Function, match_arguments
 from netdsl.semantics.functions.elementwise import choose
 from netdsl.semantics.functions.movement import subscript
@@ -274,7 +274,11 @@ def _remembered(result: Item, before: Item, span: Span, frame: Frame) -> Item:
 
 
 def _repeat(repeat: tree.Repeat, value: Item, frame: Frame) -> Item:
-    for index, names in enumerate(_rounds(repeat, frame)):
+    rounds = _rounds(repeat, frame)
+    before = frame.world.nodes
+    for index, names in enumerate(rounds):
+        if index == 1 and (frame.world.nodes - before) * len(rounds) > MOST_NODES:
+            raise frame.site(repeat.span).too_many(f"{len(rounds):,} times")
         inner = frame.inner(names={**frame.names, **names}, repeat=(*frame.repeat, index))
         for stage in repeat.stages:
             value = _stage(stage, value, inner, None)

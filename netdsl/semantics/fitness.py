@@ -26,6 +26,8 @@ def suspect_data(
     problems: Problems,
 ) -> None:
     """Warn of inputs with large values that nothing scales."""
+    if data is not None and data.value("scale") is not None:
+        return
     for parameter in model.tensors:
         tensor = given.get(parameter.name.text)
         name = tensor.field if tensor else None
@@ -33,7 +35,7 @@ def suspect_data(
         if schema is None or schema.range is None or name is None:
             continue
         low, high = schema.range
-        if fields.prepared[name] is not fields.raw[name] or max(abs(low), abs(high)) <= LARGE:
+        if f"prepared/{name}" in fields.outputs() or max(abs(low), abs(high)) <= LARGE:
             continue
         source = data.value("source") if data else None
         problems.tell(

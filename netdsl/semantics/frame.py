@@ -104,7 +104,7 @@ class World:
     `use` and `apply` apply definitions; they are handed in, since definitions are made of expressions and
     expressions of uses of definitions. `items` keeps what each top-level param stands for, `used` which
     declarations are referred to, `calls` how often a model is used, `pairs` which outputs a loss compares
-    with which fields.
+    with which fields, `nodes` how many nodes were added to all graphs.
     """
 
     files: Files
@@ -118,6 +118,7 @@ class World:
     used: set[tuple[str, str]] = field(default_factory=set)
     calls: Counter[str] = field(default_factory=Counter)
     pairs: list[tuple[str, str]] = field(default_factory=list)
+    nodes: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -182,14 +183,19 @@ class Site:
         graph = self.graph
         with graph.within(self.origin):
             value = graph.apply(operation, *operands, **settings)
+        self.frame.world.nodes += 1
         if value.index >= MOST_NODES:
-            raise self.mistake(
-                "E0401",
-                f"the graph would have more than {MOST_NODES:,} nodes",
-                "this makes it too large",
-                help="repeat fewer times, or use fewer layers",
-            )
+            raise self.too_many("this makes it too large")
         return value
+
+    def too_many(self, label: str) -> MistakeError:
+        """Return the error for a graph that is too large."""
+        return self.mistake(
+            "E0401",
+            f"the graph would have more than {MOST_NODES:,} nodes",
+            label,
+            help="repeat fewer times, or use fewer layers",
+        )
 
     @contextmanager
     def building(self) -> Iterator[None]:

@@ -75,7 +75,7 @@ def _ambiguous(name: tree.Name, frame: Frame, found: Found) -> MistakeError:
         "E0104",
         f"`{name.text}` could mean two things in a {frame.kind}",
         name.span,
-        f"every {frame.kind} sees a `{name.text}` of its own",
+        f"what every {frame.kind} sees by this name",
         secondary=[Label(found.declaration.span, "and this has the same name")],
         help="give your declaration another name",
     )

@@ -11,7 +11,7 @@ from netdsl.semantics.bodies import bound_twice
 from netdsl.semantics.expressions import param_item
 from netdsl.semantics.files import Found, Module, find
 from netdsl.semantics.frame import Frame, World
-from netdsl.semantics.functions import FUNCTIONS, WORDS
+from netdsl.semantics.functions import FUNCTIONS, WORDS, Function, unknown_argument
 from netdsl.semantics.items import Item, Poison
 from netdsl.semantics.lookup import CONSTANTS, SEEN_BY, in_module, missing
 from netdsl.semantics.problems import mistake, unknown, warning
@@ -27,7 +27,7 @@ def check_names(world: World) -> None:
         for name, each in module.declarations.items():
             _check_reserved(name, each, world)
             if isinstance(each, tree.Definition):
-                _Body(each, module, world).check()
+                _Walk(each.kind, module, world, _words(each)).definition(each)
 
 
 def _check_reserved(name: str, each: tree.Param | tree.Definition | tree.Section, world: World) -> None:
@@ -68,35 +68,44 @@ _LIGHT: Final = frozenset({"logged"})
 """Functions whose arguments are figures, not names."""
 
 
+def check_expression(expr: tree.Expr, kind: str, known: Iterable[str], module: Module, world: World) -> None:
+    """Tell every name in an expression that nothing has; `known` are those that its surroundings add."""
+    walk = _Walk(kind, module, world)
+    walk.known = dict.fromkeys(known, Poison())
+    walk.expr(expr)
+
+
 @dataclass(slots=True)
-class _Body:
+class _Walk:
     """Walks through a definition's body with the names that it knows at each place."""
 
-    definition: tree.Definition
+    kind: str
     module: Module
     world: World
+    words: frozenset[str] = frozenset()
     known: dict[str, Item] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
     bound: dict[str, Span] = field(default_factory=dict)
     declared: dict[str, Span] = field(default_factory=dict)
 
-    def check(self) -> None:
-        definition = self.definition
+    def definition(self, definition: tree.Definition) -> None:
         for tensor in definition.tensors:
             self._declare(tensor.name)
             for extent in tensor.pattern.extents if tensor.pattern else ():
-                name = extent.name if isinstance(extent, tree.Rest) else extent
-                if isinstance(name, tree.Name):
-                    self.known[name.text] = Poison()
-                    self.declared.setdefault(name.text, name.span)
+                bound = extent.name if isinstance(extent, tree.Rest) else extent
+                if isinstance(bound, tree.Name):
+                    self.known[bound.text] = Poison()
+                    self.declared.setdefault(bound.text, bound.span)
         for setting in definition.settings:
             self._declare(setting.name)
         for statement in definition.body:
             self._statement(statement)
-        self._tell_unused()
+        for name, span in self.bound.items():
+            if name not in self.read and not _makes_weight(name, definition):
+                self.world.problems.tell(warning("W0102", f"`{name}` is never used", span, "not used"))
 
     def _statement(self, statement: tree.Statement) -> None:
-        self._expr(statement.value)
+        self.expr(statement.value)
         match statement:
             case tree.Bind(name=name):
                 self._declare(name)
@@ -111,23 +120,7 @@ class _Body:
         self.known[name.text] = Poison()
         self.declared.setdefault(name.text, name.span)
 
-    def _tell_unused(self) -> None:
-        for name, span in self.bound.items():
-            if name not in self.read and not self._makes_weight(name):
-                self.world.problems.tell(warning("W0102", f"`{name}` is never used", span, "not used"))
-
-    def _makes_weight(self, name: str) -> bool:
-        """A weight may be there for its penalty alone; leave it."""
-        makers = {"weight", "offset", "gain", "running"}
-        return any(
-            isinstance(each, tree.Bind)
-            and each.name.text == name
-            and isinstance(each.value, tree.Call)
-            and each.value.callee.text in makers
-            for each in self.definition.body
-        )
-
-    def _expr(self, expr: tree.Expr) -> None:
+    def expr(self, expr: tree.Expr) -> None:
         match expr:
             case tree.Path():
                 self._path(expr)
@@ -139,7 +132,7 @@ class _Body:
             case tree.Repeat():
                 self._repeat(expr)
             case tree.Chain(head=head, stages=stages):
-                self._expr(head)
+                self.expr(head)
                 self._stages(stages)
             case tree.Member(value=value):
                 self._call(value)
@@ -148,7 +141,7 @@ class _Body:
 
     def _all(self, exprs: Iterable[tree.Expr]) -> None:
         for each in exprs:
-            self._expr(each)
+            self.expr(each)
 
     def _stages(self, stages: Iterable[tree.Stage]) -> None:
         for stage in stages:
@@ -156,7 +149,7 @@ class _Body:
                 case tree.Repeat() as repeat:
                     self._repeat(repeat)
                 case step:
-                    self._expr(step)
+                    self.expr(step)
 
     def _repeat(self, repeat: tree.Repeat) -> None:
         self._all(each for each in (repeat.count, repeat.values) if each is not None)
@@ -181,35 +174,31 @@ class _Body:
                 raise missing(first, self._frame())
 
     def _is_special(self, name: str) -> bool:
-        seen = any(name in names for kinds, names in SEEN_BY if self.definition.kind in kinds)
-        return (
-            seen or name in FUNCTIONS or name in CONSTANTS or name in WORDS or name in _words(self.definition)
-        )
+        seen = any(name in names for kinds, names in SEEN_BY if self.kind in kinds)
+        return seen or name in FUNCTIONS or name in CONSTANTS or name in WORDS or name in self.words
 
     def _frame(self) -> Frame:
-        specials = {
-            name: Poison() for kinds, names in SEEN_BY if self.definition.kind in kinds for name in names
-        }
-        return Frame(self.world, self.module, self.definition.kind, names=self.known, specials=specials)
+        specials = {name: Poison() for kinds, names in SEEN_BY if self.kind in kinds for name in names}
+        return Frame(self.world, self.module, self.kind, names=self.known, specials=specials)
 
     def _call(self, call: tree.Call) -> None:
         self._path(call.callee)
         if call.callee.text in _LIGHT:
             return
-        definition = self._called(call.callee)
-        words = _words(definition) if definition else frozenset()
+        called = self._called(call.callee)
+        words = _words(called) if isinstance(called, tree.Definition) else frozenset()
         for each in call.positional:
             self._argument(each, words)
         for named in call.named:
-            if definition is not None:
-                self._setting(definition, named)
+            if called is not None:
+                self._setting(called, named)
             self._argument(named.value, words)
 
     def _argument(self, expr: tree.Expr, words: frozenset[str]) -> None:
         if not (isinstance(expr, tree.Path) and expr.text in words):
-            self._expr(expr)
+            self.expr(expr)
 
-    def _called(self, callee: tree.Path) -> tree.Definition | None:
+    def _called(self, callee: tree.Path) -> tree.Definition | Function | None:
         name, module = callee.parts[-1], self.module
         if callee.parts[0].text in self.known:
             return None
@@ -220,12 +209,30 @@ class _Body:
             with self.world.problems.statement():
                 found = find(module, name.text, name.span)
                 declaration = found.declaration if found else None
+                if found is None:
+                    return FUNCTIONS.get(name.text)
         return declaration if isinstance(declaration, tree.Definition) else None
 
-    def _setting(self, definition: tree.Definition, named: tree.Named) -> None:
-        if named.name.text not in parameters(definition):
-            with self.world.problems.statement():
-                raise unknown_setting(definition, named)
+    def _setting(self, called: tree.Definition | Function, named: tree.Named) -> None:
+        names = parameters(called) if isinstance(called, tree.Definition) else called.parameters
+        if named.name.text in names:
+            return
+        with self.world.problems.statement():
+            if isinstance(called, Function):
+                raise unknown_argument(called, named.name.text, named.name.span)
+            raise unknown_setting(called, named)
+
+
+def _makes_weight(name: str, definition: tree.Definition) -> bool:
+    """Tell whether a name is that of a weight, which may be there for its penalty alone."""
+    makers = {"weight", "offset", "gain", "running"}
+    return any(
+        isinstance(each, tree.Bind)
+        and each.name.text == name
+        and isinstance(each.value, tree.Call)
+        and each.value.callee.text in makers
+        for each in definition.body
+    )
 
 
 def unknown_setting(definition: tree.Definition, named: tree.Named) -> Exception:

@@ -30,12 +30,12 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[Diagnostic] = []
-        self._told: set[tuple[str, str, int, int]] = set()
+        self._told: set[tuple[str, str | None, str, int, int]] = set()
 
     def tell(self, diagnostic: Diagnostic) -> None:
-        """Add a diagnostic, unless the same stands at the same place."""
+        """Add a diagnostic, unless one of the same code and cure stands at the same place."""
         span = diagnostic.primary.span if diagnostic.primary else None
-        key = (diagnostic.code, span.source.name, span.start, span.end) if span else None
+        key = (diagnostic.code, diagnostic.help, span.source.name, span.start, span.end) if span else None
         if key is None or key not in self._told:
             self.found.append(diagnostic)
             if key is not None:
@@ -108,7 +108,8 @@ def warning(
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that a misspelled one most likely stands for."""
-    return suggest(word, known)
+    longer = [each for each in set(known) if each.startswith(word) and len(word) > 2]
+    return longer[0] if len(longer) == 1 else suggest(word, known)
 
 
 def unknown(

@@ -17,6 +17,7 @@ from netdsl.semantics.fitness import suspect_batch, suspect_data
 from netdsl.semantics.frame import Frame, World
 from netdsl.semantics.inputs import Fields, bound_inputs, expected_inputs, open_fields
 from netdsl.semantics.items import Item, Objective, Recipe, Record, Tensor
+from netdsl.semantics.names import check_expression
 from netdsl.semantics.objective import Compared, objective
 from netdsl.semantics.parts import check_part, in_part
 from netdsl.semantics.problems import mistake, unknown
@@ -77,6 +78,8 @@ class Work:
         if self.outputs and (self.fields is not None or self.data is None):
             with tell():
                 self.compare()
+        else:
+            self.check_comparisons()
         with tell():
             self.optimize()
         if self.schema is not None or self.data is None:
@@ -233,6 +236,20 @@ class Work:
                 "predictions could not be told in raw units",
             ) from None  # fmt: skip
         return reshaped(replace(output, value=value), output.shape, site)
+
+    def check_comparisons(self) -> None:
+        """Check the names in the loss and metrics where the model's mistakes keep them from being made."""
+        if self.model is None or self.schema is None:
+            return
+        last = self.model.body[-1].value if self.model.body else None
+        while isinstance(last, tree.Group):
+            last = last.value
+        outputs = [each.name.text for each in last.fields] if isinstance(last, tree.Record) else []
+        known = [self.model.name.text, *outputs, *(each.name for each in self.schema.fields), "weights"]
+        for name, kind in (("loss", "loss"), ("metrics", "metric")):
+            expr = self.train.value(name)
+            if expr is not None:
+                check_expression(expr, kind, known, self.train.module, self.world)
 
     def compared_with(self, output: str) -> str | None:
         """Return the only target that losses compare an output with."""

@@ -6,7 +6,7 @@ from typing import Final
 from netdsl.semantics.frame import Site
 from netdsl.semantics.functions import draws, elementwise, movement, reductions
 from netdsl.semantics.functions.axes import WORDS
-from netdsl.semantics.functions.function import Function, Given, match_arguments
+from netdsl.semantics.functions.function import Function, Given, match_arguments, unknown_argument
 from netdsl.semantics.items import Item
 
 
@@ -40,4 +40,4 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
 }
 """Every function that any expression may call, by name."""
 
-__all__ = ["FUNCTIONS", "WORDS", "Function", "Given", "match_arguments"]
+__all__ = ["FUNCTIONS", "WORDS", "Function", "Given", "match_arguments", "unknown_argument"]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from netdsl.diagnostics import Span
 from netdsl.semantics.frame import Site
 from netdsl.semantics.items import Item
-from netdsl.semantics.problems import mistake, unknown
+from netdsl.semantics.problems import MistakeError, mistake, unknown
 
 Given: TypeAlias = Mapping[str, tuple[Item, Span]]
 """Arguments by the name of the parameter, each with its place."""
@@ -66,15 +66,7 @@ def match_arguments(
         given.update(zip(function.parameters, positional, strict=False))
     for name, name_span, item, span in named:
         if name not in function.parameters:
-            raise unknown(
-                "E0201",
-                "argument",
-                name,
-                name_span,
-                function.parameters,
-                listing=f"it is called `{function.usage}`, with",
-                place=f"of `{function.name}`",
-            )
+            raise unknown_argument(function, name, name_span)
         if name in given:
             raise mistake("E0203", f"`{name}` is given twice", name_span, "given before")
         given[name] = (item, span)
@@ -88,3 +80,16 @@ def match_arguments(
             help=f"it is called `{function.usage}`",
         )
     return given
+
+
+def unknown_argument(function: Function, name: str, span: Span) -> MistakeError:
+    """Return the error for an argument that a function has not."""
+    return unknown(
+        "E0201",
+        "argument",
+        name,
+        span,
+        function.parameters,
+        listing=f"it is called `{function.usage}`, with",
+        place=f"of `{function.name}`",
+    )

@@ -85,13 +85,13 @@ class _Layer:
     def __init__(self, rows: int, inputs: int, outputs: int) -> None:
         self.rows, self.inputs, self.outputs = rows, inputs, outputs
         self.panels = -(-outputs // LANES)
-        self.stride, self.deep = _stride(rows), _stride(inputs)
+        self.stride = _stride(rows)
         self.block = self.panels * LANES * LANES
         self._places = {
             "x": floats(self.stride * -(-inputs // LANES)),
             "dx": floats(self.stride * -(-inputs // LANES)),
-            "w": floats(self.deep * self.panels),
-            "dw": floats(self.deep * self.panels),
+            "w": floats(inputs * LANES * self.panels),
+            "dw": floats(inputs * LANES * self.panels),
             "y": floats(self.stride * self.panels),
             "blocks": floats(self.block * -(-rows // LANES)),
         }
@@ -101,7 +101,7 @@ class _Layer:
     def forward(self) -> list[Launch]:
         x, w, y = self._at("x"), self._at("w"), self._at("y")
         shape = (self.rows, self.inputs)
-        return [("product", (*shape, x, LANES, self.stride, w, self.deep, y, self.stride, 0, self.panels))]
+        return [("product", (*shape, x, LANES, self.stride, w, y, self.stride, 0, self.panels))]
 
     def turned(self) -> list[Launch]:
         y, blocks = self._at("y"), self._at("blocks")
@@ -113,14 +113,14 @@ class _Layer:
     def to_input(self) -> list[Launch]:
         w, blocks, dx = self._at("w"), self._at("blocks"), self._at("dx")
         share = (0, -(-self.inputs // LANES))
-        left = (self.rows, self.outputs, w, self.inputs, self.deep)
+        left = (self.rows, self.outputs, w, self.inputs)
         return [("product_back", (*left, blocks, self.block, dx, self.stride, *share))]
 
     def to_weights(self) -> list[Launch]:
         x, y, dw = self._at("x"), self._at("y"), self._at("dw")
         left = (self.rows, x, LANES, self.stride)
         return [
-            ("weight_gradient", (*left, y + 4 * self.stride * p, dw + 4 * self.deep * p, 0, self.inputs))
+            ("weight_gradient", (*left, y + 4 * self.stride * p, dw + 64 * self.inputs * p, 0, self.inputs))
             for p in range(self.panels)
         ]
 

@@ -1,7 +1,7 @@
 """Products of matrices in panels of 16 columns.
 
-Panels: [columns / 16][rows][16], with a stride from panel to panel. Blocks are the panels of the transpose:
-[rows / 16][columns][16]. Strides are in floats, addresses in bytes.
+Panels: [columns / 16][rows][16], with a stride from panel to panel that may leave gaps; weights have none.
+Blocks are the panels of the transpose: [rows / 16][columns][16]. Strides are in floats, addresses in bytes.
 """
 
 from netdsl.kernels.cpu.kernel import kernel
@@ -22,7 +22,6 @@ def product(
     a_row: int,
     a_panel: int,
     w: int,
-    w_panel: int,
     c: int,
     c_panel: int,
     bias: int,
@@ -31,11 +30,11 @@ def product(
     """Compute so many panels of C = bias + A W.
 
     Shapes: A (rows, depth), row-major with `a_panel` 16 or in panels with `a_row` 16; W (depth, 16 * panels)
-    and C (rows, 16 * panels) in panels; bias (16 * panels), or none when its address is 0.
+    in panels without gaps; C (rows, 16 * panels) in panels; bias (16 * panels), none at address 0.
     """
     for p in range(panels):
         start = zeros() if bias == 0 else bias + 64 * p
-        tiles(rows, depth, a, a_row, a_panel, w + 4 * w_panel * p, c + 4 * c_panel * p, start)
+        tiles(rows, depth, a, a_row, a_panel, w + 64 * depth * p, c + 4 * c_panel * p, start)
 
 
 @kernel
@@ -44,7 +43,6 @@ def product_back(
     depth: int,
     w: int,
     w_rows: int,
-    w_panel: int,
     y: int,
     y_block: int,
     x: int,
@@ -57,7 +55,8 @@ def product_back(
     The weights are the left factor, 16 of their rows at a time, and 16 rows of Y the right one; the square
     that comes out is turned when it is stored.
 
-    Shapes: Y (rows, depth) in blocks, `y_block` apart; W (w_rows, depth) and X (rows, w_rows) in panels.
+    Shapes: Y (rows, depth) in blocks, `y_block` apart; W (w_rows, depth) in panels without gaps;
+    X (rows, w_rows) in panels.
     """
     block = square()
     spare = square()
@@ -66,7 +65,7 @@ def product_back(
         if height < 16:
             fill_zeros(block)
         for m in range((rows + 15) >> 4):
-            tiles(height, depth, w + 1024 * p, 16, w_panel, y + 4 * y_block * m, block, zeros())
+            tiles(height, depth, w + 1024 * p, 16, 16 * w_rows, y + 4 * y_block * m, block, zeros())
             target = x + 4 * x_panel * p + 1024 * m
             there = rows - 16 * m
             turned = target if there >= 16 else spare

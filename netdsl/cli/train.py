@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netdsl.cli.figures import figures_table
 from netdsl.cli.mistakes import print_diagnostics
 from netdsl.cli.options import (
+    OVERRIDE,
     Parser,
     add_experiment,
     add_format,
@@ -68,9 +69,9 @@ def parser() -> Parser:
 
 def run(arguments: Namespace) -> int:
     """Train, print the result, return the exit code."""
-    from netdsl.training import Signals
+    from netdsl.training.signals import BEFORE, Signals
 
-    with Signals() as signals:
+    with Signals(BEFORE) as signals:
         return _run(arguments, signals)
 
 
@@ -79,7 +80,7 @@ def _run(arguments: Namespace, signals: "Signals") -> int:
     from netdsl.training.progress import reporter_for
 
     style: Style = "json" if arguments.json else "quiet" if arguments.quiet else arguments.style
-    resume = arguments.resume
+    resume = _resume(arguments)
     runs = Runs(
         parent=None if arguments.no_save else arguments.run_dir,
         resume=Path(resume) if isinstance(resume, str) else None,
@@ -99,6 +100,15 @@ def _run(arguments: Namespace, signals: "Signals") -> int:
     return _exit_code(trained.result, arguments)
 
 
+def _resume(arguments: Namespace) -> str | bool | None:
+    """Return the run to go on with; `--resume lr=1` names none, the word after it is a value."""
+    given: str | bool | None = arguments.resume
+    if isinstance(given, str) and OVERRIDE.fullmatch(given):
+        arguments.words.append(given)
+        return True
+    return given
+
+
 def _sample(text: str) -> int | None:
     if text == "all":
         return None
@@ -112,7 +122,7 @@ def _print(result: "Result", arguments: Namespace) -> None:
         print(json.dumps(result.record()))
         return
     if result.parts:
-        print(figures_table(result.parts))
+        print(figures_table(result.parts, grids=list(result.parts)[-1:]))
     if result.weights is not None:
         print(f"weights: {result.weights}")
     if not arguments.quiet:

@@ -14,6 +14,7 @@ from netdsl.run.options import Options, value_text
 from netdsl.run.training import Runs, parts_of, start_values, train_file
 from netdsl.training import Interrupted, Signals
 from netdsl.training.progress import Style, reporter_for
+from netdsl.training.signals import BEFORE
 
 Name = str | PathLike[str]
 
@@ -45,7 +46,7 @@ def train(
         resume=None if isinstance(resume, bool) else Path(resume),
         newest=resume is True,
     )
-    with Signals() as signals:
+    with Signals(BEFORE) as signals:
         trained = train_file(Path(file), options, runs, reporter_for(style), signals, _show)
     if trained.result.signal is not None:
         where = "" if trained.folder is None else f"; go on with resume={str(trained.folder)!r}"

@@ -71,8 +71,8 @@ class Net:
         """Return the names of what it gives."""
         return tuple(each.name for each in self.experiment.outputs)
 
-    def __call__(self, *positional: ArrayLike, **named: ArrayLike) -> NDArray[Any] | Outputs:
-        """Compute the outputs for a batch.
+    def __call__(self, *positional: ArrayLike, **named: ArrayLike) -> Any:
+        """Compute the outputs for a batch: an array, or Outputs where there are several.
 
         Shapes: each input is (rows, …the shape of one example); the output, or each of them, (rows, …).
         Errors: E0910 for an input that is missing or unknown, E0911 for one of another shape.

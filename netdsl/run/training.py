@@ -57,19 +57,16 @@ def train_file(
     name = path.stem
     store = _resumed(runs, name)
     if store is not None:
-        options = replace(
-            options, overrides={**read_manifest(store.folder)["overrides"], **options.overrides}
-        )
+        manifest = read_manifest(store.folder)
+        overrides = {**manifest["overrides"], **options.overrides}
+        options = replace(options, overrides=overrides, block=options.block or manifest["block"])
     opened = open_file(path, options)
     tell(opened.warnings)
     if store is not None:
         _check_same(store, opened)
     engine = Engine(opened.experiment, options.threads)
-    resume = store is not None
-    if store is None and runs.parent is not None:
-        store = new_store(runs.parent, name)
-    result = _Training(opened, engine, runs, reporter, signals, tell).run(store, resume=resume)
-    return Trained(engine, result)
+    training = _Training(opened, engine, runs, reporter, signals, tell)
+    return Trained(engine, training.run(store, name))
 
 
 def parts_of(dataset: "Dataset | None") -> dict[PartName, Values]:
@@ -91,25 +88,26 @@ class _Training:
     signals: Signals
     tell: Tell
 
-    def run(self, store: Store | None, *, resume: bool) -> Result:
-        """Train, in the folder of a run if there is one, which is locked meanwhile."""
+    def run(self, store: Store | None, name: str) -> Result:
+        """Go on in the folder of a run, or begin one, if any is to be kept."""
         raw = parts_of(self.opened.dataset)
         self._tell_constants(raw)
-        if store is None:
-            return self._train(raw, None, None, resume=False)
+        job = job_of(self.opened, self.engine, raw, self.runs.sample)
+        if store is not None:
+            return self._kept(job, raw, store, resume=True)
+        if self.runs.parent is not None:
+            return self._kept(job, raw, new_store(self.runs.parent, name), resume=False)
+        return train(job, reporter=self.reporter, signals=self.signals)
+
+    def _kept(self, job: Job, raw: Mapping[PartName, Values], store: Store, *, resume: bool) -> Result:
         with Lock(store.folder / "lock"):
             manifest = manifest_of(self.opened, store.folder, raw, self.engine.threads)
             if not resume:
                 store.describe(self.opened.resolved, manifest)
-            return self._train(raw, store, Origin(self.opened.texts, manifest), resume=resume)
-
-    def _train(
-        self, raw: Mapping[PartName, Values], store: Store | None, origin: Origin | None, *, resume: bool
-    ) -> Result:
-        job = job_of(self.opened, self.engine, raw, self.runs.sample)
-        return train(
-            job, reporter=self.reporter, signals=self.signals, store=store, origin=origin, resume=resume
-        )
+            origin = Origin(self.opened.texts, manifest)
+            return train(
+                job, reporter=self.reporter, signals=self.signals, store=store, origin=origin, resume=resume
+            )
 
     def _tell_constants(self, raw: Mapping[PartName, Values]) -> None:
         from netdsl.data.scaling import constant_columns

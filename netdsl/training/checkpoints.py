@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
 from netdsl.files.tensors import read_tensors, write_tensors

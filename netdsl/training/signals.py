@@ -10,12 +10,16 @@ from typing import Any, Self
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+BEFORE = "stopped before the first step; there was nothing to save"
+"""What is told when a signal ends a training while its file is read, its data loaded or its kernels made."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Raised when a signal ends the work; a KeyboardInterrupt, so that nothing mistakes it for a failure."""
 
-    def __init__(self, number: int, message: str = "") -> None:
+    def __init__(self, number: int, message: str = "stopped") -> None:
         self.number = number
-        super().__init__(message or f"stopped by {signal.Signals(number).name}")
+        super().__init__(message)
 
     @property
     def exit_code(self) -> int:
@@ -28,11 +32,12 @@ class Signals:
 
     Outside of `deferred` a signal raises Interrupted where the program stands. Inside, the first one is
     only noted in `received`, and the second raises. Outside the main thread, where Python delivers no
-    signals, nothing is caught.
+    signals, nothing is caught. `early` is what is told when one comes outside of `deferred`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, early: str = "stopped") -> None:
         self.received: int | None = None
+        self._early = early
         self._deferred = False
         self._before: dict[int, Any] = {}
 
@@ -62,4 +67,4 @@ class Signals:
         if self._deferred and self.received is None:
             self.received = number
             return
-        raise Interrupted(number)
+        raise Interrupted(number, "stopped at once" if self._deferred else self._early)

@@ -107,9 +107,10 @@ def new_store(parent: Path, name: str) -> Store:
 
 
 def newest_run(parent: Path, name: str) -> Path | None:
-    """Return the run of a name that was begun last."""
+    """Return the run of a name that was begun last and has a state to go on from."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "run"
-    return max(_numbered(parent, stem), key=lambda each: each[1], default=(None, 0))[0]
+    begun = [each for each in _numbered(parent, stem) if (each[0] / LAST).exists()]
+    return max(begun, key=lambda each: each[1], default=(None, 0))[0]
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

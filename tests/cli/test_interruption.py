@@ -1,0 +1,112 @@
+"""Trainings that are ended from outside, at any moment, and gone on with."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.run.models import write_digits
+
+EPOCHS = "30\n    stop = early(valid.loss, patience=25 epochs)"
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "netdsl.cli", "train", "digits.net", "--json", *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def result_of(process: subprocess.Popen[str]) -> dict[str, object]:
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    result: dict[str, object] = json.loads(out.splitlines()[-1])
+    assert result["event"] == "result"
+    return result
+
+
+def wait_for_epochs(process: subprocess.Popen[str], count: int) -> None:
+    assert process.stdout is not None
+    seen = 0
+    while seen < count:
+        line = process.stdout.readline()
+        assert line, process.communicate()[1]
+        seen += '"epoch"' in line
+
+
+def history(folder: Path) -> list[dict[str, object]]:
+    lines = (folder / "runs" / "digits-1" / "history.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    return [{name: each[name] for name in each if name != "seconds"} for each in records]
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Path:
+    """Return a folder with a training that takes a while: each example is a step."""
+    write_digits(tmp_path, epochs=EPOCHS, batch="1")
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_saves_and_says_how_to_go_on(number: int, code: int, long: Path) -> None:
+    process = start(long, "--style", "plain")
+    wait_for_epochs(process, 2)
+    process.send_signal(number)
+    began = time.perf_counter()
+    out, err = process.communicate(timeout=30)
+    assert time.perf_counter() - began < 1.0
+    assert process.returncode == code
+    assert '"stopped": "interrupted"' in out.splitlines()[-1]
+    assert "--resume" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_a_signal_before_the_training_says_that_nothing_is_saved(long: Path) -> None:
+    process = start(long)
+    time.sleep(0.25)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert out == ""
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_gone_on_with_to_the_same_bits(long: Path, tmp_path: Path) -> None:
+    twin = tmp_path / "twin"
+    twin.mkdir()
+    write_digits(twin, epochs=EPOCHS, batch="1")
+    whole = result_of(start(twin))
+    draws = random.Random(int.from_bytes(os.urandom(4), "little"))
+    process = start(long)
+    for attempt in range(6):
+        wait_for_epochs(process, 1)
+        pause = draws.uniform(0, 0.3)
+        time.sleep(pause)
+        process.send_signal(signal.SIGKILL if attempt % 2 else signal.SIGINT)
+        process.communicate(timeout=30)
+        process = start(long, "--resume")
+        if process.poll() == 0:
+            break
+    result = result_of(process)
+    assert result["digest"] == whole["digest"]
+    assert result["valid"] == whole["valid"]
+    assert history(long) == history(twin)
+
+
+@pytest.mark.slow
+def test_a_run_is_not_gone_on_with_twice_at_once(long: Path) -> None:
+    first = start(long)
+    wait_for_epochs(first, 1)
+    second = start(long, "--resume")
+    _, err = second.communicate(timeout=30)
+    assert second.returncode == 4
+    assert "E0806" in err
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=30)

@@ -1,0 +1,191 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import netdsl
+from netdsl.diagnostics import DiagnosticError
+from netdsl.run.net import Net, Outputs, Trained
+from tests.run.models import RAVINE, write_digits, write_flowers
+
+
+def quietly(path: Path, **given: object) -> Trained:
+    return netdsl.train(path, style="quiet", run_dir=path.parent / "runs", **given)  # type: ignore[arg-type]
+
+
+def test_train_and_what_it_leaves(tmp_path: Path) -> None:
+    run = quietly(write_digits(tmp_path))
+    assert run.figures["test"]["accuracy"] > 0.5  # type: ignore[operator]
+    assert len(run.history) == 4
+    assert run.folder == tmp_path / "runs" / "digits-1"
+    names = sorted(each.name for each in run.folder.iterdir())
+    assert names == [
+        "best.safetensors",
+        "history.jsonl",
+        "last.safetensors",
+        "lock",
+        "manifest.json",
+        "model.net",
+    ]
+    assert len((run.folder / "history.jsonl").read_text().splitlines()) == 4
+    assert set(run.weights) == {"mlp/dense_1/w", "mlp/dense_1/b", "mlp/dense_2/w", "mlp/dense_2/b"}
+    assert run.weights["mlp/dense_1/w"].shape == (64, 16)
+
+
+def test_manifest(tmp_path: Path) -> None:
+    run = quietly(write_digits(tmp_path), seed=7, units=8)
+    assert run.folder is not None
+    manifest = json.loads((run.folder / "manifest.json").read_text())
+    assert manifest["file"] == "digits.net"
+    assert manifest["folder"] == "../.."
+    assert manifest["seed"] == 7
+    assert manifest["overrides"] == {"units": "8", "train.seed": "7"}
+    assert len(manifest["data"]["sha256"]) == 64
+    assert manifest["versions"]["numpy"] == np.__version__
+    assert manifest["cpu"]["level"] in ("avx512", "avx2", "generic")
+    assert "units = 8" in (run.folder / "model.net").read_text()
+
+
+def test_the_same_bits_on_any_number_of_threads(tmp_path: Path) -> None:
+    path = write_digits(tmp_path)
+    digests = {quietly(path, threads=threads).digest for threads in (1, 2, 3)}
+    assert len(digests) == 1
+    assert quietly(path, seed=2).digest not in digests
+
+
+def test_values_for_params_and_fields(tmp_path: Path) -> None:
+    run = quietly(write_digits(tmp_path), units=5, overrides={"train.epochs": 2})
+    assert run.weights["mlp/dense_1/w"].shape == (64, 5)
+    assert len(run.history) == 2
+    with pytest.raises(DiagnosticError) as caught:
+        quietly(write_digits(tmp_path), unit=5)
+    assert "did you mean `units`?" in (caught.value.diagnostics[0].help or "")
+
+
+@pytest.mark.parametrize("moved", ["folder", "file"])
+def test_load_computes_what_was_trained(moved: str, tmp_path: Path) -> None:
+    run = quietly(write_digits(tmp_path))
+    x = np.random.default_rng(0).integers(0, 17, (5, 8, 8, 1)).astype(np.uint8)
+    expected = run(image=x)
+    assert isinstance(expected, np.ndarray)
+    assert run.folder is not None
+    elsewhere = tmp_path / "elsewhere"
+    if moved == "folder":
+        shutil.move(run.folder, elsewhere)
+        net = netdsl.load(elsewhere)
+    else:
+        shutil.move(run.folder / "last.safetensors", elsewhere)
+        shutil.rmtree(run.folder)
+        (tmp_path / "digits.net").unlink()
+        net = netdsl.load(elsewhere)
+    assert np.array_equal(net(image=x), expected)
+    assert np.array_equal(net(x), expected)
+    assert np.array_equal(net(image=x.reshape(5, 64)), expected)
+    np.testing.assert_allclose(expected.sum(axis=1), 1, rtol=1e-5)
+    assert net.weights.keys() == run.weights.keys()
+
+
+def test_rows_do_not_depend_on_each_other(tmp_path: Path) -> None:
+    net = netdsl.compile(write_digits(tmp_path))
+    x = np.random.default_rng(0).random((1300, 8, 8, 1), np.float32)
+    whole = net(image=x)
+    assert isinstance(whole, np.ndarray)
+    assert whole.shape == (1300, 10)
+    assert np.array_equal(net(image=x[700:703]), whole[700:703])
+    empty = net(image=x[:0])
+    assert isinstance(empty, np.ndarray)
+    assert empty.shape == (0, 10)
+
+
+def test_wrong_calls(tmp_path: Path) -> None:
+    net = netdsl.compile(write_digits(tmp_path))
+    for given, code in (
+        ({"picture": np.zeros((1, 64))}, "E0910"),
+        ({}, "E0910"),
+        ({"image": np.zeros(64)}, "E0911"),
+    ):
+        with pytest.raises(DiagnosticError) as caught:
+            net(**given)
+        assert caught.value.diagnostics[0].code == code
+
+
+def test_several_inputs_and_outputs(tmp_path: Path) -> None:
+    path = tmp_path / "two.net"
+    path.write_text(
+        """
+        model two(x: [3], y: [2]) {
+            h = concat(x, y) -> dense(4)
+            return (a = h -> dense(1), b = h -> dense(2) -> softmax)
+        }
+        data rows {
+            source = npz("rows.npz", target=t)
+            split  = (train=100%)
+        }
+        train {
+            model     = two
+            data      = rows
+            loss      = mse(a, t)
+            optimizer = sgd(0.01)
+            batch     = 4
+            epochs    = 1
+        }
+        """
+    )
+    random = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "rows.npz",
+        x=random.random((8, 3), np.float32),
+        y=random.random((8, 2), np.float32),
+        t=random.random((8, 1), np.float32),
+    )
+    net = netdsl.compile(path)
+    found = net(x=np.ones((6, 3)), y=np.ones((6, 2)))
+    assert isinstance(found, Outputs)
+    assert found.a.shape == (6, 1)
+    assert found["b"].shape == (6, 2)
+    assert net.outputs == ("a", "b")
+
+
+def test_start_from_other_weights(tmp_path: Path) -> None:
+    first = quietly(write_digits(tmp_path))
+    again = write_digits(tmp_path)
+    again.write_text(again.read_text().replace("seed      = 1", 'seed = 2\n    start = "runs/digits-1"'))
+    net = netdsl.compile(again)
+    for name, value in first.weights.items():
+        assert np.array_equal(net.weights[name], value)
+    with pytest.raises(DiagnosticError) as caught:
+        netdsl.compile(again, units=3)
+    assert caught.value.diagnostics[0].code == "E0834"
+    assert caught.value.diagnostics[0].primary is not None
+
+
+def test_a_function_is_minimized_without_data(tmp_path: Path) -> None:
+    path = tmp_path / "ravine.net"
+    path.write_text(RAVINE)
+    run = quietly(path)
+    assert run.figures["train"]["loss"] < 1e-3  # type: ignore[operator]
+    assert np.abs(run.weights["ravine/p"]).max() < 0.1
+    assert run.result.steps == 300
+
+
+def test_a_scaled_table_with_a_category(tmp_path: Path) -> None:
+    run = quietly(write_flowers(tmp_path))
+    assert run.figures["valid"]["accuracy"] > 0.8  # type: ignore[operator]
+
+
+def test_loss_that_explodes_names_the_operation(tmp_path: Path) -> None:
+    with pytest.raises(DiagnosticError) as caught:
+        quietly(write_digits(tmp_path, optimizer="sgd(lr)"), lr=1e6)
+    (told,) = caught.value.diagnostics
+    assert told.code in ("E0701", "E0702")
+    if told.code == "E0701":
+        assert any("digits.net" in note or "not finite" in note for note in told.notes)
+
+
+def test_an_untrained_network_from_a_net_file(tmp_path: Path) -> None:
+    net = netdsl.load(write_digits(tmp_path))
+    assert isinstance(net, Net)
+    loss = -np.log(np.asarray(net(image=np.zeros((1, 8, 8, 1)))))
+    np.testing.assert_allclose(loss, np.log(10), rtol=1e-5)

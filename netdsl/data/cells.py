@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-_LARGEST: Final = float(np.finfo(np.float32).max)
+# The largest double that 32 bits round to a finite number: half a step above their largest one is none.
+_LARGEST: Final = float(np.nextafter(2.0**128 - 2.0**103, 0))
 _KEPT: Final = 10
 
 

@@ -38,7 +38,7 @@ class Places:
             found = _resolved(root / name)
             if found is None or not self._holds(found):
                 outside = outside or found
-            elif found.exists():
+            elif _exists(found):
                 return found
         if outside is not None:
             self._refuse(name, span)
@@ -70,6 +70,13 @@ def data_folder(given: Path | None) -> Path | None:
         return given
     named = os.environ.get("NETDSL_DATA_DIR")
     return Path(named) if named else None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name longer than the system takes
+        return False
 
 
 def _resolved(path: Path) -> Path | None:

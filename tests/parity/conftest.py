@@ -1,4 +1,4 @@
-"""The parity tests need PyTorch, from the extra [parity]: without it they are not collected, and that is told."""
+"""The parity tests need PyTorch, from the extra [parity]; without it they are not collected, which is told."""
 
 from importlib.util import find_spec
 

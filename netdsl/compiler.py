@@ -21,6 +21,7 @@ from netdsl.graph import Builder, Graph, Value, is_batched, verify
 from netdsl.lowering.cpu.lower import lower
 from netdsl.operations import REGISTRY
 from netdsl.passes.attach_optimizer import attach_optimizer
+from netdsl.passes.choose_kernels import choose_kernels
 from netdsl.passes.deduplicate import deduplicate
 from netdsl.passes.differentiate import differentiate
 from netdsl.passes.fuse import fuse
@@ -194,5 +195,5 @@ class _Work:
 
 def program_of(graph: Graph, name: str) -> Program:
     """Make the program of a graph that has been legalized."""
-    program, steps = lower(fuse(graph), name)
+    program, steps = lower(choose_kernels(fuse(graph)), name)
     return replace(program, phases=schedule(steps))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from netdsl.graph import Graph, count, is_batched
+from netdsl.passes.contractions import product_form
 from netdsl.program import Form, Group, Grouping
 
 LEAVES: Final = frozenset({"input", "weight", "state", "constant", "iota"})
@@ -43,6 +44,7 @@ def fuse(graph: Graph) -> Grouping:
     """
     host = _host(graph)
     kinds = {index: _kind(graph, index) for index in graph if index not in host}
+    kinds.update(_offsets(graph, kinds))
     stages = _stages(graph, kinds)
     parts = _components(graph, kinds, stages)
     stored = _Stored(graph, kinds, parts)
@@ -88,6 +90,28 @@ def _kind(graph: Graph, index: int) -> _Kind:
     if name in REDUCTIONS or name in {"pick", "gather"}:
         return _Kind("loops", (index,))
     return _Kind("loops", ("shared", count(node.shape)))
+
+
+def _offsets(graph: Graph, kinds: dict[int, _Kind]) -> dict[int, _Kind]:
+    """Find the offsets that are added to products, and give them the product's own kind: it begins its sums with them."""
+    found: dict[int, _Kind] = {}
+    for index, kind in kinds.items():
+        users = graph.users(index)
+        if kind.form != "product" or product_form(graph, index) != "product" or len(users) != 1:
+            continue
+        (total,) = users
+        others = [each for each in graph.operands(total) if each != index]
+        if graph[total].operation.name == "add" and len(others) == 1 and _repeats_vector(graph, others[0], total):
+            found.update({total: kind, others[0]: kind})
+    return found
+
+
+def _repeats_vector(graph: Graph, index: int, user: int) -> bool:
+    """Tell whether a value is a vector repeated for each row, for one user alone."""
+    if graph[index].operation.name != "broadcast" or graph.users(index) != (user,):
+        return False
+    given = graph[graph.operands(index)[0]].shape
+    return not is_batched(given) and count(given) == count(graph[index].shape) > 1
 
 
 def _stages(graph: Graph, kinds: dict[int, _Kind]) -> dict[int, int]:
@@ -141,6 +165,9 @@ class _Stored:
             self._measure(index)
             outside = any(self.parts[user] != self.parts[index] for user in self.graph.users(index))
             dear = self.costs[index] > CHEAP or len(self.reads[index]) > FEW
+            inside = kind.form == "product" and any(self.kinds.get(each) == kind for each in self.graph.users(index))
+            if inside and index not in roots:
+                continue
             if kind.form != "loops" or index in needed or index in roots or (outside and dear):
                 self.stored.add(index)
                 self.costs[index], self.reads[index] = 0, frozenset({index})
@@ -163,7 +190,7 @@ class _Stored:
         for index, kind in self.kinds.items():
             operands = self.graph.operands(index)
             if kind.form in {"product", "scatter"}:
-                found.update(operands)
+                found.update(each for each in operands if self.kinds.get(each) != kind)
             elif self.graph[index].operation.name == "gather":
                 found.add(operands[0])
         return {_behind_reshapes(self.graph, index) for index in found}

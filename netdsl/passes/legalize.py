@@ -3,8 +3,8 @@ want."""
 
 from __future__ import annotations
 
-from netdsl.graph import BATCH, Builder, Graph, Node, Origin, Value
-from netdsl.operations import REGISTRY
+from netdsl.graph import BATCH, Graph, Node, Origin, Value, is_batched
+from netdsl.passes.rewriting import Sharing
 
 WITHOUT_LOOP = frozenset({"softmax", "log_softmax", "logsumexp", "stop_gradient"})
 """Operations that have a scalar form or an expansion, of which the expansion is what loops are made for."""
@@ -17,7 +17,7 @@ def legalize(graph: Graph) -> Graph:
     rows can be shared out to threads, and the order of the additions depends on the shape alone. An
     element-wise operation on repeated numbers is done once, on the numbers.
     """
-    builder = Builder(REGISTRY)
+    builder = Sharing()
     known: dict[int, Value] = {}
     for index in graph:
         node = graph[index]
@@ -29,13 +29,13 @@ def legalize(graph: Graph) -> Graph:
     return builder.finish()
 
 
-def _legal(builder: Builder, node: Node, operands: list[Value]) -> Value:
+def _legal(builder: Sharing, node: Node, operands: list[Value]) -> Value:
     name = node.operation.name
     if name == "stop_gradient":
         return operands[0]
     if name in WITHOUT_LOOP and node.operation.expand is not None:
         return node.operation.expand(*operands, **dict(node.settings))
-    if name == "sum" and len(axes := node.setting("axes")) > 1 and axes[0] == 0:
+    if name == "sum" and len(axes := node.setting("axes")) > 1 and axes[0] == 0 and not _is_total(node, operands[0]):
         return operands[0].sum(axes[1:]).sum((0,))
     if node.operation.family == "elementwise" and node.shape and BATCH not in node.shape[1:]:
         numbers = [_number(each) for each in operands]
@@ -43,6 +43,11 @@ def _legal(builder: Builder, node: Node, operands: list[Value]) -> Value:
             first, *others = (each for each in numbers if each is not None)
             return first.apply(name, *others, **dict(node.settings)).broadcast(node.shape)
     return builder.add(node, operands)
+
+
+def _is_total(node: Node, operand: Value) -> bool:
+    """Tell whether a sum is over all of a weight: a sweep over its tiles has partial sums of its own."""
+    return not is_batched(operand.shape) and len(operand.shape) == 2 == len(node.setting("axes"))
 
 
 def _number(value: Value) -> Value | None:

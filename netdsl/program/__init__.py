@@ -1,5 +1,6 @@
 """What a program is, as frozen data: buffers, kernels, the launch list, and what it is made from."""
 
+from netdsl.program.choice import Choice, Cut, Lines, Panels, Part, Rows, Template, Tiles, Unit, Whole
 from netdsl.program.count import ROWS, Count, address, count_of, stride, symbol
 from netdsl.program.group import Form, Group, Grouping
 from netdsl.program.program import (
@@ -30,7 +31,9 @@ __all__ = [
     "Access",
     "Buffer",
     "Call",
+    "Choice",
     "Count",
+    "Cut",
     "Each",
     "Everyone",
     "Form",
@@ -39,15 +42,23 @@ __all__ = [
     "Input",
     "Kernel",
     "Layout",
+    "Lines",
     "Origin",
     "Output",
+    "Panels",
+    "Part",
     "Phase",
     "Program",
     "Range",
     "Role",
+    "Rows",
     "Scalars",
     "Step",
     "Target",
+    "Template",
+    "Tiles",
+    "Unit",
+    "Whole",
     "Work",
     "address",
     "count_of",

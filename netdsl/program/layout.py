@@ -32,5 +32,12 @@ def stride(buffer: Buffer, rows: int) -> int:
 def size(buffer: Buffer, rows: int) -> int:
     """Return the elements of a buffer, a whole number of cache lines."""
     height, width = matrix(buffer.shape, rows)
-    elements = height * width if buffer.layout == "rows" else -(-width // LANES) * stride(buffer, rows)
+    panels = -(-width // LANES)
+    match buffer.layout:
+        case "rows":
+            elements = height * width
+        case "panels":
+            elements = panels * stride(buffer, rows)
+        case "blocks":
+            elements = -(-height // LANES) * LANES * panels * LANES
     return -(-elements // LINE) * LINE + LINE

@@ -10,10 +10,10 @@ from netdsl.diagnostics import Span
 from netdsl.graph import DType, Graph, Shape
 from netdsl.program.count import Count
 
-Layout: TypeAlias = Literal["rows", "panels"]
+Layout: TypeAlias = Literal["rows", "panels", "blocks"]
 """How a value lies in memory. `rows` is row-major. `panels` sees it as a matrix, its first axis by all
 others, and keeps 16 columns together: `[columns / 16][rows][16]`, the last panel filled up with columns that
-mean nothing."""
+mean nothing. `blocks` is the same turned, for 16 rows at a time: `[rows / 16][columns][16 rows]`."""
 
 Role: TypeAlias = Literal["weight", "state", "constant", "input", "value", "scratch"]
 """What a buffer is for: kept from step to step (the first three), filled at the start of a step (input), made
@@ -59,19 +59,25 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a kernel; a kernel that takes more than the eleven arguments of a launch finds the others
-    in memory, at the address that is its last argument."""
+    """One call of a kernel. `block` are whole numbers in memory, `block` the symbol of their address: a launch passes
+    no more than eleven arguments."""
 
     kernel: str
     arguments: tuple[Count, ...]
+    block: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """A step's work as items, numbered by one or two axes (`i`, `j`): each item is its calls, in order, by
-    one thread."""
+    """A step's work as items, numbered by one or two axes (`i`, `j`): each item is its calls, in order, by one thread.
+
+    With a `chunk` the last axis counts pieces of a longer one, which ends at `limit`: an item has the places from
+    `first` to before `last` of it.
+    """
 
     extents: tuple[Count, ...]
+    chunk: int = 0
+    limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

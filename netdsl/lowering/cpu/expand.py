@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.lowering.cpu.kernel_text import DIRECT
-from netdsl.program import Call, Count, Each, Everyone, Phase, Program, Range, Step
+from netdsl.program import Call, Each, Everyone, Phase, Program, Range, Step
 
 Table: TypeAlias = NDArray[np.int64]
 WORDS = DIRECT + 1
@@ -77,14 +77,8 @@ def _step(step: Step, site: Site, thread: int, threads: int, tables: Tables) -> 
             items = int(low < high)
         case Each(()):
             items = int(thread == 0)
-        case Each(extents):
-            sizes = [int(extent.value(symbols)) for extent in extents]
-            low, high = share(int(np.prod(sizes)), 1, thread, threads)
-            numbers = np.arange(low, high, dtype=np.int64)
-            symbols.update(i=numbers // sizes[1], j=numbers % sizes[1]) if len(sizes) > 1 else symbols.update(
-                i=numbers
-            )
-            items = high - low
+        case Each() as each:
+            items = _number(each, symbols, thread, threads)
     rows = np.zeros((items, len(step.calls), WORDS), np.int64)
     if items:
         for number, call in enumerate(step.calls):
@@ -92,19 +86,28 @@ def _step(step: Step, site: Site, thread: int, threads: int, tables: Tables) -> 
     return rows.reshape(-1, WORDS)
 
 
-def _fill(rows: Table, call: Call, site: Site, symbols: Mapping[str, Any], tables: Tables) -> None:
-    rows[:, 0] = site.kernels[call.kernel]
-    direct = call.arguments if len(call.arguments) <= DIRECT else call.arguments[: DIRECT - 1]
-    for column, argument in enumerate(direct):
-        rows[:, column + 1] = argument.value(symbols)
-    if len(direct) < len(call.arguments):
-        block = _block(len(rows), call.arguments[DIRECT - 1 :], symbols)
+def _number(each: Each, symbols: dict[str, Any], thread: int, threads: int) -> int:
+    """Number a thread's items by the symbols of their axes; return how many they are."""
+    sizes = [int(extent.value(symbols)) for extent in each.extents]
+    low, high = share(int(np.prod(sizes)), 1, thread, threads)
+    numbers = np.arange(low, high, dtype=np.int64)
+    if len(sizes) == 1:
+        symbols["i"] = numbers
+    else:
+        symbols["i"], symbols["j"] = numbers // sizes[1], numbers % sizes[1]
+    if each.chunk:
+        symbols["first"] = each.chunk * numbers if len(sizes) == 1 else each.chunk * symbols["j"]
+        symbols["last"] = np.minimum(each.limit, symbols["first"] + each.chunk)
+    return high - low
+
+
+def _fill(rows: Table, call: Call, site: Site, symbols: dict[str, Any], tables: Tables) -> None:
+    if call.block:
+        block = np.zeros((len(rows), len(call.block)), np.int64)
+        for column, word in enumerate(call.block):
+            block[:, column] = word.value(symbols)
         tables.blocks.append(block)
-        rows[:, DIRECT] = block.ctypes.data + block.strides[0] * np.arange(len(rows))
-
-
-def _block(items: int, arguments: Sequence[Count], symbols: Mapping[str, Any]) -> Table:
-    block = np.zeros((items, len(arguments)), np.int64)
-    for column, argument in enumerate(arguments):
-        block[:, column] = argument.value(symbols)
-    return block
+        symbols = {**symbols, "block": block.ctypes.data + block.strides[0] * np.arange(len(rows))}
+    rows[:, 0] = site.kernels[call.kernel]
+    for column, argument in enumerate(call.arguments, 1):
+        rows[:, column] = argument.value(symbols)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from netdsl.program import Count, Kernel, count_of
+from netdsl.program import Count, Kernel, count_of, symbol
 
 DIRECT = 11
 """Arguments that a launch passes; further ones lie in memory, behind the last of these."""
@@ -63,21 +63,22 @@ class KernelText:
         self.variables += 1
         return f"{stem}{self.variables}"
 
-    def finish(self, stem: str, about: tuple[str, ...]) -> tuple[Kernel, tuple[Count, ...]]:
-        """Return the kernel and the arguments of its call. Equal texts have equal names."""
+    def finish(self, stem: str, about: tuple[str, ...]) -> Kernel:
+        """Return the kernel; equal texts have equal names."""
         while len(self.blocks) > 1:
             self.close()
         names = list(self.arguments)
         shown = names if len(names) <= DIRECT else [*names[: DIRECT - 1], "more"]
-        body = (
-            [f"{name} = at_long(more)[{i}]" for i, name in enumerate(names[DIRECT - 1 :])]
-            if shown != names
-            else []
-        )
-        body += self.blocks[0].lines
-        code = "\n".join(INDENT + line for line in body or ["pass"])
+        body = [f"{name} = at_long(more)[{i}]" for i, name in enumerate(names[len(shown) - 1 :]) if shown != names]
+        code = "\n".join(INDENT + line for line in [*body, *self.blocks[0].lines] or ["pass"])
         digest = sha256(f"{', '.join(shown)}\n{code}".encode()).hexdigest()[:8]
         name = f"{stem}_{digest}"
         signature = ", ".join(f"{each}: int" for each in shown)
-        text = f"@kernel\ndef {name}({signature}) -> None:\n{code}\n"
-        return Kernel(name, text, about), tuple(self.arguments.values())
+        return Kernel(name, f"@kernel\ndef {name}({signature}) -> None:\n{code}\n", about)
+
+    def passed(self) -> tuple[list[Count], list[Count]]:
+        """Return the arguments of a call: those of the launch, and those that lie in memory."""
+        arguments = list(self.arguments.values())
+        if len(arguments) <= DIRECT:
+            return arguments, []
+        return [*arguments[: DIRECT - 1], symbol("block")], arguments[DIRECT - 1 :]

@@ -20,7 +20,7 @@ from netdsl.lowering.cpu.numbers import read_number
 from netdsl.lowering.cpu.position import ZERO, Position, Variables
 from netdsl.operations.linear import places as product_axes
 from netdsl.passes.fuse import CHEAP, COSTS, MOVEMENTS, REDUCTIONS
-from netdsl.program import Buffer, Count, address, stride, symbol
+from netdsl.program import LANES, Buffer, Count, address, count_of, stride, symbol
 
 SHARE: Final = "lo", "hi"
 FOLDS: Final = REDUCTIONS | {"matmul"}
@@ -206,20 +206,37 @@ class Loops:
                 self.written[index] = self.stores.get(index) or self.scratch[index]
 
     def _write_flat(self, nest: Nest, members: list[int]) -> bool:
-        """Go over all inner axes in one loop, if no index needs a division then."""
-        if BATCH in nest.shape or sum(extent != 1 for extent in nest.shape) < 2:
+        """Go over all inner axes in one loop, or in panels of 16, if no index needs a division then."""
+        count = prod(nest.shape)
+        if BATCH in nest.shape or count == 1:
             return False
         before = [block.copy() for block in self.text.blocks], dict(self.text.arguments), self.text.variables
-        kept = dict(self.folded)
-        self.index.divided = False
-        count = prod(nest.shape)
+        for write in (self._write_line, self._write_panels):
+            self.index.divided = False
+            write(nest, members, count)
+            if not self.index.divided:
+                return True
+            blocks, arguments, self.text.variables = before
+            self.text.blocks, self.text.arguments = [block.copy() for block in blocks], dict(arguments)
+        return False
+
+    def _write_line(self, nest: Nest, members: list[int], count: int) -> None:
         i = self._open("i", count)
         self._write_body(self.index.unflattened(i, nest.shape), members)
         self._close()
-        if self.index.divided:
-            self.text.blocks, self.text.arguments, self.text.variables = before
-            self.folded = kept
-        return not self.index.divided
+
+    def _write_panels(self, nest: Nest, members: list[int], count: int) -> None:
+        whole, rest = divmod(count, LANES)
+        depth = len(self.text.blocks)
+        for panels, lanes in ((whole, LANES), (1, rest)):
+            if panels * lanes:
+                panel = self._open("p", panels) if lanes == LANES else count_of(whole)
+                lane = self._open("lane", lanes)
+                self._write_body(self.index.unflattened(panel * LANES + lane, nest.shape), members)
+                while len(self.text.blocks) > depth:
+                    self._close()
+                if self.index.divided:
+                    return
 
     def _write_nested(self, nest: Nest, members: list[int]) -> None:
         depth = len(self.text.blocks)
@@ -513,9 +530,9 @@ class Loops:
         if buffer.layout == "rows":
             return self.index.flat(position, shape)
         row = position[0] if position else ZERO
-        panel, lane = self.index.split(self.index.flat(position[1:], shape[1:]), 16)
+        panel, lane = self.index.split(self.index.flat(position[1:], shape[1:]), LANES)
         step = self._panel_stride(buffer)
-        return panel * step + row * 16 + lane
+        return panel * step + row * LANES + lane
 
     def _panel_stride(self, buffer: Buffer) -> Count:
         name = f"{self._pointer(buffer)}_stride"

@@ -1,282 +1,171 @@
-"""From groups to a program: buffers, the texts of kernels, and steps in an order that is right."""
+"""From units to a program: buffers, the texts of kernels, and steps in an order that is right."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from netdsl.graph import BATCH, Graph, Shape, count, is_batched
+from netdsl.graph import BATCH, Graph, Shape, count, formula, is_batched
+from netdsl.lowering.cpu.buffers import Workshop, together
+from netdsl.lowering.cpu.kernel_text import KernelText
+from netdsl.lowering.cpu.lanes import Lanes
 from netdsl.lowering.cpu.loops import Loops
-from netdsl.lowering.cpu.moves import ADD_ROWS, TAKE_NUMBERS
+from netdsl.lowering.cpu.moves import ADD_ROWS, SUM_LINES, TAKE_NUMBERS
 from netdsl.lowering.cpu.numbers import NumberTable
 from netdsl.lowering.cpu.order import in_order
+from netdsl.lowering.cpu.pieces import HI, LO, I, J, Piece, panels_of, work_of
+from netdsl.lowering.cpu.products import back, gradient, product, turn
 from netdsl.lowering.cpu.words import field_word, result_word
 from netdsl.operations.philox import stream_hash
+from netdsl.passes.contractions import in_memory
 from netdsl.passes.fuse import REDUCTIONS
+from netdsl.passes.lanes import domain_of
 from netdsl.program import (
+    LANES,
     ROWS,
     Access,
     Buffer,
     Call,
+    Choice,
     Count,
+    Cut,
     Each,
     Everyone,
     Group,
-    Grouping,
     Input,
-    Kernel,
     Origin,
     Output,
+    Panels,
+    Part,
     Program,
     Range,
+    Rows,
     Step,
+    Tiles,
+    Unit,
     address,
     count_of,
+    stride,
     symbol,
 )
 
 CONTEXT = symbol("context")
 DRAWN_TOGETHER = 64
-"""Elements of a random draw that one thread makes in one go, at least: a multiple of the four of a counter.
-"""
+"""Elements of a random draw that one thread makes in one go, at least: a multiple of the four of a counter."""
 
 
-def lower(grouping: Grouping, name: str) -> tuple[Program, tuple[Step, ...]]:
+def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step, ...]]:
     """Return a program without phases yet, and its steps in an order that is right on one thread."""
-    lowering = _Lowering(grouping)
-    steps = lowering.steps()
-    graph = grouping.graph
+    order = in_order(choice)
+    graph = choice.graph
+    shop = Workshop(choice, order.in_place, NumberTable(graph))
+    shop.place_leaves()
+    inputs = _inputs(graph, shop)
+    taken = [step for number, each in enumerate(inputs) for step in _take(shop, number, each, len(inputs))]
+    computed = [step for unit in order.units for step in _steps(shop, unit)]
+    given = [_give(shop, number, each, len(inputs)) for number, each in enumerate(graph.outputs)]
+    copied = [_loops(shop, (), {index: shop.buffers[kept]}) for kept, index in order.copies]
+    numbers = [_take_numbers(shop)] if shop.numbers.slots else []
     program = Program(
         name,
-        lowering.buffers,
-        lowering.kernels,
+        shop.buffers,
+        shop.kernels,
         (),
-        {label: lowering.places[index].name for label, index in lowering.kept().items()},
-        lowering.inputs,
+        {label: shop.places[index].name for label, index in _kept(graph).items()},
+        inputs,
         tuple(Output(each, graph[index].shape, graph[index].dtype) for each, index in graph.outputs.items()),
-        lowering.numbers.scalars(),
+        shop.numbers.scalars(),
     )
-    return program, steps
+    return program, (*numbers, *taken, *computed, *given, *copied)
 
 
-@dataclass(slots=True)
-class _Lowering:
-    """Collects what the groups of one graph become."""
-
-    grouping: Grouping
-    buffers: dict[str, Buffer] = field(default_factory=dict)
-    kernels: dict[str, Kernel] = field(default_factory=dict)
-    places: dict[int, Buffer] = field(default_factory=dict)
-    inputs: tuple[Input, ...] = ()
-    numbers: NumberTable = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.numbers = NumberTable(self.graph)
-
-    @property
-    def graph(self) -> Graph:
-        """The graph that the groups are of."""
-        return self.grouping.graph
-
-    def kept(self) -> dict[str, int]:
-        """Return the leaves of weights and states by name."""
-        return {**self.graph.leaves("weight"), **self.graph.leaves("state")}
-
-    def steps(self) -> tuple[Step, ...]:
-        """Make the steps."""
-        self._place_leaves()
-        ordered = in_order(self.grouping)
-        taken = [*self._take_inputs()]
-        computed = [step for group in ordered.groups for step in self._group(group, ordered.in_place)]
-        copied = [self._copy_update(name, index) for name, index in ordered.copies]
-        given = [self._give(number, name) for number, name in enumerate(self.graph.outputs)]
-        numbers = [self._take_numbers()] if self.numbers.slots else []
-        return (*numbers, *taken, *computed, *given, *copied)
-
-    # ---- places -------------------------------------------------------------------------------
-
-    def _place_leaves(self) -> None:
-        for index in self.graph:
-            node = self.graph[index]
-            match node.operation.name:
-                case "weight" | "state" as role:
-                    label = node.setting("name")
-                    self._place(index, Buffer(label, node.shape, role=role, label=label))
-                case "input":
-                    label = node.setting("name")
-                    self._place(
-                        index, Buffer(f"input {label}", node.shape, node.dtype, role="input", label=label)
-                    )
-                case "constant" if node.shape:
-                    values = node.setting("value")
-                    self._place(index, Buffer(f"c{index}", node.shape, role="constant", values=values))
-
-    def _place(self, index: int, buffer: Buffer) -> Buffer:
-        self.buffers[buffer.name] = self.places[index] = buffer
-        return buffer
-
-    # ---- groups -------------------------------------------------------------------------------
-
-    def _group(self, group: Group, in_place: Mapping[int, str]) -> list[Step]:
-        if group.form == "copy" and group.stores[0] in self.places:
-            return []
-        stores = {index: self._target(index, in_place) for index in group.stores}
-        if group.form == "draw":
-            ((index, target),) = stores.items()
-            step = self._draw(index, target)
-        elif group.form == "scatter":
-            ((index, target),) = stores.items()
-            step = self._scatter(index, target)
-        else:
-            step = self._loops(group.nodes, stores)
-        self.places.update(stores)
-        return [step]
-
-    def _target(self, index: int, in_place: Mapping[int, str]) -> Buffer:
-        if index in in_place:
-            return self.buffers[in_place[index]]
-        node = self.graph[index]
-        buffer = Buffer(f"v{index}", node.shape, node.dtype, label=node.operation.name)
-        self.buffers[buffer.name] = buffer
-        return buffer
-
-    def _loops(self, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> Step:
-        outer = _outer(self.graph, nodes, stores)
-        loops = Loops(self.graph, tuple(nodes), stores, self.places, outer)
-        loops.write()
-        self.numbers.pass_to(loops.text)
-        self.buffers.update({buffer.name: buffer for buffer in loops.scratch.values()})
-        call = self._finish(loops, nodes or list(stores))
-        reads = {
-            self.places[each].name for index in (nodes or stores) for each in self._read(index, nodes, stores)
-        }
-        own = "rows" if outer == (BATCH,) else ""
-        return Step(
-            (call,),
-            _work(outer),
-            tuple(
-                Access(each, own if is_batched(self.buffers[each].shape) else "") for each in sorted(reads)
-            ),
-            tuple(Access(each.name, own) for each in stores.values()),
-            tuple(self._origin(index) for index in stores),
-        )
-
-    def _read(self, index: int, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> Iterable[int]:
-        if not nodes:
-            return [index] if index in self.places else []
-        return [each for each in self.graph.operands(index) if each in self.places and each not in nodes]
-
-    def _finish(self, loops: Loops, nodes: Sequence[int]) -> Call:
-        names = [self.graph[index].operation.name for index in nodes]
-        kernel, arguments = loops.text.finish(_stem(names), tuple(self._formula(index) for index in nodes))
-        self.kernels.setdefault(kernel.name, kernel)
-        return Call(kernel.name, arguments)
-
-    def _draw(self, index: int, target: Buffer) -> Step:
-        node = self.graph[index]
-        share = symbol("lo"), symbol("hi")
-        total = count_of(count(node.shape)) * (ROWS if is_batched(node.shape) else 1)
-        stream = count_of(signed(stream_hash(node.setting("stream"))))
-        call = self._call(f"draw_{node.operation.name}", CONTEXT, stream, address(target.name), *share)
-        return Step((call,), Range(total, DRAWN_TOGETHER), (), (Access(target.name),), (self._origin(index),))
-
-    def _scatter(self, index: int, target: Buffer) -> Step:
-        indices, updates = (
-            self.places[_behind_reshapes(self.graph, each, self.places)]
-            for each in self.graph.operands(index)
-        )
-        entries = count(indices.shape) * (ROWS if is_batched(indices.shape) else count_of(1))
-        width = count_of(count(target.shape[1:]))
-        addresses = (address(each.name) for each in (indices, updates, target))
-        call = self._call(ADD_ROWS, *addresses, entries, width, symbol("lo"), symbol("hi"))
-        reads = (Access(indices.name), Access(updates.name))
-        return Step(
-            (call,), Range(count_of(target.shape[0])), reads, (Access(target.name),), (self._origin(index),)
-        )
-
-    def _copy_update(self, name: str, index: int) -> Step:
-        target = self.buffers[name]
-        return self._loops((), {index: target})
-
-    # ---- ways in and out ----------------------------------------------------------------------
-
-    def _take_inputs(self) -> Iterable[Step]:
-        leaves = self.graph.leaves("input")
-        self.inputs = tuple(
-            Input(name, self.graph[index].shape, self.graph[index].dtype, self.places[index].name)
-            for name, index in leaves.items()
-        )
-        for number, each in enumerate(self.inputs):
-            word = count_of(field_word(len(leaves), number))
-            width = count_of(count(each.shape))
-            target = address(each.buffer)
-            writes = (Access(each.buffer, "rows"),)
-            if is_batched(each.shape):
-                share = (symbol("lo"), symbol("hi"))
-                call = self._call("take_rows", CONTEXT, word, target, width, *share)
-                yield Step((call,), Range(ROWS), (), writes, (Origin(f"rows of {each.name}"),))
-            else:
-                call = self._call("take_whole", CONTEXT, word, target, width)
-                yield Step((call,), Each(()), (), writes, (Origin(each.name),))
-
-    def _take_numbers(self) -> Step:
-        length = count_of(len(self.numbers.slots))
-        call = self._call(TAKE_NUMBERS, CONTEXT, symbol("numbers"), length)
-        return Step((call,), Everyone(), (), (), (Origin("the numbers of this step"),))
-
-    def _give(self, number: int, name: str) -> Step:
-        index = self.graph.outputs[name]
-        buffer = self.places[_behind_reshapes(self.graph, index, self.places)]
-        word = count_of(result_word(len(self.inputs), number))
-        width = count_of(count(buffer.shape))
-        if is_batched(buffer.shape):
-            share = (symbol("lo"), symbol("hi"))
-            call = self._call("give_rows", CONTEXT, word, address(buffer.name), width, *share)
-            return Step((call,), Range(ROWS), (Access(buffer.name, "rows"),), (), (Origin(name),))
-        call = self._call("give_whole", CONTEXT, word, address(buffer.name), width)
-        return Step((call,), Each(()), (Access(buffer.name),), (), (Origin(name),))
-
-    def _call(self, named: Kernel | str, *arguments: Count) -> Call:
-        kernel = named if isinstance(named, Kernel) else Kernel(named)
-        self.kernels.setdefault(kernel.name, kernel)
-        return Call(kernel.name, arguments)
-
-    # ---- what people read ---------------------------------------------------------------------
-
-    def _origin(self, index: int) -> Origin:
-        node = self.graph[index]
-        return Origin(self._formula(index), node.path, node.span, node.of)
-
-    def _formula(self, index: int) -> str:
-        node = self.graph[index]
-        operands = ", ".join(f"v{each}" for each in self.graph.operands(index))
-        return f"v{index} = {node.operation.name}({operands})"
+def _kept(graph: Graph) -> dict[str, int]:
+    return {**graph.leaves("weight"), **graph.leaves("state")}
 
 
-def signed(word: int) -> int:
-    """Return 64 bits as the signed number that a launch passes."""
-    return word - 2**64 if word >= 2**63 else word
+# ---- units ------------------------------------------------------------------------------------
 
 
-def _behind_reshapes(graph: Graph, index: int, places: Mapping[int, Buffer]) -> int:
-    while index not in places and graph[index].operation.name == "reshape":
-        index = graph.operands(index)[0]
-    return index
+def _steps(shop: Workshop, unit: Unit) -> list[Step]:
+    """Return the step of a unit, and what is to be done when all its pieces are."""
+    made: list[Step] = []
+    after: list[Step] = []
+    for part in unit.parts:
+        if part.template == "copy" and part.group.stores[0] in shop.places:
+            continue
+        for step in _part(shop, part, unit):
+            made.append(step) if step.work == work_of(unit.cut) or not made else after.append(step)
+        turned = [index for index in part.group.stores if index in shop.choice.turned]
+        made += [turn(shop, index, _turn_cut(unit.cut)) for index in turned]
+    if not made:
+        return []
+    reads, writes = together(made)
+    calls = tuple(call for step in made for call in step.calls)
+    flops = sum((step.flops for step in made), count_of(0))
+    origins = shop.origins(unit.stores())
+    return [Step(calls, made[0].work, reads, writes, origins, flops, _bytes(shop, reads, writes)), *after]
+
+
+def _turn_cut(cut: Cut) -> Panels | Rows:
+    return cut if isinstance(cut, Panels) else Rows()
+
+
+def _bytes(shop: Workshop, reads: Sequence[Access], writes: Sequence[Access]) -> Count:
+    total = count_of(0)
+    for name in (access.buffer for access in (*reads, *writes)):
+        shape = shop.buffers[name].shape
+        if shop.buffers[name].role != "scratch":
+            total = total + 4 * count(shape) * (ROWS if is_batched(shape) else count_of(1))
+    return total
+
+
+def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:
+    group, cut = part.group, unit.cut
+    match part.template, cut:
+        case "product", Panels() | Rows():
+            return [product(shop, group, cut)]
+        case "back", Panels():
+            return [back(shop, group, cut)]
+        case "gradient", _:
+            return [gradient(shop, group, unit)]
+        case "lanes", _:
+            return [_lanes(shop, group.nodes, {index: shop.target(index, cut) for index in group.stores}, cut)]
+        case "columns", Panels():
+            return _columns(shop, group, cut)
+        case "total", Tiles():
+            return _total(shop, group, cut)
+        case "draw", _:
+            return [_draw(shop, group.stores[0], cut)]
+        case "scatter", _:
+            return [_scatter(shop, group.stores[0])]
+    stores = {index: shop.target(index, cut) for index in group.stores}
+    return [_loops(shop, group.nodes, stores)]
+
+
+# ---- loops and lanes --------------------------------------------------------------------------
+
+
+def _loops(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> Step:
+    graph = shop.graph
+    outer = _outer(graph, nodes, stores)
+    known = {index: buffer for index, buffer in shop.places.items() if stores.get(index) is not buffer}
+    loops = Loops(graph, tuple(nodes), stores, known, outer)
+    loops.write()
+    for buffer in loops.scratch.values():
+        shop.add(buffer)
+    call = _generated(shop, loops.text, nodes or list(stores))
+    own = "Rows" if outer == (BATCH,) else ""
+    return Step((call,), _work(outer), _reads(shop, nodes, stores, own), _writes(stores, own))
 
 
 def _outer(graph: Graph, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> Shape:
-    """Choose the axes that threads share out: the batch, or the first axis that every value of the group
-    has."""
+    """Choose the axes that threads share out: the batch, or the first axis that every value of the group has."""
     shapes = [graph[index].shape for index in (*nodes, *stores)]
     if all(is_batched(graph[index].shape) for index in stores):
         return (BATCH,)
     (first, *others) = shapes
-    same = all(each == first for each in others)
-    reduced = any(graph[index].operation.name in REDUCTIONS for index in nodes)
-    moved = any(
-        graph[index].operation.name in {"transpose", "slice", "pad", "concat", "gather"} for index in nodes
-    )
-    if first and same and not reduced and not moved and not is_batched(first):
+    names = {graph[index].operation.name for index in nodes}
+    moved = names & (REDUCTIONS | {"transpose", "slice", "pad", "concat", "gather"})
+    if first and all(each == first for each in others) and not moved and not is_batched(first):
         return first[:1]
     return ()
 
@@ -284,10 +173,188 @@ def _outer(graph: Graph, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> 
 def _work(outer: Shape) -> Range | Each:
     if not outer:
         return Each(())
-    return Range(ROWS if outer == (BATCH,) else count_of(outer[0]))
+    return Range(ROWS, LANES) if outer == (BATCH,) else Range(count_of(outer[0]))
+
+
+def _lanes(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer], cut: Cut) -> Step:
+    domain = domain_of(shop.graph, next(iter(stores)))
+    assert domain is not None
+    piece = Piece(cut, flat=domain.flat)
+    lanes = Lanes(shop.graph, nodes, stores, shop.places, domain, piece)
+    lanes.write()
+    call = _generated(shop, lanes.text, nodes)
+    operations = sum(shop.graph[index].operation.family == "elementwise" for index in nodes)
+    size = domain.columns * (ROWS if domain.rows is None else count_of(domain.rows))
+    reads = _reads(shop, nodes, stores, piece.own)
+    return Step((call,), work_of(cut), reads, _writes(stores, piece.own), flops=operations * size)
+
+
+def _generated(shop: Workshop, text: KernelText, nodes: Sequence[int]) -> Call:
+    shop.numbers.pass_to(text)
+    names = [shop.graph[index].operation.name for index in nodes]
+    kernel = text.finish(_stem(names), tuple(_about(shop.graph, index) for index in nodes))
+    return shop.call(kernel, *text.passed())
 
 
 def _stem(names: Sequence[str]) -> str:
     quiet = {"broadcast", "reshape", "constant", "cast"}
     told = list(dict.fromkeys(name for name in names if name not in quiet))
     return "_".join(told[:3]) or "copy"
+
+
+def _about(graph: Graph, index: int) -> str:
+    node = graph[index]
+    place = f"{node.span}  " if node.span else ""
+    return f"{place}{node.path}: {formula(graph, index, 2)}"
+
+
+def _reads(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer], own: str) -> tuple[Access, ...]:
+    """Return what a group reads: its own part of what has one, all of what is shared."""
+    graph = shop.graph
+    operands = {each for index in nodes for each in graph.operands(index)} - set(nodes) if nodes else set(stores)
+    names = {shop.places[place].name for each in operands if (place := in_memory(graph, each, shop.places)) in shop.places}
+    batched = own == "Rows"
+    return tuple(
+        Access(name, own if is_batched(shop.buffers[name].shape) or not batched else "") for name in sorted(names)
+    )
+
+
+def _writes(stores: Mapping[int, Buffer], own: str) -> tuple[Access, ...]:
+    return tuple(Access(buffer.name, own) for buffer in stores.values())
+
+
+# ---- sums, draws, tables ----------------------------------------------------------------------
+
+
+def _fed(shop: Workshop, group: Group, cut: Cut) -> tuple[list[Step], Buffer]:
+    """Return the buffer that a sum reads, and the step that fills a thread's own with what is summed up."""
+    *feed, index = group.nodes
+    operand = in_memory(shop.graph, shop.graph.operands(index)[0], shop.places)
+    if operand in shop.places:
+        return [], shop.places[operand]
+    shape = (cut.chunk, LANES) if isinstance(cut, Tiles) else (BATCH, LANES)
+    summed = shop.add(Buffer(f"summed {index}", shape, role="scratch"))
+    return [_lanes(shop, [each for each in feed if each != index], {operand: summed}, cut)], summed
+
+
+def _columns(shop: Workshop, group: Group, cut: Panels) -> list[Step]:
+    fed, source = _fed(shop, group, cut)
+    index = group.stores[0]
+    target = shop.target(index, cut)
+    place = Piece(cut, flat=True).address(target)
+    piece = Piece(cut)
+    call = shop.call("column_sums", (ROWS, piece.address(source), place))
+    reads, writes = (Access(source.name, piece.own),), (Access(target.name, piece.own),)
+    return [*fed, Step((call,), work_of(cut), reads, writes, flops=ROWS * cut.columns)]
+
+
+def _total(shop: Workshop, group: Group, cut: Tiles) -> list[Step]:
+    """Sum the columns of each tile into a line of its own, and then the lines."""
+    fed, source = _fed(shop, group, cut)
+    index = group.stores[0]
+    piece = Piece(cut)
+    across = -(-cut.rows // cut.chunk)
+    lines = panels_of(cut.columns) * across
+    parts = shop.add(Buffer(f"parts of v{index}", (lines, LANES), label="partial sums"))
+    line = address(parts.name) + 64 * across * I + 64 * J
+    call = shop.call("column_sums", (piece.rows, piece.address(source), line))
+    reads, writes = (Access(source.name, piece.own),), (Access(parts.name, piece.own),)
+    swept = Step((call,), work_of(cut), reads, writes, flops=count_of(cut.rows * cut.columns))
+    target = shop.target(index, cut)
+    width = cut.columns - LANES * (panels_of(cut.columns) - 1)
+    last = shop.call(SUM_LINES, tuple(map(count_of, (0, 0, lines, across, width))))
+    last = Call(last.kernel, (address(parts.name), address(target.name), *last.arguments[2:]))
+    ended = Step((last,), Each(()), (Access(parts.name),), (Access(target.name),), shop.origins([index]))
+    return [*fed, swept, ended]
+
+
+def _draw(shop: Workshop, index: int, cut: Cut) -> Step:
+    node, target = shop.graph[index], shop.target(index, cut)
+    stream = count_of(signed(stream_hash(node.setting("stream"))))
+    columns = count(node.shape)
+    if isinstance(cut, Panels):
+        piece = Piece(cut)
+        place = piece.address(target), count_of(columns), 16 * I, count_of(0), ROWS
+        call = shop.call(f"draw_{node.operation.name}_panel", (CONTEXT, stream, *place))
+        return Step((call,), work_of(cut), (), (Access(target.name, piece.own),), flops=20 * columns * ROWS)
+    total = columns * ROWS if is_batched(node.shape) else count_of(columns)
+    call = shop.call(f"draw_{node.operation.name}", (CONTEXT, stream, address(target.name), LO, HI))
+    return Step((call,), Range(total, DRAWN_TOGETHER), (), (Access(target.name),), flops=20 * total)
+
+
+def signed(word: int) -> int:
+    """Return 64 bits as the signed number that a launch passes."""
+    return word - 2**64 if word >= 2**63 else word
+
+
+def _scatter(shop: Workshop, index: int) -> Step:
+    indices, updates = (shop.at(each) for each in shop.graph.operands(index))
+    target = shop.target(index, Rows())
+    entries = count(indices.shape) * (ROWS if is_batched(indices.shape) else count_of(1))
+    width = count_of(count(target.shape[1:]))
+    addresses = (address(each.name) for each in (indices, updates, target))
+    call = shop.call(ADD_ROWS, (*addresses, entries, width, LO, HI))
+    reads = (Access(indices.name), Access(updates.name))
+    return Step((call,), Range(count_of(target.shape[0])), reads, (Access(target.name),), flops=entries * width)
+
+
+# ---- ways in and out --------------------------------------------------------------------------
+
+
+def _inputs(graph: Graph, shop: Workshop) -> tuple[Input, ...]:
+    return tuple(
+        Input(name, graph[index].shape, graph[index].dtype, shop.places[index].name)
+        for name, index in graph.leaves("input").items()
+    )
+
+
+def _take(shop: Workshop, number: int, each: Input, inputs: int) -> Iterable[Step]:
+    """Yield the step that brings a field's rows to their place, and turns them where that is wanted."""
+    word, width = count_of(field_word(inputs, number)), count_of(count(each.shape))
+    buffer = shop.buffers[each.buffer]
+    origin = (Origin(f"rows of {each.name}"),)
+    size = 8 * width * (ROWS if is_batched(each.shape) else 1)
+    if not is_batched(each.shape):
+        call = shop.call("take_whole", (CONTEXT, word, address(buffer.name), width))
+        yield Step((call,), Each(()), (), (Access(buffer.name),), origin, bytes=size)
+        return
+    steps = [_take_rows(shop, buffer, word, width)]
+    index = shop.graph.leaves("input")[each.name]
+    if index in shop.choice.turned:
+        steps.append(turn(shop, index, Rows()))
+    reads, writes = together(steps)
+    calls = tuple(call for step in steps for call in step.calls)
+    yield Step(calls, work_of(Rows()), reads, writes, origin, bytes=size)
+
+
+def _take_rows(shop: Workshop, buffer: Buffer, word: Count, width: Count) -> Step:
+    place = address(buffer.name)
+    if buffer.layout == "panels":
+        call = shop.call("take_panels", (CONTEXT, word, place, stride(buffer.name), width, LO, HI))
+    else:
+        call = shop.call("take_rows", (CONTEXT, word, place, width, LO, HI))
+    return Step((call,), work_of(Rows()), (), (Access(buffer.name, "Rows"),))
+
+
+def _take_numbers(shop: Workshop) -> Step:
+    length = count_of(len(shop.numbers.slots))
+    call = shop.call(TAKE_NUMBERS, (CONTEXT, symbol("numbers"), length))
+    return Step((call,), Everyone(), (), (), (Origin("the numbers of this step"),), bytes=8 * length)
+
+
+def _give(shop: Workshop, number: int, name: str, inputs: int) -> Step:
+    """Return the step that takes an output to its place among the results."""
+    buffer = shop.at(shop.graph.outputs[name])
+    word, width = count_of(result_word(inputs, number)), count_of(count(buffer.shape))
+    start, origin = address(buffer.name), (Origin(name),)
+    size = 8 * width * (ROWS if is_batched(buffer.shape) else 1)
+    if not is_batched(buffer.shape):
+        if buffer.layout == "panels":
+            raise NotImplementedError("a weight in panels as an output")
+        call = shop.call("give_whole", (CONTEXT, word, start, width))
+        return Step((call,), Each(()), (Access(buffer.name),), (), origin, bytes=size)
+    if buffer.layout == "panels":
+        call = shop.call("give_panels", (CONTEXT, word, start, stride(buffer.name), width, LO, HI))
+    else:
+        call = shop.call("give_rows", (CONTEXT, word, start, width, LO, HI))
+    return Step((call,), work_of(Rows()), (Access(buffer.name, "Rows"),), (), origin, bytes=size)

@@ -40,3 +40,18 @@ def add_rows(indices: int, updates: int, target: int, count: int, width: int, lo
 ''',
     ("rows added to a table",),
 )
+
+SUM_LINES: Final = Kernel(
+    "sum_lines",
+    '''@kernel
+def sum_lines(lines: int, target: int, count: int, across: int, width: int) -> None:
+    """Sum lines of 16 numbers; of the last `across` lines only `width` numbers are real."""
+    x = at(lines)
+    total = sum_of(lines, 16 * (count - across))
+    for line in range(count - across, count):
+        for lane in range(width):
+            total = total + x[16 * line + lane]
+    at(target)[0] = total
+''',
+    ("partial sums added up",),
+)

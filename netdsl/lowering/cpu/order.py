@@ -1,4 +1,4 @@
-"""The order of groups, and which of them may write a weight's new value over the old one."""
+"""The order of units, and which of them may write a weight's new value over the old one."""
 
 from __future__ import annotations
 
@@ -6,82 +6,68 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from netdsl.graph import Graph
+from netdsl.passes.choose_kernels import lying_in_memory, reads_of
 from netdsl.passes.fuse import MOVEMENTS
-from netdsl.program import Group, Grouping
+from netdsl.program import Choice, Unit
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Groups in order; `in_place` maps a node to the weight it is written over; `copies` are the updates
-    (name, node) that are written elsewhere and copied when everything else is done."""
+    """Units in order; `in_place` maps a node to the weight it is written over; `copies` are the updates (name, node)
+    that are written elsewhere and copied when everything else is done."""
 
-    groups: tuple[Group, ...]
+    units: tuple[Unit, ...]
     in_place: Mapping[int, str]
     copies: tuple[tuple[str, int], ...]
 
 
-def in_order(grouping: Grouping) -> Order:
-    """Order groups so that each comes after what it reads, and a weight is written after all who read its
-    old value.
+def in_order(choice: Choice) -> Order:
+    """Order units so that each comes after what it reads, and a weight is written after all who read its old value.
 
     An update is written in place unless someone needs both values: then it is copied at the end.
     """
-    graph = grouping.graph
-    after = _after(grouping)
-    readers = _readers(grouping)
+    graph = choice.graph
+    lying = lying_in_memory(graph, (unit.stores() for unit in choice.units))
+    reads = [reads_of(graph, unit, lying) for unit in choice.units]
+    makers = {index: number for number, unit in enumerate(choice.units) for index in unit.stores()}
+    after = [{makers[index] for index in each if index in makers} - {number} for number, each in enumerate(reads)]
     leaves = {**graph.leaves("weight"), **graph.leaves("state")}
-    makers = {index: number for number, group in enumerate(grouping.groups) for index in group.stores}
+    given = set(graph.outputs.values())
     in_place: dict[int, str] = {}
     copies: list[tuple[str, int]] = []
     for name, index in graph.updates.items():
-        maker = makers.get(index)
-        waits = readers.get(leaves[name], set()) - {maker} if name in leaves else set()
-        given = leaves.get(name) in graph.outputs.values()
+        leaf, maker = leaves.get(name, -1), makers.get(index)
+        readers = {number for number, each in enumerate(reads) if leaf in each} - {maker}
         if (
-            maker is None
-            or given
-            or index in in_place
-            or not _may_overwrite(graph, grouping.groups[maker], leaves.get(name))
-            or any(_reaches(after, maker, reader) for reader in waits)
+            maker is not None
+            and leaf not in given
+            and index not in in_place
+            and (leaf in choice.panels) == (index in choice.panels)
+            and _may_overwrite(graph, choice.units[maker], index, leaf)
+            and not any(_reaches(after, maker, reader) for reader in readers)
         ):
-            copies.append((name, index))
-        else:
             in_place[index] = name
-            after[maker] |= waits
-    return Order(tuple(grouping.groups[number] for number in _sorted(after)), in_place, tuple(copies))
+            after[maker] |= readers
+        else:
+            copies.append((name, index))
+    return Order(tuple(choice.units[number] for number in _sorted(after)), in_place, tuple(copies))
 
 
-def _after(grouping: Grouping) -> list[set[int]]:
-    """Return for each group those that make what it reads."""
-    makers = {index: number for number, group in enumerate(grouping.groups) for index in group.stores}
-    result: list[set[int]] = []
-    for number, group in enumerate(grouping.groups):
-        read = {each for index in group.nodes for each in grouping.graph.operands(index)} | set(group.stores)
-        result.append({makers[each] for each in read if each in makers} - {number})
-    return result
+def _may_overwrite(graph: Graph, unit: Unit, index: int, leaf: int) -> bool:
+    """Tell whether a unit reads the old value no later than where it writes the new one, element by element."""
+    parts = [part for part in unit.parts if _is_read(graph, part.group.nodes, leaf)]
+    writer = next(part for part in unit.parts if index in part.group.stores)
+    if any(unit.parts.index(part) > unit.parts.index(writer) for part in parts):
+        return False
+    return writer not in parts or writer.template == "lanes" or _is_pointwise(graph, writer.group.nodes)
 
 
-def _readers(grouping: Grouping) -> dict[int, set[int]]:
-    """Return the groups that read each leaf."""
-    found: dict[int, set[int]] = {}
-    for number, group in enumerate(grouping.groups):
-        read = {each for index in group.nodes for each in grouping.graph.operands(index)}
-        for each in read | set(group.stores):
-            found.setdefault(each, set()).add(number)
-    return found
+def _is_read(graph: Graph, nodes: Sequence[int], leaf: int) -> bool:
+    return any(leaf in graph.operands(index) for index in nodes)
 
 
-def _may_overwrite(graph: Graph, group: Group, leaf: int | None) -> bool:
-    """Tell whether a group reads the old value nowhere but where it writes the new one."""
-    if leaf is None:
-        return True
-    reads = [index for index in group.nodes if leaf in graph.operands(index)]
-    if not reads:
-        return True
-    return all(
-        graph[index].operation.family == "elementwise" or _repeats_number(graph, index)
-        for index in group.nodes
-    )
+def _is_pointwise(graph: Graph, nodes: Sequence[int]) -> bool:
+    return all(graph[index].operation.family == "elementwise" or _repeats_number(graph, index) for index in nodes)
 
 
 def _repeats_number(graph: Graph, index: int) -> bool:
@@ -103,17 +89,16 @@ def _reaches(after: Sequence[set[int]], goal: int, start: int) -> bool:
 
 
 def _sorted(after: Sequence[set[int]]) -> list[int]:
-    """Return the groups in an order that keeps `after`, else as they are numbered."""
+    """Return the numbers of units in an order that keeps `after`, else as they are numbered."""
     done: list[int] = []
     known: set[int] = set()
 
     def visit(number: int) -> None:
-        if number in known:
-            return
-        known.add(number)
-        for each in sorted(after[number]):
-            visit(each)
-        done.append(number)
+        if number not in known:
+            known.add(number)
+            for each in sorted(after[number]):
+                visit(each)
+            done.append(number)
 
     for number in range(len(after)):
         visit(number)

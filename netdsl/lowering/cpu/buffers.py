@@ -1,0 +1,102 @@
+"""The buffers and kernels of a program while it is made, and the names that a listing has for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from netdsl.graph import BATCH, Graph, formula
+from netdsl.lowering.cpu.numbers import NumberTable
+from netdsl.program import LANES, Access, Buffer, Call, Choice, Count, Cut, Kernel, Origin, Panels, Step, Tiles
+
+
+@dataclass(slots=True)
+class Workshop:
+    """What the writers of steps share. `places` tells in which buffer a value lies, by its node."""
+
+    choice: Choice
+    in_place: Mapping[int, str]
+    numbers: NumberTable
+    buffers: dict[str, Buffer] = field(default_factory=dict)
+    kernels: dict[str, Kernel] = field(default_factory=dict)
+    places: dict[int, Buffer] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph."""
+        return self.choice.graph
+
+    def place_leaves(self) -> None:
+        """Make a buffer for each leaf that lies in memory."""
+        for index in self.graph:
+            node = self.graph[index]
+            layout = "panels" if index in self.choice.panels else "rows"
+            match node.operation.name:
+                case "weight" | "state" as role:
+                    name = node.setting("name")
+                    self.place(index, Buffer(name, node.shape, layout=layout, role=role, label=name))
+                case "input":
+                    name = node.setting("name")
+                    self.place(index, Buffer(f"input {name}", node.shape, node.dtype, layout, "input", name))
+                case "constant" if node.shape:
+                    values = node.setting("value")
+                    self.place(index, Buffer(f"constant {index}", node.shape, role="constant", values=values))
+
+    def place(self, index: int, buffer: Buffer) -> Buffer:
+        """Let a value lie in a buffer."""
+        self.buffers[buffer.name] = self.places[index] = buffer
+        return buffer
+
+    def add(self, buffer: Buffer) -> Buffer:
+        """Add a buffer that is no value of the graph."""
+        self.buffers[buffer.name] = buffer
+        return buffer
+
+    def target(self, index: int, cut: Cut) -> Buffer:
+        """Return the buffer that a unit stores a value in, which is made if need be."""
+        node = self.graph[index]
+        if index in self.places:
+            return self.places[index]
+        if index in self.in_place:
+            self.places[index] = self.buffers[self.in_place[index]]
+            return self.places[index]
+        label = node.path or node.operation.name
+        if index in self.choice.passing:
+            piece = (cut.chunk, LANES) if isinstance(cut, Tiles) else (BATCH, LANES)
+            shape = piece if node.shape[:1] == (BATCH,) or not isinstance(cut, Panels) else (1, LANES)
+            return self.place(index, Buffer(f"v{index}", shape, node.dtype, role="scratch", label=label))
+        layout = "panels" if index in self.choice.panels else "rows"
+        return self.place(index, Buffer(f"v{index}", node.shape, node.dtype, layout, label=label))
+
+    def at(self, index: int) -> Buffer:
+        """Return the buffer in which a value lies, or the value that it is a reshaped view of."""
+        while index not in self.places and self.graph[index].operation.name == "reshape":
+            index = self.graph.operands(index)[0]
+        return self.places[index]
+
+    def turned(self, index: int) -> Buffer:
+        """Return the buffer in which a value lies turned, 16 rows at a time."""
+        shape = self.places[index].shape
+        name = f"{self.places[index].name} turned"
+        return self.buffers.setdefault(name, Buffer(name, shape, layout="blocks", label=name))
+
+    def call(self, kernel: Kernel | str, arguments: Sequence[Count], block: Sequence[Count] = ()) -> Call:
+        """Return a call, and note its kernel."""
+        found = kernel if isinstance(kernel, Kernel) else Kernel(kernel)
+        self.kernels.setdefault(found.name, found)
+        return Call(found.name, tuple(arguments), tuple(block))
+
+    def origins(self, nodes: Sequence[int]) -> tuple[Origin, ...]:
+        """Return what a step computes, for people."""
+        return tuple(self._origin(index) for index in nodes)
+
+    def _origin(self, index: int) -> Origin:
+        node = self.graph[index]
+        return Origin(formula(self.graph, index, 3), node.path, node.span, node.of)
+
+
+def together(calls: Sequence[Step]) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
+    """Return what several steps read and write, each access once."""
+    reads = dict.fromkeys(access for step in calls for access in step.reads)
+    writes = dict.fromkeys(access for step in calls for access in step.writes)
+    return tuple(reads), tuple(writes)

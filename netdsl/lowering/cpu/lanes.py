@@ -1,0 +1,121 @@
+"""Kernels that go along lanes: one formula for each element of a piece, in one loop or in rows of 16."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from netdsl.graph import Graph
+from netdsl.lowering.cpu.kernel_text import KernelText
+from netdsl.lowering.cpu.numbers import read_number
+from netdsl.lowering.cpu.pieces import Piece, Reach
+from netdsl.passes.contractions import in_memory
+from netdsl.passes.lanes import Domain, extent_of
+from netdsl.program import Buffer, count_of
+
+INDEX = {"full": "i", "number": "0", "vector": "lane", "column": "r"}
+
+
+@dataclass(slots=True)
+class Lanes:
+    """Writes the kernel of a group along lanes.
+
+    A value is one formula, whatever the place: where all lie alike, a single loop goes over a piece. Where some are
+    repeated along rows or columns, or lie row-major, it goes over rows and, within, over 16 lanes.
+    """
+
+    graph: Graph
+    nodes: Sequence[int]
+    stores: Mapping[int, Buffer]
+    places: Mapping[int, Buffer]
+    domain: Domain
+    piece: Piece
+    text: KernelText = field(default_factory=KernelText)
+    pointers: dict[str, str] = field(default_factory=dict)
+
+    def write(self) -> None:
+        """Write the kernel's text."""
+        rows = self.piece.rows
+        if self._is_in_rows():
+            self.text.parameter("rows", rows)
+            self.text.open("for r in range(rows):")
+            self.text.open("for lane in range(16):")
+        else:
+            self.text.parameter("count", 16 * rows)
+            self.text.open("for i in range(count):")
+        values = {index: self.value(index) for index in self.stores}
+        for index, value in values.items():
+            element = self._element(self.stores[index], "full")
+            yes = f"f32(1.0) if {value} else f32(0.0)"
+            self.text.line(f"{element} = {yes if self.graph[index].dtype == 'bool' else value}")
+
+    def _is_in_rows(self) -> bool:
+        return any(reach in ("vector", "column", "spread") for reach in self._reaches().values())
+
+    def _reaches(self) -> dict[int, Reach]:
+        """Return how each value that is read from memory is reached."""
+        read = {self._place(each) for index in self.nodes for each in self.graph.operands(index)}
+        return {index: self._reach(index) for index in read if index in self.places and index not in self.nodes}
+
+    def _place(self, index: int) -> int:
+        return in_memory(self.graph, index, self.places)
+
+    def _reach(self, index: int) -> Reach:
+        extent = extent_of(self.graph[index].shape, self.domain)
+        assert extent is not None
+        if extent == "full" and self.places[index].layout == "rows" and not self.domain.flat:
+            return "full" if self.places[index].role == "scratch" else "spread"
+        return extent
+
+    def value(self, index: int) -> str:
+        """Return the text of a value."""
+        place = self._place(index)
+        if place not in self.nodes and place in self.places:
+            return self._loaded(place)
+        node = self.graph[index]
+        if index not in self.nodes and node.shape == ():
+            return read_number(self.graph, self.text, index)
+        operands = self.graph.operands(index)
+        if node.operation.name in ("broadcast", "reshape"):
+            return self.value(operands[0])
+        depth = self._depth(index)
+        known = self.text.blocks[depth].known
+        if index not in known:
+            texts = [self.value(each) for each in operands]
+            name = self.text.variable()
+            formula = node.operation.scalar.format(*texts, **dict(node.settings))
+            self.text.line(f"{name} = {formula}", depth)
+            known[index] = name
+        return known[index]
+
+    def _depth(self, index: int) -> int:
+        """Return the loop that a value changes in: none for a number, that over rows for a number a row."""
+        innermost = len(self.text.blocks) - 1
+        return {"number": 0, "column": innermost - 1}.get(str(extent_of(self.graph[index].shape, self.domain)), innermost)
+
+    def _loaded(self, index: int) -> str:
+        depth = self._depth(index)
+        known = self.text.blocks[depth].known
+        if ("load", index) not in known:
+            name = self.text.variable("x")
+            test = " != f32(0.0)" if self.graph[index].dtype == "bool" else ""
+            self.text.line(f"{name} = {self._element(self.places[index], self._reach(index))}{test}", depth)
+            known["load", index] = name
+        return known["load", index]
+
+    def _element(self, buffer: Buffer, reach: Reach) -> str:
+        pointer = self._pointer(buffer, reach)
+        if reach == "spread":
+            width = self.text.parameter("width", count_of(self.domain.columns))
+            return f"{pointer}[r*{width} + lane]"
+        if reach == "full" and self._is_in_rows():
+            return f"{pointer}[16*r + lane]"
+        return f"{pointer}[{INDEX[reach]}]"
+
+    def _pointer(self, buffer: Buffer, reach: Reach) -> str:
+        if buffer.name not in self.pointers:
+            name = self.pointers[buffer.name] = f"b{len(self.pointers)}"
+            view = "at_int" if buffer.dtype == "int" else "at"
+            argument = self.text.parameter(f"{name}_", self.piece.address(buffer, reach))
+            self.text.line(f"{name} = {view}({argument})", 0)
+        return self.pointers[buffer.name]

@@ -1,0 +1,342 @@
+"""Choose for each group what computes it, how its work is cut, and in which layout its values lie."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from netdsl.graph import Graph, count, is_batched
+from netdsl.passes.contractions import contraction_of, in_memory, product_form
+from netdsl.passes.lanes import Domain, domain_of, extent_of, goes_along_lanes
+from netdsl.program import Choice, Cut, Group, Grouping, Lines, Panels, Part, Rows, Template, Tiles, Unit, Whole
+
+CHUNK: Final = 128
+"""Rows of a weight's tile, at most: what an optimizer reads of it then fits into the first cache."""
+
+MANY: Final = 4
+"""Panels from which on the work of a product is cut by panels; with fewer it is cut by rows."""
+
+LEAVES: Final = frozenset({"input", "weight", "state", "constant"})
+
+
+def choose_kernels(grouping: Grouping) -> Choice:
+    """Choose kernels and layouts, and join units that follow each other on the same pieces.
+
+    Values go into panels where a product of the library reads or writes them, and from there to all that is
+    computed beside them, element by element; weights lie as their products read them.
+    """
+    layouts = _Layouts(grouping)
+    layouts.spread()
+    units = [_unit(grouping, group, layouts) for group in grouping.groups]
+    joined = _Joining(grouping.graph, list(units), layouts.lying).joined()
+    passing = _passing(grouping.graph, joined, layouts.lying)
+    return Choice(
+        grouping.graph,
+        grouping.host,
+        tuple(joined),
+        frozenset(layouts.panels),
+        frozenset(layouts.turned),
+        frozenset(passing),
+    )
+
+
+# ---- layouts ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Layouts:
+    """Finds which values lie in panels, and which are wanted turned."""
+
+    grouping: Grouping
+    panels: set[int] = field(default_factory=set)
+    turned: set[int] = field(default_factory=set)
+    lying: set[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lying = lying_in_memory(self.graph, (group.stores for group in self.grouping.groups))
+
+    @property
+    def graph(self) -> Graph:
+        """The graph."""
+        return self.grouping.graph
+
+    def form(self, group: Group) -> Template:
+        """Tell which product a group is; a weight that lies in no memory as it is read has no kernel."""
+        index = contraction_of(self.graph, group)
+        form = product_form(self.graph, index)
+        if form in ("product", "back") and self.graph.operands(index)[1] not in self.lying:
+            return "any"
+        return form
+
+    def spread(self) -> None:
+        """Begin with what products want, and go on to what is computed beside it until nothing is added."""
+        for group in self.grouping.groups:
+            if group.form == "product":
+                self._begin(group)
+        size = -1
+        while size != len(self.panels):
+            size = len(self.panels)
+            for group in self.grouping.groups:
+                self._spread_group(group)
+            self._spread_updates()
+
+    def _begin(self, group: Group) -> None:
+        (index,) = group.stores
+        operands = self.graph.operands(contraction_of(self.graph, group))
+        left, right = (in_memory(self.graph, each, self.lying) for each in operands)
+        match self.form(group):
+            case "product":
+                self.panels |= {index, right}
+            case "back":
+                self.panels |= {index, right, left}
+                self.turned.add(left)
+            case "gradient":
+                self.panels |= {index, right}
+
+    def _spread_group(self, group: Group) -> None:
+        domain = lanes_domain(self.graph, group)
+        if domain is None or domain.flat:
+            return
+        beside = [index for index in self._around(group) if extent_of(self.graph[index].shape, domain) == "full"]
+        if any(index in self.panels for index in beside):
+            self.panels |= {index for index in beside if self._may_be_panels(index)}
+
+    def _around(self, group: Group) -> Iterable[int]:
+        """Return what a group stores and what it reads from memory."""
+        yield from group.stores
+        for index in group.nodes:
+            for each in self.graph.operands(index):
+                place = in_memory(self.graph, each, self.lying)
+                if place in self.lying and place not in group.nodes:
+                    yield place
+
+    def _may_be_panels(self, index: int) -> bool:
+        return self.graph[index].operation.name not in ("input", "constant") and self.graph[index].dtype != "int"
+
+    def _spread_updates(self) -> None:
+        leaves = {**self.graph.leaves("weight"), **self.graph.leaves("state")}
+        for name, index in self.graph.updates.items():
+            both = {leaves[name], index} if name in leaves else set()
+            if both & self.panels and domain_of(self.graph, index) is not None:
+                self.panels |= both & self.lying
+
+
+def lanes_domain(graph: Graph, group: Group) -> Domain | None:
+    """Return the matrix along whose lanes a group can be computed, None if it cannot."""
+    if group.form != "loops" or any(graph[index].dtype == "int" for index in group.stores):
+        return None
+    domains = {domain_of(graph, index) for index in group.stores}
+    (domain, *others) = domains
+    if domain is None or others or not goes_along_lanes(graph, group.nodes, domain):
+        return None
+    return domain
+
+
+# ---- units ------------------------------------------------------------------------------------
+
+
+def _unit(grouping: Grouping, group: Group, layouts: _Layouts) -> Unit:
+    graph = grouping.graph
+    match group.form:
+        case "product":
+            return _product_unit(graph, group, layouts)
+        case "draw":
+            in_panels = group.stores[0] in layouts.panels
+            cut: Cut = Panels(count(graph[group.stores[0]].shape)) if in_panels else Whole()
+            return Unit((Part("draw", group),), cut)
+        case "scatter":
+            return Unit((Part("scatter", group),), Whole())
+        case "copy":
+            return Unit((Part("copy", group),), Whole())
+    return _loops_unit(graph, group, layouts)
+
+
+def _product_unit(graph: Graph, group: Group, layouts: _Layouts) -> Unit:
+    (index,) = group.stores
+    form = layouts.form(group)
+    columns = graph[index].shape[-1] if graph[index].shape else 1
+    match form:
+        case "gradient":
+            return Unit((Part(form, group),), tiles_of(graph[index].shape[0], columns))
+        case "product" if -(-columns // 16) < MANY:
+            return Unit((Part(form, group),), Rows())
+        case "product" | "back":
+            return Unit((Part(form, group),), Panels(columns))
+    return Unit((Part("any", group),), Whole())
+
+
+def tiles_of(rows: int, columns: int) -> Tiles:
+    """Cut a weight into tiles of equal height, as far as multiples of 16 allow."""
+    pieces = -(-rows // CHUNK)
+    return Tiles(rows, columns, -(-rows // (16 * pieces)) * 16)
+
+
+def _loops_unit(graph: Graph, group: Group, layouts: _Layouts) -> Unit:
+    domain = lanes_domain(graph, group)
+    in_panels = all(index in layouts.panels for index in group.stores)
+    if domain is not None and in_panels:
+        cut: Cut = Panels(domain.columns) if domain.rows is None else tiles_of(domain.rows, domain.columns)
+        return Unit((Part("lanes", group),), cut)
+    if domain is not None and domain.rows is not None and _is_flat(graph, group, layouts):
+        return Unit((Part("lanes", group),), Lines(count(graph[group.stores[0]].shape)))
+    if (summed := _summed(graph, group, layouts)) is not None:
+        return summed
+    batched = all(is_batched(graph[index].shape) for index in group.stores)
+    return Unit((Part("loops", group),), Rows() if batched else Whole())
+
+
+def _is_flat(graph: Graph, group: Group, layouts: _Layouts) -> bool:
+    """Tell whether all that a group reads and stores are neighbors in the same order, or numbers."""
+    total = count(graph[group.stores[0]].shape)
+    shapes = [graph[index].shape for index in group.nodes]
+    shapes += [graph[each].shape for index in group.nodes for each in graph.operands(index)]
+    same = all(count(shape) in (total, 1) and not is_batched(shape) for shape in shapes)
+    around = set(group.stores) | {each for index in group.nodes for each in graph.operands(index)}
+    return same and not around & layouts.panels
+
+
+def _summed(graph: Graph, group: Group, layouts: _Layouts) -> Unit | None:
+    """Return the unit of a sum over the rows of a value in panels, or over all of a weight in panels."""
+    *feed, index = group.nodes
+    if graph[index].operation.name != "sum" or group.stores != (index,):
+        return None
+    (operand,) = graph.operands(index)
+    domain = domain_of(graph, operand)
+    if domain is None or domain.flat or not goes_along_lanes(graph, feed, domain):
+        return None
+    operands = (each for node in group.nodes for each in graph.operands(node))
+    around = {in_memory(graph, each, layouts.lying) for each in operands} - set(feed)
+    if not any(each in layouts.panels for each in around):
+        return None
+    axes = graph[index].setting("axes")
+    if domain.rows is None and axes == (0,) and len(graph[operand].shape) == 2:
+        return Unit((Part("columns", group),), Panels(domain.columns))
+    if domain.rows is not None and axes == (0, 1):
+        return Unit((Part("total", group),), tiles_of(domain.rows, domain.columns))
+    return None
+
+
+# ---- joining ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Joining:
+    """Joins units of one cut: the second then works on what the first has just made, or read.
+
+    `reads` and `stores` are those of each unit, by its number; a unit that was joined to another is None.
+    """
+
+    graph: Graph
+    units: list[Unit | None]
+    lying: Container[int]
+    reads: list[set[int]] = field(init=False)
+    makers: dict[int, int] = field(init=False)
+    overwritten: dict[int, int] = field(init=False)
+    """The leaf whose new value a node is."""
+
+    def __post_init__(self) -> None:
+        self.reads = [reads_of(self.graph, unit, self.lying) for unit in self.units if unit is not None]
+        self.makers = {index: n for n, unit in enumerate(self.units) if unit for index in unit.stores()}
+        leaves = {**self.graph.leaves("weight"), **self.graph.leaves("state")}
+        updates = self.graph.updates.items()
+        self.overwritten = {index: leaves[name] for name, index in updates if name in leaves}
+
+    def joined(self) -> list[Unit]:
+        """Return the units, joined where it is of use."""
+        changed = True
+        while changed:
+            changed = any([self._join(number) for number in range(len(self.units))])
+        return [unit for unit in self.units if unit is not None]
+
+    def _join(self, number: int) -> bool:
+        """Join a unit to one that it can follow; tell whether it was."""
+        unit = self.units[number]
+        if unit is None:
+            return False
+        for other in self._candidates(number, unit):
+            before = self.units[other]
+            if before is None or other == number or (cut := _common_cut(before, unit)) is None:
+                continue
+            if not self._stand_between(other, number):
+                self.units[other], self.units[number] = Unit((*before.parts, *unit.parts), cut), None
+                self.makers.update(dict.fromkeys(unit.stores(), other))
+                self.reads[other] = (self.reads[other] | self.reads[number]) - set(before.stores())
+                return True
+        return False
+
+    def _candidates(self, number: int, unit: Unit) -> list[int]:
+        """Return the units whose values a unit reads, and those that sum up the old value of what it overwrites."""
+        found = {self.makers[index] for index in self.reads[number] if index in self.makers}
+        leaves = {self.overwritten[index] for index in unit.stores() if index in self.overwritten}
+        for other, each in enumerate(self.units):
+            if each is not None and each.parts[0].template == "total" and leaves & self.reads[other]:
+                found.add(other)
+        return sorted(found)
+
+    def _stand_between(self, before: int, unit: int) -> bool:
+        """Tell whether a third unit must come after the first and before the second, or the second before it."""
+        third = self._needs(unit) - {before, unit}
+        return self._reaches(third, before) or self._reaches(self._needs(before) - {before}, unit)
+
+    def _needs(self, number: int) -> set[int]:
+        return {self.makers[index] for index in self.reads[number] if index in self.makers}
+
+    def _reaches(self, start: set[int], goal: int) -> bool:
+        seen: set[int] = set()
+        todo = list(start)
+        while todo:
+            number = todo.pop()
+            if number == goal:
+                return True
+            if number not in seen:
+                seen.add(number)
+                todo.extend(self._needs(number))
+        return False
+
+
+def _common_cut(before: Unit, unit: Unit) -> Cut | None:
+    """Return how two units can be cut alike: a vector like the panels whose columns it belongs to."""
+    match before.cut, unit.cut:
+        case Panels(columns), Lines(number) if columns == number:
+            return before.cut
+        case (Panels() | Tiles(), _) if before.cut == unit.cut:
+            return before.cut
+    return None
+
+
+def lying_in_memory(graph: Graph, stores: Iterable[Iterable[int]]) -> set[int]:
+    """Return the values that lie in memory by themselves: leaves, and what is stored."""
+    leaves = {index for index in graph if graph[index].operation.name in LEAVES}
+    return leaves.union(*stores)
+
+
+def reads_of(graph: Graph, unit: Unit, lying: Container[int]) -> set[int]:
+    """Return what a unit reads from memory: operands that it does not compute."""
+    nodes = set(unit.nodes())
+    operands = {each for index in nodes for each in graph.operands(index)}
+    operands |= {index for part in unit.parts if not part.group.nodes for index in part.group.stores}
+    return {in_memory(graph, each, lying) for each in operands} - nodes
+
+
+def _passing(graph: Graph, units: Sequence[Unit], lying: Container[int]) -> set[int]:
+    """Find the values that are stored and read within one unit alone: a thread's memory of a piece is enough."""
+    found: set[int] = set()
+    roots = set(graph.roots())
+    readers: dict[int, list[Unit]] = {}
+    for unit in units:
+        for index in _reads_of_parts(graph, unit, lying):
+            readers.setdefault(index, []).append(unit)
+    for unit in units:
+        if isinstance(unit.cut, Tiles | Panels) and len(unit.parts) > 1:
+            for index in unit.stores():
+                if index not in roots and all(each is unit for each in readers.get(index, [])):
+                    found.add(index)
+    return found
+
+
+def _reads_of_parts(graph: Graph, unit: Unit, lying: Container[int]) -> set[int]:
+    found: set[int] = set()
+    for part in unit.parts:
+        found |= reads_of(graph, replace(unit, parts=(part,)), lying)
+    return found

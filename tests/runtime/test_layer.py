@@ -29,7 +29,8 @@ def run(count: int) -> bytes:
         [(each.ctypes.data, len(each)) for each in tables], [each.ctypes.data for each in contexts], 0, STEPS
     )
     threads.close()
-    assert np.isfinite(places["dw"]).all() and places["dw"].any()
+    assert np.isfinite(places["dw"]).all()
+    assert places["dw"].any()
     return b"".join(each.tobytes() for each in places.values())
 
 

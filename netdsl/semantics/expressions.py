@@ -163,11 +163,25 @@ def _param_value(param: tree.Param, found: Found, frame: Frame) -> Item:
     del frame.world.items[(found.module.name, param.name.text)]
     slot = make_slot(param.name, "param", param.default, param.domain, inner)
     frame.world.items[(found.module.name, param.name.text)] = Poison()
+    _check_scale(param, slot)
     given = frame.world.overrides.get(param.name.text) if found.module is frame.world.files.main else None
     if given is None:
         assert slot.default is not None
         return fit(slot, slot.default, param.default.span, inner.site(param.default.span))
     return fit(slot, argument(given, slot, inner), given.span, inner.site(given.span))
+
+
+def _check_scale(param: tree.Param, slot: Slot) -> None:
+    if param.scale is None:
+        return
+    if param.scale.text != "log":
+        raise mistake("E0212", f"there is no scale `{param.scale.text}`", param.scale.span, "only `log`")
+    domain = slot.domain
+    if not isinstance(domain, Interval) or not isinstance(domain.low, (int, float)) or domain.low <= 0:
+        place = param.domain.span if param.domain else param.scale.span
+        raise mistake(
+            "E0212", "a log scale has a range that starts above 0", place, "has no logarithm at its start"
+        )
 
 
 def make_slot(
@@ -439,7 +453,7 @@ def argument(expr: tree.Expr, slot: Slot, frame: Frame) -> Item:
             return Word(expr.text)
         case tree.List(items=items):
             return tuple(argument(each, slot, frame) for each in items)
-        case tree.Path(parts=(name,)) if slot.type == "word" and _is_word(name, frame):
+        case tree.Path(parts=(name,)) if words and _is_word(name, frame):
             raise unknown(
                 "E0206",
                 "choice",

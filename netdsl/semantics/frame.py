@@ -103,7 +103,8 @@ class World:
 
     `use` and `apply` apply definitions; they are handed in, since definitions are made of expressions and
     expressions of uses of definitions. `items` keeps what each top-level param stands for, `used` which
-    declarations are referred to, `calls` how often a model is used, `pairs` which outputs a loss compares
+    declarations are referred to, `calls` how often a model is used, `models` which
+    model a name stands for, `pairs` which outputs a loss compares
     with which fields, `nodes` how many nodes were added to all graphs.
     """
 
@@ -117,6 +118,7 @@ class World:
     pending: list[tuple[str, str]] = field(default_factory=list)
     used: set[tuple[str, str]] = field(default_factory=set)
     calls: Counter[str] = field(default_factory=Counter)
+    models: dict[str, tree.Definition] = field(default_factory=dict)
     pairs: list[tuple[str, str]] = field(default_factory=list)
     nodes: int = 0
 

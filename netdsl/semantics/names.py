@@ -195,8 +195,12 @@ class _Walk:
             self._argument(named.value, words)
 
     def _argument(self, expr: tree.Expr, words: frozenset[str]) -> None:
-        if not (isinstance(expr, tree.Path) and expr.text in words):
-            self.expr(expr)
+        if isinstance(expr, tree.Path) and words and not self._resolves(expr.parts[0]):
+            return  # one of the setting's words, or a slip of one
+        self.expr(expr)
+
+    def _resolves(self, name: tree.Name) -> bool:
+        return name.text in self.known or find(self.module, name.text, name.span) is not None
 
     def _called(self, callee: tree.Path) -> tree.Definition | Function | None:
         name, module = callee.parts[-1], self.module

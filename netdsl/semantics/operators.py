@@ -227,14 +227,20 @@ def _unit(item: Item) -> str | None:
 
 def _tensors(sign: str, left: Item, right: Item, site: Site) -> Item:
     unit = _joined_unit(sign, left, right, site)
+    if sign in ("and", "or"):
+        return pointwise(_NODES[sign], site, _condition(left, site), _condition(right, site))
     a, b = lift(_plain(left), site), lift(_plain(right), site)
     if sign == "@":
         return matmul(real(a, site), real(b, site), site)
-    if sign in ("and", "or"):
-        return pointwise(_NODES[sign], site, truth(a, site), truth(b, site))
     if sign not in ("==", "!=") or a.value.dtype != b.value.dtype or a.classes or b.classes:
         a, b = real(a, site), real(b, site)
     return replace(pointwise(_NODES[sign], site, a, b), unit=unit)
+
+
+def _condition(item: Item, site: Site) -> Tensor:
+    if isinstance(item, bool):
+        return Tensor(site.add("constant", value=item))
+    return truth(lift(item, site), site)
 
 
 def _plain(item: Item) -> Item:

@@ -17,7 +17,7 @@ def lift(item: Item, site: Site, span: Span | None = None) -> Tensor:
     match item:
         case Tensor():
             return item
-        case bool() | int() | float():
+        case int() | float() if is_number(item):
             return Tensor(site.constant(float(item)))
         case tuple() if item:
             return _stacked(item, site, span)

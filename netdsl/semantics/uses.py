@@ -19,6 +19,7 @@ from netdsl.semantics.items import (
     Tensor,
     Weights,
     describe,
+    is_number,
 )
 from netdsl.semantics.patterns import bind_pattern
 from netdsl.semantics.problems import MistakeError, mistake, unknown
@@ -107,7 +108,10 @@ class _Arguments:
 
     def _positional(self, expr: tree.Expr, tensors: list[str], settings: list[tree.Setting]) -> None:
         if tensors and (self.tensors or self.recipe.kind in _TENSORS_FIRST):
-            self.tensors[tensors.pop(0)] = operand(expr, self.frame)
+            item = operand(expr, self.frame)
+            if not self.tensors and self.recipe.kind in _BY_NAME_ONLY and is_number(item):
+                raise self._by_name(expr, settings)
+            self.tensors[tensors.pop(0)] = item
             return
         slot = self._slot(settings[0]) if settings else None
         item = argument(expr, slot, self.frame) if slot else evaluate(expr, self.frame)
@@ -116,18 +120,22 @@ class _Arguments:
         elif slot is None:
             raise self._too_many(expr, item)
         elif self.recipe.kind in _BY_NAME_ONLY:
-            raise mistake(
-                "E0204",
-                f"the settings of a {self.recipe.kind} are given by name",
-                expr.span,
-                "which setting?",
-                help=f"write `{slot.name}={expr.span.text}`",
-            )
+            raise self._by_name(expr, settings)
         else:
             self.settings[settings.pop(0).name.text] = (
                 fit(slot, item, expr.span, self.frame.site(expr.span)),
                 expr.span,
             )
+
+    def _by_name(self, expr: tree.Expr, settings: Sequence[tree.Setting]) -> MistakeError:
+        name = settings[0].name.text if settings else "setting"
+        return mistake(
+            "E0204",
+            f"the settings of a {self.recipe.kind} are given by name",
+            expr.span,
+            "which setting?",
+            help=f"write `{name}={expr.span.text}`",
+        )
 
     def _too_many(self, expr: tree.Expr, item: Item) -> MistakeError:
         return mistake(
@@ -171,8 +179,31 @@ def slot_of(
 ) -> Slot:
     """Return a setting's slot; its default may use the settings before it."""
     names = {name: item for name, (item, _) in given.items()}
+    for earlier in _needed(recipe.definition, setting):
+        if earlier.name.text not in names and earlier.default is not None:
+            names[earlier.name.text] = _default(recipe, earlier, given, frame)
     inner = Frame(frame.world, recipe.module, recipe.kind, names=names)
     return make_slot(setting.name, recipe.name, setting.default, setting.domain, inner)
+
+
+def _needed(definition: tree.Definition, setting: tree.Setting) -> Sequence[tree.Setting]:
+    """Return the settings that the default of one may use: those before it, where it is a formula."""
+    earlier = definition.settings[: definition.settings.index(setting)]
+    match setting.default:
+        case None | tree.Number() | tree.Flag() | tree.Text() | tree.Extent():
+            return ()
+        case tree.Path(text=text):
+            return [each for each in earlier if each.name.text == text]
+        case _:
+            return earlier
+
+
+def _default(
+    recipe: Recipe, setting: tree.Setting, given: Mapping[str, tuple[Item, Span]], frame: Frame
+) -> Item:
+    default = slot_of(recipe, setting, given, frame).default
+    assert default is not None
+    return default
 
 
 def signature(definition: tree.Definition) -> str:
@@ -247,7 +278,7 @@ def _inner_frame(recipe: Recipe, site: Site) -> Frame:
     frame = site.frame
     learns = recipe.kind in ("layer", "model")
     name = _use_name(recipe, site) if learns else ""
-    path, stream = _path(recipe, name, frame)
+    path, stream = _path(recipe, name, site)
     inherits = recipe.kind == frame.kind or frame.kind in ("objective", "metric", "loss")
     return Frame(
         frame.world,
@@ -279,15 +310,30 @@ def _use_name(recipe: Recipe, site: Site) -> str:
     return name
 
 
-def _path(recipe: Recipe, name: str, frame: Frame) -> tuple[str, str]:
+def _path(recipe: Recipe, name: str, site: Site) -> tuple[str, str]:
     """Return the path of a use, and the name of its random draws: other ones at each call of a model."""
+    frame = site.frame
     if recipe.kind == "model":
+        _check_one_model(recipe, site)
         frame.world.calls[recipe.name] += 1
         calls = frame.world.calls[recipe.name]
         return recipe.name, recipe.name if calls == 1 else f"{recipe.name}#{calls}"
     if recipe.kind == "layer":
         return f"{frame.path}/{name}", f"{frame.stream}/{name}"
     return frame.path, frame.stream
+
+
+def _check_one_model(recipe: Recipe, site: Site) -> None:
+    """Check that a name of a model stands for one model: its weights are kept under that name."""
+    first = site.frame.world.models.setdefault(recipe.name, recipe.definition)
+    if first is not recipe.definition:
+        raise site.mistake(
+            "E0108",
+            f"two models are called `{recipe.name}`, and their weights would have the same paths",
+            "the second of them",
+            secondary=[Label(first.name.span, "the first"), Label(recipe.definition.name.span, "the second")],
+            help="give one of them another name",
+        )
 
 
 def _words(recipe: Recipe) -> frozenset[str]:

@@ -43,6 +43,7 @@ class Work:
     builder: Builder = field(init=False)
     maker: WeightMaker = field(default_factory=WeightMaker)
     data: Block | None = None
+    without_data: bool = False
     data_plan: DataPlan | None = None
     fields: Fields | None = None
     model: tree.Definition | None = None
@@ -68,21 +69,21 @@ class Work:
             self.later()
         with tell():
             self.read_data()
-        self.plan = planned_training(self.train, self.data is not None, self.world)
+        self.plan = planned_training(self.train, not self.without_data, self.world)
         with tell():
             self.run_model()
         with tell():
             self.freeze()
         with tell():
             self.clip = clip_of(self.train, self.world)
-        if self.outputs and (self.fields is not None or self.data is None):
+        if self.outputs and (self.fields is not None or self.without_data):
             with tell():
                 self.compare()
         else:
             self.check_comparisons()
         with tell():
             self.optimize()
-        if self.schema is not None or self.data is None:
+        if self.schema is not None or self.without_data:
             self.check_stops()
         if self.schema is not None:
             suspect_batch(self.plan, self.schema, self.train, self.world.problems)
@@ -99,6 +100,7 @@ class Work:
         """Read the data block, and put the fields into the graph."""
         self.data = data_block(self.world.files, self.train)
         if self.data is None:
+            self.without_data = True
             return
         self.data_plan = planned(self.data, self.world)
         if self.schema is not None:
@@ -116,7 +118,7 @@ class Work:
         self.model = definition = recipe.definition
         given: dict[str, Item] = {}
         if definition.tensors:
-            if self.data is None:
+            if self.without_data:
                 raise self._no_data(definition)
             given = self._inputs(definition)
         site = self.frame("model").site(definition.name.span)

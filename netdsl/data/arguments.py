@@ -1,6 +1,7 @@
 """The arguments of a source: which there are, of what kind, and what is told when they do not fit."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
@@ -57,6 +58,14 @@ def span_of(plan: SourcePlan, name: str, position: int | None = None) -> Span:
     return plan.spans.get(str(position), plan.span) if position is not None else plan.span
 
 
+def word_in(span: Span, word: str) -> Span:
+    """Return where a word stands in a span; the whole span where it does not, or not once."""
+    found = list(re.finditer(rf"(?<![\w]){re.escape(word)}(?![\w])", span.text))
+    if len(found) != 1:
+        return span
+    return Span(span.source, span.start + found[0].start(), span.start + found[0].end())
+
+
 class _WrongKindError(Exception):
     pass
 
@@ -76,7 +85,7 @@ def _by_name(plan: SourcePlan, positional: Sequence[str], mistakes: list[Diagnos
 
 
 def _unknown(plan: SourcePlan, name: str, known: Sequence[str]) -> Diagnostic:
-    span = span_of(plan, name)
+    span = word_in(span_of(plan, name), name)
     meant = nearest(name, known)
     listed = ", ".join(f"`{each}`" for each in known)
     notes = (f"it takes {listed}" if known else "it takes no arguments",)
@@ -110,7 +119,7 @@ def _number(value: Any, parameter: Parameter) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise _WrongKindError(f"is {_WANTED[parameter.kind]}, not {_shown(value)}")
     if not parameter.least <= value <= parameter.most:
-        bounds = f"{parameter.least:,g} to {parameter.most:,g}"
+        bounds = f"{_number_text(parameter.least)} to {_number_text(parameter.most)}"
         raise _WrongKindError(f"is {_shown(value)}; it can be {bounds}")
     return float(value)
 
@@ -125,7 +134,7 @@ def _count(value: Any, parameter: Parameter) -> int:
 def _names(value: Any, parameter: Parameter) -> tuple[str, ...]:
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, (tuple, list)) or not all(isinstance(each, str) for each in names):
-        raise _WrongKindError(f"is {_WANTED['names']}, not {_shown(value)}")
+        raise _WrongKindError(f"is {_WANTED[parameter.kind]}, not {_shown(value)}")
     return tuple(names)
 
 
@@ -152,6 +161,10 @@ _READ: Final[Mapping[Kind, Callable[[Any, Parameter], Any]]] = {
     "names": _names,
     "inputs": _inputs,
 }
+
+
+def _number_text(value: float) -> str:
+    return f"{int(value):,}" if value == int(value) else f"{value:g}"
 
 
 def _shown(value: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netdsl.data.arguments import span_of
+from netdsl.data.arguments import span_of, word_in
 from netdsl.data.problems import fail
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, Fix, Label, Span
 from netdsl.semantics.experiment import SourcePlan
@@ -75,6 +75,7 @@ def _check_known(plan: SourcePlan, given: Mapping[str, Any], header: Sequence[st
 
 
 def _unknown(name: str, span: Span, header: Sequence[str]) -> Diagnostic:
+    span = word_in(span, name)
     meant = nearest(name, header)
     listed = ", ".join(f"`{each}`" for each in header[:30]) + (", …" if len(header) > 30 else "")
     fix = Fix(span, meant) if meant and span.text == name and meant.isidentifier() else None

@@ -61,10 +61,13 @@ class _Response:
         return bytes(self._response.read(count))
 
 
-class _OnlyHttps(urllib.request.HTTPRedirectHandler):
+class OnlyHttps(urllib.request.HTTPRedirectHandler):
+    """Refuses to follow a server to an address that is not https."""
+
     def redirect_request(
         self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
+        """Return the request that follows. Raises URLError for an address that is not https."""
         if not newurl.startswith("https://"):
             raise urllib.error.URLError(f"it leads to {newurl}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
@@ -76,7 +79,7 @@ def open_https(url: str, start: int) -> AbstractContextManager[Body]:
         raise urllib.error.URLError("it is not https")
     headers = {"User-Agent": "netdsl"} | ({"Range": f"bytes={start}-"} if start else {})
     request = urllib.request.Request(url, headers=headers)
-    return _Response(urllib.request.build_opener(_OnlyHttps).open(request, timeout=_PATIENCE))
+    return _Response(urllib.request.build_opener(OnlyHttps).open(request, timeout=_PATIENCE))
 
 
 def download(

@@ -37,6 +37,8 @@ def some(items: Iterable[str], *, of: int | None = None, limit: int = 10) -> tup
 
 def cell_text(text: str) -> str:
     """Return the text of a cell as messages show it."""
+    if not text:
+        return "nothing"
     shown = text if len(text) <= 40 else text[:39] + "…"
     printable = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in shown)
     return f"`{printable}`"

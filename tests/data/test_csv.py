@@ -366,3 +366,28 @@ def test_changed_tables_end_in_a_message_or_in_numbers(tmp_path: Path) -> None:
     assert good > 20
     assert {"E0528", "E0530", "E0531", "E0533"} <= codes
     assert all(code.startswith("E05") for code in codes)
+
+
+def test_a_column_without_a_value_to_train_on(tmp_path: Path) -> None:
+    rows = "".join(f"{'' if row % 2 else row},{'' if row % 2 else 'u'},0\n" for row in range(4))
+    (tmp_path / "f.csv").write_text("a,c,y\n" + rows)
+    whole = opened(plan(source("csv", "f.csv", target="y"), missing="mean"), tmp_path)
+    odd = whole.with_parts({"train": np.array([1, 3])})
+    assert refused(lambda: odd.part("train")).code == "E0532"
+    alone = plan(source("csv", "f.csv", target="y", inputs={"c": "c"}), missing="mean")
+    none = opened(alone, tmp_path).with_parts({"train": np.array([1, 3])})
+    assert refused(lambda: none.part("train")).code == "E0532"
+
+
+def test_a_test_file_that_lacks_a_column_or_rows(tmp_path: Path) -> None:
+    (tmp_path / "g.csv").write_text("age,job,city\n1,cook,Ulm\n")
+    assert told(tmp_path, PEOPLE, target="pay", test="g.csv").code == "E0533"
+    (tmp_path / "g.csv").write_text("age,job,city,pay\n,,,\n")
+    assert told(tmp_path, PEOPLE, target="pay", test="g.csv", missing="drop").code == "E0543"
+
+
+def test_a_vector_that_memory_would_not_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netdsl.data.encoding._MOST_BYTES", 59)
+    found = told(tmp_path, PEOPLE, target="pay")
+    assert found.code == "E0540"
+    assert "3 rows of 5 numbers take 60 bytes" in found.message

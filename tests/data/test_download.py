@@ -3,6 +3,7 @@ import http.client
 import http.server
 import threading
 import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import TracebackType
 
 import pytest
 
-from netdsl.data.download import Body, download, open_https
+from netdsl.data.download import Body, OnlyHttps, download, open_https
 from netdsl.data.published import Published
 from netdsl.files import Lock
 from tests.data.plans import refused, text_of
@@ -230,3 +231,65 @@ def test_any_failing_call_leaves_the_file_whole_or_absent(tmp_path: Path, kind: 
             assert (tmp_path / "file.gz").read_bytes() == CONTENT
         work()
         assert (tmp_path / "file.gz").read_bytes() == CONTENT
+
+
+class Answer:
+    """A response as urllib gives it."""
+
+    def __init__(self, status: int, headers: dict[str, str]) -> None:
+        self.status, self.headers = status, headers
+        self.closed = False
+
+    def read(self, count: int) -> bytes:
+        return b"x" * min(count, 3)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("start", "answer", "begins"),
+    [
+        (0, Answer(200, {}), 0),
+        (5, Answer(206, {"Content-Range": "bytes 5-9/10"}), 5),
+        (5, Answer(200, {}), 0),
+    ],
+)
+def test_https_asks_for_the_rest(
+    start: int, answer: Answer, begins: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[urllib.request.Request] = []
+
+    class Director:
+        def open(self, request: urllib.request.Request, timeout: float) -> Answer:
+            asked.append(request)
+            assert timeout > 0
+            return answer
+
+    monkeypatch.setattr(urllib.request, "build_opener", lambda *handlers: Director())
+    with open_https("https://a.example/file", start) as body:
+        assert body.start == begins
+        assert body.read(10) == b"xxx"
+    assert answer.closed
+    assert asked[0].get_header("Range") == (f"bytes={start}-" if start else None)
+
+
+def test_a_part_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Director:
+        def open(self, request: urllib.request.Request, timeout: float) -> Answer:
+            return Answer(206, {"Content-Range": "pages 1-2"})
+
+    monkeypatch.setattr(urllib.request, "build_opener", lambda *handlers: Director())
+    with pytest.raises(http.client.HTTPException, match="pages 1-2"):
+        open_https("https://a.example/file", 5)
+
+
+def test_a_server_that_leads_away_from_https_is_not_followed() -> None:
+    handler = OnlyHttps()
+    request = urllib.request.Request("https://a.example/file")
+    headers = http.client.HTTPMessage()
+    with pytest.raises(urllib.error.URLError, match="not https"):
+        handler.redirect_request(request, None, 302, "Found", headers, "http://b.example/file")
+    followed = handler.redirect_request(request, None, 302, "Found", headers, "https://b.example/file")
+    assert followed is not None
+    assert followed.full_url == "https://b.example/file"

@@ -91,7 +91,7 @@ def test_a_toy_never_changes() -> None:
 @pytest.mark.parametrize(
     ("named", "told"),
     [
-        ({"n": 0}, "it can be 1 to 1e+07"),
+        ({"n": 0}, "it can be 1 to 10,000,000"),
         ({"n": 10.5}, "a whole number, not 10.5"),
         ({"n": "many"}, "not `many`"),
         ({"n": True}, "not yes"),

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import random
@@ -167,3 +168,32 @@ def test_no_altered_file_is_used_silently() -> None:
             refused += 1
             assert error.diagnostics[0].code in {"E0810", "E0811", "E0812"}
     assert refused > 1900
+
+
+@pytest.mark.parametrize(
+    ("dtype", "offsets", "shape"),
+    [
+        ("F32", [0, 8], [3]),
+        ("F32", [0, 800], [200]),
+        ("F32", [4, 12], [2]),
+        ("F16", [0, 8], [4]),
+        ("F32", [0, 8], [-2]),
+        ("F32", [0, 8], [2.0]),
+        ("F32", [0, 8], 2),
+    ],
+)
+def test_a_forged_header_with_the_right_checksums_is_refused(
+    dtype: str, offsets: object, shape: object
+) -> None:
+    """Someone who writes checksums too cannot make it read beyond the file."""
+    entries = {"w": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}
+    texts = {
+        "netdsl.sha256.tensors": hashlib.sha256(b"12345678").hexdigest(),
+        "netdsl.sha256.header": hashlib.sha256(
+            json.dumps([entries, {}], sort_keys=True).encode()
+        ).hexdigest(),
+    }
+    header = json.dumps({"__metadata__": texts, **entries}).encode()
+    with pytest.raises(DiagnosticError) as caught:
+        decode_tensors(len(header).to_bytes(8, "little") + header + b"12345678", PATH)
+    assert caught.value.diagnostics[0].code == "E0811"

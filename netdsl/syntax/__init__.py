@@ -1,5 +1,7 @@
 """From text to tree and back."""
 
-from netdsl.syntax.parser import parse
+from netdsl.syntax.formatter import format_file
+from netdsl.syntax.parser import attempt, parse
+from netdsl.syntax.recovery import Salvage
 
-__all__ = ["parse"]
+__all__ = ["Salvage", "attempt", "format_file", "parse"]

@@ -54,7 +54,7 @@ def _told(span: Span) -> Diagnostic:
         return mistake("E0007", "a carriage return alone ends no line", span, "U+000D", help=cure)
     if 0xD800 <= code <= 0xDFFF:
         cure = "save the file as UTF-8"
-        return mistake("E0014", "the text is not UTF-8", span, f"U+{code:04X}", help=cure)
+        return mistake("E0007", "half a character stands here", span, f"U+{code:04X}", help=cure)
     name = unicodedata.name(span.text, "a control character").lower()
     return mistake(
         "E0007",

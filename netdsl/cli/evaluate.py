@@ -38,8 +38,8 @@ def parser() -> Parser:
 def run(arguments: Namespace) -> int:
     """Measure, and print a line for each part."""
     from netdsl.run.evaluation import evaluate_weights
-    from netdsl.training import Signals
     from netdsl.training.records import plain_figures
+    from netdsl.training.signals import Signals
 
     with Signals() as signals:
         figures = evaluate_weights(

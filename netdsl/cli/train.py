@@ -21,8 +21,9 @@ from netdsl.cli.options import (
 from netdsl.diagnostics import Diagnostic, Exit
 
 if TYPE_CHECKING:
-    from netdsl.training import Result, Signals
     from netdsl.training.progress import Style
+    from netdsl.training.records import Result
+    from netdsl.training.signals import Signals
 
 STYLES = ("auto", "table", "plain", "course")
 
@@ -118,6 +119,8 @@ def _sample(text: str) -> int | None:
 
 
 def _print(result: "Result", arguments: Namespace) -> None:
+    if result.signal is not None or not (arguments.quiet or arguments.json):
+        print(_ending(result), file=sys.stderr)
     if arguments.json:
         print(json.dumps(result.record()))
         return
@@ -126,7 +129,6 @@ def _print(result: "Result", arguments: Namespace) -> None:
     if result.weights is not None:
         print(f"weights: {result.weights}")
     if not arguments.quiet:
-        print(_ending(result), file=sys.stderr)
         for each in result.advice:
             print(f"advice: {each}", file=sys.stderr)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from netdsl.semantics.experiment import Experiment
 from netdsl.semantics.schema import PartName
-from netdsl.training import Part, Programs, Values
+from netdsl.training.executable import Part, Programs, Values
 
 if TYPE_CHECKING:
     from netdsl.compiler import Compiled

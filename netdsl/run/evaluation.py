@@ -9,8 +9,8 @@ from netdsl.run.checkpoint import restore
 from netdsl.run.engine import Engine
 from netdsl.run.options import Options
 from netdsl.semantics.schema import PartName
-from netdsl.training import Signals
 from netdsl.training.measure import Figures, Meter
+from netdsl.training.signals import Signals
 
 
 def evaluate_weights(

@@ -12,9 +12,8 @@ from netdsl.run.net import Net, Trained
 from netdsl.run.opening import open_file
 from netdsl.run.options import Options, value_text
 from netdsl.run.training import Runs, parts_of, start_values, train_file
-from netdsl.training import Interrupted, Signals
 from netdsl.training.progress import Style, reporter_for
-from netdsl.training.signals import BEFORE
+from netdsl.training.signals import BEFORE, Interrupted, Signals
 
 Name = str | PathLike[str]
 

@@ -7,7 +7,7 @@ import numpy as np
 from netdsl.graph import Graph, Run
 from netdsl.graph.evaluate import compute
 from netdsl.semantics.experiment import Experiment
-from netdsl.training import Failure, Values
+from netdsl.training.executable import Failure, Values
 
 LARGEST = float(np.finfo(np.float32).max)
 

@@ -16,7 +16,7 @@ import numpy as np
 import netdsl
 from netdsl.run.opening import Opened
 from netdsl.semantics.schema import Column, FieldSchema, PartName, Schema
-from netdsl.training import Values
+from netdsl.training.executable import Values
 
 PACKAGES: Final = ("numpy", "numba", "llvmlite", "networkx", "lark")
 

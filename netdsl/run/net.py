@@ -12,9 +12,9 @@ from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
 from netdsl.run.engine import BATCH, Engine
 from netdsl.semantics.experiment import Experiment
 from netdsl.semantics.schema import FieldSchema
-from netdsl.training import Result, Values
+from netdsl.training.executable import Values
 from netdsl.training.measure import Figures
-from netdsl.training.records import Record
+from netdsl.training.records import Record, Result
 
 
 class Outputs(Mapping[str, NDArray[Any]]):

@@ -16,7 +16,7 @@ from netdsl.data.problems import cell_text, some
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, suggest
 from netdsl.run.net import shaped
 from netdsl.semantics.schema import Column, FieldSchema
-from netdsl.training import Values
+from netdsl.training.executable import Values
 
 Fills = Mapping[str, float | str]
 """What stands for a missing cell, by column."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from netdsl.graph import Graph, Run
 from netdsl.graph.evaluate import evaluate, evaluate_updates
 from netdsl.semantics.experiment import ScheduleState
-from netdsl.training import Schedule
+from netdsl.training.schedules import Schedule
 
 
 def schedule_of(state: ScheduleState) -> Schedule:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from netdsl.graph import Run
 from netdsl.graph.evaluate import evaluate
 from netdsl.semantics.experiment import Experiment, Weight
-from netdsl.training import Values
+from netdsl.training.executable import Values
 
 Numbers = dict[str, NDArray[np.float32]]
 

@@ -20,11 +20,14 @@ from netdsl.run.schedules import number_of, schedule_of
 from netdsl.run.start import initial_values, overlaid
 from netdsl.semantics.experiment import Experiment
 from netdsl.semantics.schema import PartName
-from netdsl.training import Failure, Job, Part, Result, Signals, Store, Values, train
 from netdsl.training.checkpoints import Origin, load_checkpoint
-from netdsl.training.job import SAMPLE, Order
+from netdsl.training.executable import Failure, Part, Values
+from netdsl.training.job import SAMPLE, Job, Order
+from netdsl.training.loop import train
 from netdsl.training.progress import Reporter
-from netdsl.training.store import LAST, new_store, newest_run, read_manifest
+from netdsl.training.records import Result
+from netdsl.training.signals import Signals
+from netdsl.training.store import LAST, Store, new_store, newest_run, read_manifest
 
 if TYPE_CHECKING:
     from netdsl.data import Dataset

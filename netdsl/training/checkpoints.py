@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
 from netdsl.files.tensors import read_tensors, write_tensors
 from netdsl.training.executable import Values

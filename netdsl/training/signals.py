@@ -56,7 +56,12 @@ class Signals:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Note the first signal instead of raising."""
+        """Note the first signal instead of raising.
+
+        Python drops what is raised in some callbacks, so a signal from before may have had no effect yet.
+        """
+        if self.received is not None:
+            raise Interrupted(self.received, self._early)
         self._deferred = True
         try:
             yield
@@ -64,7 +69,7 @@ class Signals:
             self._deferred = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._deferred and self.received is None:
-            self.received = number
-            return
-        raise Interrupted(number, "stopped at once" if self._deferred else self._early)
+        first = self.received is None
+        self.received = number
+        if not (self._deferred and first):
+            raise Interrupted(number, "stopped at once" if self._deferred else self._early)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.semantics.experiment import Figure, Stop, TrainingPlan
-from netdsl.training import Job, Part, Programs, Values
+from netdsl.training.executable import Part, Programs, Values
+from netdsl.training.job import Job
 from netdsl.training.schedules import Schedule
 
 FEATURES, CLASSES, ROWS = 5, 3, 70

@@ -9,10 +9,14 @@ import pytest
 
 from netdsl.diagnostics import DiagnosticError, Exit
 from netdsl.semantics.experiment import EarlyStop, Stop, TargetStop, TimeStop
-from netdsl.training import Job, Result, Schedule, Signals, Store, train
 from netdsl.training.executable import Failure
+from netdsl.training.job import Job
+from netdsl.training.loop import train
 from netdsl.training.progress import Quiet
-from netdsl.training.records import EpochRecord, Moment
+from netdsl.training.records import EpochRecord, Moment, Result
+from netdsl.training.schedules import Schedule
+from netdsl.training.signals import Signals
+from netdsl.training.store import Store
 from tests.training.machine import ROWS, Softmax, job
 
 

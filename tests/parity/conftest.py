@@ -1,4 +1,4 @@
-"""The parity tests need PyTorch, from the extra [parity]; without it they are not collected, which is told."""
+"""Collects the tests beside PyTorch, from the extra [parity], only where it is installed, and says so."""
 
 from importlib.util import find_spec
 

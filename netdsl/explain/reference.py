@@ -52,13 +52,13 @@ def _file(source: Source) -> Iterator[str]:
 def _groups(
     source: Source, definitions: Iterable[tree.Definition]
 ) -> Iterator[tuple[list[str], list[tree.Definition]]]:
-    """Yield definitions that stand together under one comment."""
+    """Yield definitions that stand together: a comment and all that follow up to the next."""
     end = 0
     comment: list[str] = []
     group: list[tree.Definition] = []
     for each in definitions:
         between = source.text[end : each.span.start]
-        if group and (between.count("\n") > 1 or "\n#" in between):
+        if group and "\n#" in between:
             yield comment, group
             group = []
         if not group:

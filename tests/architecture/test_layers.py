@@ -78,6 +78,11 @@ def calls(module: ast.Module) -> Iterator[tuple[str, ast.Call]]:
                 yield ast.unparse(node.func), node
 
 
+def functions(module: ast.Module) -> set[str]:
+    """Return the functions that a module defines itself, whatever else has their name."""
+    return {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
+
+
 def test_nothing_that_could_run_what_a_file_says_is_imported() -> None:
     found = {
         (path, name) for path, module in modules() for name in imports(module) if name in FORBIDDEN_MODULES
@@ -90,7 +95,7 @@ def test_text_becomes_code_only_where_generated_kernels_are_loaded() -> None:
         (path, name)
         for path, module in modules()
         for name, _ in calls(module)
-        if name in FORBIDDEN_CALLS and path.split("/")[0] not in LOADERS_OF_GENERATED_CODE
+        if name in FORBIDDEN_CALLS - functions(module) and path.split("/")[0] not in LOADERS_OF_GENERATED_CODE
     }
     assert not found
 

@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_readme_shows_the_model_that_its_command_trains() -> None:
-    (shown,) = re.findall(r"```\n(.*?)```", README, flags=re.DOTALL)
+    (shown,) = re.findall(r"```net\n(.*?)```", README, flags=re.DOTALL)
     assert "models/digits_mlp.net" in README
     shown_file, file = (parse(Source(name, text)) for name, text in (("a", shown), ("b", MODEL.read_text())))
     assert shown_file.declarations == file.declarations

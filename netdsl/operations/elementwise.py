@@ -124,7 +124,7 @@ FUNCTIONS = (
                 "log1p({0})", r"\ln(1 + {0})", "log1p32({0})", "log(1 + x), precise near 0.",
                 corners="{0} <= -1"),
     elementwise("sqrt", 1, np.sqrt, lambda dy, y, x: (dy * 0.5 / y,),
-                "sqrt({0})", r"\sqrt{{{0}}}", "np.sqrt({0})", "The square root.", corners="{0} <= 0"),
+                "sqrt({0})", r"\sqrt{{{0}}}", "sqrt32({0})", "The square root.", corners="{0} <= 0"),
     elementwise("sin", 1, np.sin, lambda dy, y, x: (dy * x.apply("cos"),),
                 "sin({0})", r"\sin({0})", "sin32({0})", "The sine of radians."),
     elementwise("cos", 1, np.cos, lambda dy, y, x: (-(dy * x.apply("sin")),),

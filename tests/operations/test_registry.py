@@ -26,6 +26,7 @@ PRELUDE = {
         "tanh32",
         "sigmoid32",
         "softplus32",
+        "sqrt32",
         "erf32",
         "sin32",
         "cos32",

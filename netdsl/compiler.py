@@ -116,7 +116,7 @@ def _training(work: _Work, experiment: Experiment) -> Graph:
 
 
 def with_prepared_inputs(graph: Graph) -> Graph:
-    """Return a graph that reads its scaled fields scaled: each "prepared/<field>" is an input of that name."""
+    """Return a graph that reads its fields scaled: each "prepared/<field>" is an input of that name."""
     builder = Builder(REGISTRY)
     known: dict[int, Value] = {}
     for name, index in graph.outputs.items():

@@ -9,7 +9,20 @@ from typing import Final
 from netdsl.graph import Graph, count, is_batched
 from netdsl.passes.contractions import contraction_of, in_memory, product_form
 from netdsl.passes.lanes import Domain, domain_of, extent_of, goes_along_lanes
-from netdsl.program import Choice, Cut, Group, Grouping, Lines, Panels, Part, Rows, Template, Tiles, Unit, Whole
+from netdsl.program import (
+    Choice,
+    Cut,
+    Group,
+    Grouping,
+    Lines,
+    Panels,
+    Part,
+    Rows,
+    Template,
+    Tiles,
+    Unit,
+    Whole,
+)
 
 CHUNK: Final = 128
 """Rows of a weight's tile, at most: what an optimizer reads of it then fits into the first cache."""
@@ -98,7 +111,9 @@ class _Layouts:
         domain = lanes_domain(self.graph, group)
         if domain is None or domain.flat:
             return
-        beside = [index for index in self._around(group) if extent_of(self.graph[index].shape, domain) == "full"]
+        beside = [
+            index for index in self._around(group) if extent_of(self.graph[index].shape, domain) == "full"
+        ]
         if any(index in self.panels for index in beside):
             self.panels |= {index for index in beside if self._may_be_panels(index)}
 
@@ -112,7 +127,9 @@ class _Layouts:
                     yield place
 
     def _may_be_panels(self, index: int) -> bool:
-        return self.graph[index].operation.name not in ("input", "constant") and self.graph[index].dtype != "int"
+        return (
+            self.graph[index].operation.name not in ("input", "constant") and self.graph[index].dtype != "int"
+        )
 
     def _spread_updates(self) -> None:
         leaves = {**self.graph.leaves("weight"), **self.graph.leaves("state")}
@@ -246,7 +263,8 @@ class _Joining:
         """Return the units, joined where it is of use."""
         changed = True
         while changed:
-            changed = any([self._join(number) for number in range(len(self.units))])
+            joined = [number for number in range(len(self.units)) if self._join(number)]
+            changed = bool(joined)
         return [unit for unit in self.units if unit is not None]
 
     def _join(self, number: int) -> bool:
@@ -266,7 +284,8 @@ class _Joining:
         return False
 
     def _candidates(self, number: int, unit: Unit) -> list[int]:
-        """Return the units whose values a unit reads, and those that sum up the old value of what it overwrites."""
+        """Return the units whose values a unit reads, and those that sum up the old value of what it
+        overwrites."""
         found = {self.makers[index] for index in self.reads[number] if index in self.makers}
         leaves = {self.overwritten[index] for index in unit.stores() if index in self.overwritten}
         for other, each in enumerate(self.units):
@@ -275,7 +294,8 @@ class _Joining:
         return sorted(found)
 
     def _stand_between(self, before: int, unit: int) -> bool:
-        """Tell whether a third unit must come after the first and before the second, or the second before it."""
+        """Tell whether a third unit must come after the first and before the second, or the second before
+        it."""
         third = self._needs(unit) - {before, unit}
         return self._reaches(third, before) or self._reaches(self._needs(before) - {before}, unit)
 
@@ -320,7 +340,8 @@ def reads_of(graph: Graph, unit: Unit, lying: Container[int]) -> set[int]:
 
 
 def _passing(graph: Graph, units: Sequence[Unit], lying: Container[int]) -> set[int]:
-    """Find the values that are stored and read within one unit alone: a thread's memory of a piece is enough."""
+    """Find the values that are stored and read within one unit alone: a thread's memory of a piece is
+    enough."""
     found: set[int] = set()
     roots = set(graph.roots())
     readers: dict[int, list[Unit]] = {}

@@ -13,9 +13,10 @@ Template: TypeAlias = Literal[
 ]
 """How a group is computed.
 
-`product` is X W by panels of W, `back` Y W^T without a copy of W^T, `gradient` X^T Y in tiles, `any` a product of
-any strides; `lanes` goes along 16 columns at a time, `columns` sums a value over its rows, `total` a weight over
-all its elements; `draw`, `scatter` and `copy` are what their groups are; `loops` are loops made for the group.
+`product` is X W by panels of W, `back` Y W^T without a copy of W^T, `gradient` X^T Y in tiles, `any` a
+product of any strides; `lanes` goes along 16 columns at a time, `columns` sums a value over its rows,
+`total` a weight over all its elements; `draw`, `scatter` and `copy` are what their groups are; `loops` are
+loops made for the group.
 """
 
 

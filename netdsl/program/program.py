@@ -59,8 +59,8 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a kernel. `block` are whole numbers in memory, `block` the symbol of their address: a launch passes
-    no more than eleven arguments."""
+    """One call of a kernel. `block` are whole numbers in memory, `block` the symbol of their address: a
+    launch passes no more than eleven arguments."""
 
     kernel: str
     arguments: tuple[Count, ...]
@@ -69,10 +69,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """A step's work as items, numbered by one or two axes (`i`, `j`): each item is its calls, in order, by one thread.
+    """A step's work as items, numbered by one or two axes (`i`, `j`): each item is its calls, in order, by
+    one thread.
 
-    With a `chunk` the last axis counts pieces of a longer one, which ends at `limit`: an item has the places from
-    `first` to before `last` of it.
+    With a `chunk` the last axis counts pieces of a longer one, which ends at `limit`: an item has the places
+    from `first` to before `last` of it.
     """
 
     extents: tuple[Count, ...]

@@ -26,6 +26,11 @@ PAGE: Final = 4096
 TYPES: Final[Mapping[str, type[np.generic]]] = {"float": np.float32, "int": np.int32, "bool": np.float32}
 
 
+FLOPS_A_CYCLE: Final = 16
+BYTES_A_CYCLE: Final = 8
+CYCLES_A_PHASE: Final = 2000
+"""How long a phase should be for each of its threads: several times what a barrier costs."""
+
 CANARY: Final = 0x7FEDBEEF
 """The bits of a number that is none, and that no computation gives: what stands where nobody has written."""
 
@@ -64,11 +69,18 @@ class Executable:
     """One program on the CPU. Not to be used by two Python threads at once."""
 
     def __init__(self, program: Program, threads: int | None = None, *, guard: int = 0) -> None:
+        """Load or compile the kernels and make room for what is kept.
+
+        Without a number of `threads` there are as many as are worth while for the work of a step; results
+        are the same. A `guard` of so many elements beside each buffer finds kernels that write where they
+        must not.
+        """
         self.program = program
         self.threads = threads or default_threads()
+        self._chosen = threads is not None
         self._guard = guard
         self._intruded: set[str] = set()
-        self._threads = Threads(self.threads)
+        self._threads: dict[int, Threads] = {}
         self._kernels = _load(program)
         plan = plan_memory(program, 1, guard)
         self._places = plan.kept
@@ -180,7 +192,8 @@ class Executable:
 
     def close(self) -> None:
         """Give the memory back."""
-        self._threads.close()
+        for each in self._threads.values():
+            each.close()
         self._expansions.clear()
         self._memory.bound.clear()
 
@@ -235,13 +248,25 @@ class Executable:
         expansion = self._expansion(rows)
         tables = [(table.ctypes.data, len(table)) for table in expansion.tables.threads]
         contexts = [own["context"] for own in expansion.site.own]
-        if not self._guard:
-            self._threads.run(tables, contexts, first, last)
-            return
-        for array in (self._memory.values, self._memory.scratch):
-            array.view(np.uint32)[:] = CANARY
-        self._threads.run(tables, contexts, first, last)
-        self._look_for_intruders(expansion.plan, rows)
+        threads = self._threads.setdefault(len(tables), Threads(len(tables)))
+        if self._guard:
+            for array in (self._memory.values, self._memory.scratch):
+                array.view(np.uint32)[:] = CANARY
+        threads.run(tables, contexts, first, last)
+        if self._guard:
+            self._look_for_intruders(expansion.plan, rows)
+
+    def _worth_while(self, rows: int) -> int:
+        """Return how many threads a step of so many rows is shared out to."""
+        if self._chosen:
+            return self.threads
+        steps = self.program.steps()
+        symbols = {"rows": rows}
+        cycles = sum(
+            each.flops.value(symbols) / FLOPS_A_CYCLE + each.bytes.value(symbols) / BYTES_A_CYCLE
+            for each in steps
+        )
+        return max(1, min(self.threads, int(cycles / (CYCLES_A_PHASE * max(1, len(self.program.phases))))))
 
     def _look_for_intruders(self, plan: MemoryPlan, rows: int) -> None:
         memory = self._memory
@@ -262,7 +287,7 @@ class Executable:
         if rows not in self._expansions:
             plan = plan_memory(self.program, rows, self._guard)
             self._make_room(plan)
-            site = self._site(plan, rows)
+            site = self._site(plan, rows, self._worth_while(rows))
             self._expansions[rows] = _Expansion(expand(self.program, site), plan, site)
         return self._expansions[rows]
 
@@ -273,7 +298,7 @@ class Executable:
             memory.scratch = aligned(max(plan.scratch_size * self.threads, len(memory.scratch)))
             self._expansions.clear()
 
-    def _site(self, plan: MemoryPlan, rows: int) -> Site:
+    def _site(self, plan: MemoryPlan, rows: int, threads: int) -> Site:
         memory = self._memory
         symbols: dict[str, int] = {"rows": rows}
         for places, array in (
@@ -291,7 +316,7 @@ class Executable:
                 "context": memory.contexts.ctypes.data + 8 * self._context_words * thread,
                 "numbers": memory.numbers.ctypes.data + memory.numbers.nbytes // self.threads * thread,
             }
-            for thread in range(self.threads)
+            for thread in range(threads)
         ]
         barrier = (library()["barrier"], memory.barrier.ctypes.data)
         return Site(self._kernels, symbols, own, barrier)

@@ -7,7 +7,21 @@ from dataclasses import dataclass, field
 
 from netdsl.graph import BATCH, Graph, formula
 from netdsl.lowering.cpu.numbers import NumberTable
-from netdsl.program import LANES, Access, Buffer, Call, Choice, Count, Cut, Kernel, Origin, Panels, Step, Tiles
+from netdsl.program import (
+    LANES,
+    Access,
+    Buffer,
+    Call,
+    Choice,
+    Count,
+    Cut,
+    Kernel,
+    Layout,
+    Origin,
+    Panels,
+    Step,
+    Tiles,
+)
 
 
 @dataclass(slots=True)
@@ -30,7 +44,7 @@ class Workshop:
         """Make a buffer for each leaf that lies in memory."""
         for index in self.graph:
             node = self.graph[index]
-            layout = "panels" if index in self.choice.panels else "rows"
+            layout = self.layout(index)
             match node.operation.name:
                 case "weight" | "state" as role:
                     name = node.setting("name")
@@ -41,6 +55,10 @@ class Workshop:
                 case "constant" if node.shape:
                     values = node.setting("value")
                     self.place(index, Buffer(f"constant {index}", node.shape, role="constant", values=values))
+
+    def layout(self, index: int) -> Layout:
+        """Return the layout of a value."""
+        return "panels" if index in self.choice.panels else "rows"
 
     def place(self, index: int, buffer: Buffer) -> Buffer:
         """Let a value lie in a buffer."""
@@ -65,7 +83,7 @@ class Workshop:
             piece = (cut.chunk, LANES) if isinstance(cut, Tiles) else (BATCH, LANES)
             shape = piece if node.shape[:1] == (BATCH,) or not isinstance(cut, Panels) else (1, LANES)
             return self.place(index, Buffer(f"v{index}", shape, node.dtype, role="scratch", label=label))
-        layout = "panels" if index in self.choice.panels else "rows"
+        layout = self.layout(index)
         return self.place(index, Buffer(f"v{index}", node.shape, node.dtype, layout, label=label))
 
     def at(self, index: int) -> Buffer:

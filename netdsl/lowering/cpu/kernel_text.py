@@ -69,7 +69,9 @@ class KernelText:
             self.close()
         names = list(self.arguments)
         shown = names if len(names) <= DIRECT else [*names[: DIRECT - 1], "more"]
-        body = [f"{name} = at_long(more)[{i}]" for i, name in enumerate(names[len(shown) - 1 :]) if shown != names]
+        body = [
+            f"{name} = at_long(more)[{i}]" for i, name in enumerate(names[len(shown) - 1 :]) if shown != names
+        ]
         code = "\n".join(INDENT + line for line in [*body, *self.blocks[0].lines] or ["pass"])
         digest = sha256(f"{', '.join(shown)}\n{code}".encode()).hexdigest()[:8]
         name = f"{stem}_{digest}"

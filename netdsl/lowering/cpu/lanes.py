@@ -20,8 +20,8 @@ INDEX = {"full": "i", "number": "0", "vector": "lane", "column": "r"}
 class Lanes:
     """Writes the kernel of a group along lanes.
 
-    A value is one formula, whatever the place: where all lie alike, a single loop goes over a piece. Where some are
-    repeated along rows or columns, or lie row-major, it goes over rows and, within, over 16 lanes.
+    A value is one formula, whatever the place: where all lie alike, a single loop goes over a piece. Where
+    some are repeated along rows or columns, or lie row-major, it goes over rows and, within, over 16 lanes.
     """
 
     graph: Graph
@@ -55,7 +55,9 @@ class Lanes:
     def _reaches(self) -> dict[int, Reach]:
         """Return how each value that is read from memory is reached."""
         read = {self._place(each) for index in self.nodes for each in self.graph.operands(index)}
-        return {index: self._reach(index) for index in read if index in self.places and index not in self.nodes}
+        return {
+            index: self._reach(index) for index in read if index in self.places and index not in self.nodes
+        }
 
     def _place(self, index: int) -> int:
         return in_memory(self.graph, index, self.places)
@@ -91,7 +93,9 @@ class Lanes:
     def _depth(self, index: int) -> int:
         """Return the loop that a value changes in: none for a number, that over rows for a number a row."""
         innermost = len(self.text.blocks) - 1
-        return {"number": 0, "column": innermost - 1}.get(str(extent_of(self.graph[index].shape, self.domain)), innermost)
+        return {"number": 0, "column": innermost - 1}.get(
+            str(extent_of(self.graph[index].shape, self.domain)), innermost
+        )
 
     def _loaded(self, index: int) -> str:
         depth = self._depth(index)

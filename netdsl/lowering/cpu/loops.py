@@ -29,8 +29,8 @@ BY_POSITION: Final = MOVEMENTS | {"pick", "gather", "pad", "concat"}
 START: Final = {
     "sum": "f32(0.0)",
     "matmul": "f32(0.0)",
-    "maximum_over": "f32(-np.inf)",
-    "minimum_over": "f32(np.inf)",
+    "maximum_over": "f32(-1e999)",
+    "minimum_over": "f32(1e999)",
 }
 COMBINE: Final = {
     "sum": "{acc} = {acc} + {x}",
@@ -282,7 +282,7 @@ class Loops:
         self.folded[index] = self.text.variable("a")
         if name in BETTER:
             self.text.line(f"{self.folded[index]} = 0")
-            worst = "-np.inf" if name == "argmax" else "np.inf"
+            worst = "-1e999" if name == "argmax" else "1e999"
             self.text.line(f"{self.folded[index]}_best = f32({worst})")
         else:
             self.text.line(f"{self.folded[index]} = {START[name]}")

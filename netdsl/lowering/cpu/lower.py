@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 
 from netdsl.graph import BATCH, Graph, Shape, count, formula, is_batched
 from netdsl.lowering.cpu.buffers import Workshop, together
@@ -12,7 +13,7 @@ from netdsl.lowering.cpu.loops import Loops
 from netdsl.lowering.cpu.moves import ADD_ROWS, SUM_LINES, TAKE_NUMBERS
 from netdsl.lowering.cpu.numbers import NumberTable
 from netdsl.lowering.cpu.order import in_order
-from netdsl.lowering.cpu.pieces import HI, LO, I, J, Piece, panels_of, work_of
+from netdsl.lowering.cpu.pieces import HI, ITEM, LO, PIECE, Piece, panels_of, work_of
 from netdsl.lowering.cpu.products import back, gradient, product, turn
 from netdsl.lowering.cpu.words import field_word, result_word
 from netdsl.operations.philox import stream_hash
@@ -50,7 +51,8 @@ from netdsl.program import (
 
 CONTEXT = symbol("context")
 DRAWN_TOGETHER = 64
-"""Elements of a random draw that one thread makes in one go, at least: a multiple of the four of a counter."""
+"""Elements of a random draw that one thread makes in one go, at least: a multiple of the four of a counter.
+"""
 
 
 def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step, ...]]:
@@ -62,7 +64,9 @@ def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step, ...]]:
     inputs = _inputs(graph, shop)
     taken = [step for number, each in enumerate(inputs) for step in _take(shop, number, each, len(inputs))]
     computed = [step for unit in order.units for step in _steps(shop, unit)]
-    given = [_give(shop, number, each, len(inputs)) for number, each in enumerate(graph.outputs)]
+    given = [
+        step for number, each in enumerate(graph.outputs) for step in _give(shop, number, each, len(inputs))
+    ]
     copied = [_loops(shop, (), {index: shop.buffers[kept]}) for kept, index in order.copies]
     numbers = [_take_numbers(shop)] if shop.numbers.slots else []
     program = Program(
@@ -128,7 +132,9 @@ def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:
         case "gradient", _:
             return [gradient(shop, group, unit)]
         case "lanes", _:
-            return [_lanes(shop, group.nodes, {index: shop.target(index, cut) for index in group.stores}, cut)]
+            return [
+                _lanes(shop, group.nodes, {index: shop.target(index, cut) for index in group.stores}, cut)
+            ]
         case "columns", Panels():
             return _columns(shop, group, cut)
         case "total", Tiles():
@@ -154,11 +160,33 @@ def _loops(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer]) -
         shop.add(buffer)
     call = _generated(shop, loops.text, nodes or list(stores))
     own = "Rows" if outer == (BATCH,) else ""
-    return Step((call,), _work(outer), _reads(shop, nodes, stores, own), _writes(stores, own))
+    flops = sum((_work_of_node(graph, index) for index in nodes), count_of(0))
+    return Step((call,), _work(outer), _reads(shop, nodes, stores, own), _writes(stores, own), flops=flops)
+
+
+def _work_of_node(graph: Graph, index: int) -> Count:
+    """Return how many operations a node is, counted by the largest value that it reads or makes."""
+    node = graph[index]
+    if node.operation.family == "movement":
+        return count_of(0)
+    shapes = [node.shape, *(graph[each].shape for each in graph.operands(index))]
+    widest = max(shapes, key=count)
+    total = (
+        2 * count(node.shape) * _contracted(graph, index)
+        if node.operation.name == "matmul"
+        else count(widest)
+    )
+    return total * (ROWS if any(map(is_batched, shapes)) else count_of(1))
+
+
+def _contracted(graph: Graph, index: int) -> int:
+    left = graph[graph.operands(index)[0]].shape
+    return prod(left[a] for a, _ in graph[index].setting("contract") if left[a] != BATCH)
 
 
 def _outer(graph: Graph, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> Shape:
-    """Choose the axes that threads share out: the batch, or the first axis that every value of the group has."""
+    """Choose the axes that threads share out: the batch, or the first axis that every value of the group
+    has."""
     shapes = [graph[index].shape for index in (*nodes, *stores)]
     if all(is_batched(graph[index].shape) for index in stores):
         return (BATCH,)
@@ -208,14 +236,23 @@ def _about(graph: Graph, index: int) -> str:
     return f"{place}{node.path}: {formula(graph, index, 2)}"
 
 
-def _reads(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer], own: str) -> tuple[Access, ...]:
+def _reads(
+    shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer], own: str
+) -> tuple[Access, ...]:
     """Return what a group reads: its own part of what has one, all of what is shared."""
     graph = shop.graph
-    operands = {each for index in nodes for each in graph.operands(index)} - set(nodes) if nodes else set(stores)
-    names = {shop.places[place].name for each in operands if (place := in_memory(graph, each, shop.places)) in shop.places}
+    operands = (
+        {each for index in nodes for each in graph.operands(index)} - set(nodes) if nodes else set(stores)
+    )
+    names = {
+        shop.places[place].name
+        for each in operands
+        if (place := in_memory(graph, each, shop.places)) in shop.places
+    }
     batched = own == "Rows"
     return tuple(
-        Access(name, own if is_batched(shop.buffers[name].shape) or not batched else "") for name in sorted(names)
+        Access(name, own if is_batched(shop.buffers[name].shape) or not batched else "")
+        for name in sorted(names)
     )
 
 
@@ -256,7 +293,7 @@ def _total(shop: Workshop, group: Group, cut: Tiles) -> list[Step]:
     across = -(-cut.rows // cut.chunk)
     lines = panels_of(cut.columns) * across
     parts = shop.add(Buffer(f"parts of v{index}", (lines, LANES), label="partial sums"))
-    line = address(parts.name) + 64 * across * I + 64 * J
+    line = address(parts.name) + 64 * across * ITEM + 64 * PIECE
     call = shop.call("column_sums", (piece.rows, piece.address(source), line))
     reads, writes = (Access(source.name, piece.own),), (Access(parts.name, piece.own),)
     swept = Step((call,), work_of(cut), reads, writes, flops=count_of(cut.rows * cut.columns))
@@ -274,7 +311,7 @@ def _draw(shop: Workshop, index: int, cut: Cut) -> Step:
     columns = count(node.shape)
     if isinstance(cut, Panels):
         piece = Piece(cut)
-        place = piece.address(target), count_of(columns), 16 * I, count_of(0), ROWS
+        place = piece.address(target), count_of(columns), 16 * ITEM, count_of(0), ROWS
         call = shop.call(f"draw_{node.operation.name}_panel", (CONTEXT, stream, *place))
         return Step((call,), work_of(cut), (), (Access(target.name, piece.own),), flops=20 * columns * ROWS)
     total = columns * ROWS if is_batched(node.shape) else count_of(columns)
@@ -295,7 +332,9 @@ def _scatter(shop: Workshop, index: int) -> Step:
     addresses = (address(each.name) for each in (indices, updates, target))
     call = shop.call(ADD_ROWS, (*addresses, entries, width, LO, HI))
     reads = (Access(indices.name), Access(updates.name))
-    return Step((call,), Range(count_of(target.shape[0])), reads, (Access(target.name),), flops=entries * width)
+    return Step(
+        (call,), Range(count_of(target.shape[0])), reads, (Access(target.name),), flops=entries * width
+    )
 
 
 # ---- ways in and out --------------------------------------------------------------------------
@@ -303,9 +342,30 @@ def _scatter(shop: Workshop, index: int) -> Step:
 
 def _inputs(graph: Graph, shop: Workshop) -> tuple[Input, ...]:
     return tuple(
-        Input(name, graph[index].shape, graph[index].dtype, shop.places[index].name)
+        Input(name, graph[index].shape, graph[index].dtype, shop.places[index].name, _below(graph, index))
         for name, index in graph.leaves("input").items()
     )
+
+
+def _below(graph: Graph, index: int) -> int | None:
+    """Return the bound of an index, the least that any of its uses has."""
+    if graph[index].dtype != "int":
+        return None
+    bounds: list[int | None] = []
+    for user in graph.users(index):
+        node, (first, *_) = graph[user], graph.operands(user)
+        match node.operation.name:
+            case "reshape" | "broadcast" | "slice" | "transpose" | "concat":
+                bounds.append(_below(graph, user))
+            case "one_hot":
+                bounds.append(node.setting("classes"))
+            case "scatter_add" if first == index:
+                bounds.append(node.setting("extent"))
+            case "gather":
+                bounds.append(graph[first].shape[0])
+            case "pick":
+                bounds.append(graph[first].shape[-1])
+    return min((bound for bound in bounds if bound is not None), default=None)
 
 
 def _take(shop: Workshop, number: int, each: Input, inputs: int) -> Iterable[Step]:
@@ -342,19 +402,39 @@ def _take_numbers(shop: Workshop) -> Step:
     return Step((call,), Everyone(), (), (), (Origin("the numbers of this step"),), bytes=8 * length)
 
 
-def _give(shop: Workshop, number: int, name: str, inputs: int) -> Step:
-    """Return the step that takes an output to its place among the results."""
+def _give(shop: Workshop, number: int, name: str, inputs: int) -> Iterable[Step]:
+    """Yield the step that takes an output to its place among the results."""
     buffer = shop.at(shop.graph.outputs[name])
     word, width = count_of(result_word(inputs, number)), count_of(count(buffer.shape))
     start, origin = address(buffer.name), (Origin(name),)
-    size = 8 * width * (ROWS if is_batched(buffer.shape) else 1)
+    size = 8 * width * ROWS
     if not is_batched(buffer.shape):
         if buffer.layout == "panels":
-            raise NotImplementedError("a weight in panels as an output")
-        call = shop.call("give_whole", (CONTEXT, word, start, width))
-        return Step((call,), Each(()), (Access(buffer.name),), (), origin, bytes=size)
+            yield (unpacked := _unpacked(shop, buffer))
+            buffer = shop.buffers[unpacked.writes[0].buffer]
+        call = shop.call("give_whole", (CONTEXT, word, address(buffer.name), width))
+        yield Step((call,), Each(()), (Access(buffer.name),), (), origin, bytes=count_of(8) * width)
+        return
     if buffer.layout == "panels":
         call = shop.call("give_panels", (CONTEXT, word, start, stride(buffer.name), width, LO, HI))
     else:
         call = shop.call("give_rows", (CONTEXT, word, start, width, LO, HI))
-    return Step((call,), work_of(Rows()), (Access(buffer.name, "Rows"),), (), origin, bytes=size)
+    yield Step((call,), work_of(Rows()), (Access(buffer.name, "Rows"),), (), origin, bytes=size)
+
+
+def _unpacked(shop: Workshop, buffer: Buffer) -> Step:
+    """Return the step that copies a weight in panels to a row-major place."""
+    rows, columns = buffer.shape
+    copy = shop.add(Buffer(f"{buffer.name} in rows", buffer.shape, label=buffer.label))
+    places = address(buffer.name), stride(buffer.name), address(copy.name)
+    call = shop.call("unpack_panels", (*places, count_of(columns), count_of(columns), LO, HI))
+    origin = (Origin(f"{buffer.label or buffer.name}, row by row"),)
+    work = Range(count_of(rows))
+    return Step(
+        (call,),
+        work,
+        (Access(buffer.name),),
+        (Access(copy.name),),
+        origin,
+        bytes=count_of(8 * rows * columns),
+    )

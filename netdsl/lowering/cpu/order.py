@@ -13,8 +13,8 @@ from netdsl.program import Choice, Unit
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Units in order; `in_place` maps a node to the weight it is written over; `copies` are the updates (name, node)
-    that are written elsewhere and copied when everything else is done."""
+    """Units in order; `in_place` maps a node to the weight it is written over; `copies` are the updates
+    (name, node) that are written elsewhere and copied when everything else is done."""
 
     units: tuple[Unit, ...]
     in_place: Mapping[int, str]
@@ -22,7 +22,8 @@ class Order:
 
 
 def in_order(choice: Choice) -> Order:
-    """Order units so that each comes after what it reads, and a weight is written after all who read its old value.
+    """Order units so that each comes after what it reads, and a weight is written after all who read its old
+    value.
 
     An update is written in place unless someone needs both values: then it is copied at the end.
     """
@@ -30,7 +31,9 @@ def in_order(choice: Choice) -> Order:
     lying = lying_in_memory(graph, (unit.stores() for unit in choice.units))
     reads = [reads_of(graph, unit, lying) for unit in choice.units]
     makers = {index: number for number, unit in enumerate(choice.units) for index in unit.stores()}
-    after = [{makers[index] for index in each if index in makers} - {number} for number, each in enumerate(reads)]
+    after = [
+        {makers[index] for index in each if index in makers} - {number} for number, each in enumerate(reads)
+    ]
     leaves = {**graph.leaves("weight"), **graph.leaves("state")}
     given = set(graph.outputs.values())
     in_place: dict[int, str] = {}
@@ -54,7 +57,7 @@ def in_order(choice: Choice) -> Order:
 
 
 def _may_overwrite(graph: Graph, unit: Unit, index: int, leaf: int) -> bool:
-    """Tell whether a unit reads the old value no later than where it writes the new one, element by element."""
+    """Tell whether a unit reads the old value only until it writes the new one, element by element."""
     parts = [part for part in unit.parts if _is_read(graph, part.group.nodes, leaf)]
     writer = next(part for part in unit.parts if index in part.group.stores)
     if any(unit.parts.index(part) > unit.parts.index(writer) for part in parts):
@@ -67,7 +70,9 @@ def _is_read(graph: Graph, nodes: Sequence[int], leaf: int) -> bool:
 
 
 def _is_pointwise(graph: Graph, nodes: Sequence[int]) -> bool:
-    return all(graph[index].operation.family == "elementwise" or _repeats_number(graph, index) for index in nodes)
+    return all(
+        graph[index].operation.family == "elementwise" or _repeats_number(graph, index) for index in nodes
+    )
 
 
 def _repeats_number(graph: Graph, index: int) -> bool:

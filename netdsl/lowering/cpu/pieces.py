@@ -29,7 +29,7 @@ Reach: TypeAlias = Literal["full", "spread", "vector", "column", "number"]
 """What a piece reads of a value: its own neighbors in memory; 16 columns of row-major rows; 16 numbers for
 all rows; a number a row; one number."""
 
-I, J, LO, HI, FIRST, LAST = map(symbol, ("i", "j", "lo", "hi", "first", "last"))
+ITEM, PIECE, LO, HI, FIRST, LAST = map(symbol, ("i", "j", "lo", "hi", "first", "last"))
 THREAD = symbol("scratch")
 
 
@@ -88,10 +88,10 @@ class Piece:
             case (Lines(), _):
                 return start + 64 * LO
             case (Tiles(), "full"):
-                return start + 4 * stride(buffer.name) * I + 64 * FIRST
+                return start + 4 * stride(buffer.name) * ITEM + 64 * FIRST
             case (Panels(), "full") if not self.flat:
-                return start + 4 * stride(buffer.name) * I
-        return start + 64 * I
+                return start + 4 * stride(buffer.name) * ITEM
+        return start + 64 * ITEM
 
     @property
     def own(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netdsl.graph import count
 from netdsl.lowering.cpu.buffers import Workshop
-from netdsl.lowering.cpu.pieces import FIRST, HI, I, LAST, LO, Piece, panels_of, work_of
+from netdsl.lowering.cpu.pieces import FIRST, HI, ITEM, LAST, LO, Piece, panels_of, work_of
 from netdsl.passes.contractions import contraction_of, in_memory
 from netdsl.program import (
     LANES,
@@ -28,7 +28,8 @@ NOTHING = Count()
 
 
 def product(shop: Workshop, group: Group, cut: Panels | Rows) -> Step:
-    """Make the step of X W, with an offset if there is one: a panel an item, or all panels for a share of the rows."""
+    """Make the step of X W, with an offset if there is one: a panel an item, or all panels for a share of
+    the rows."""
     contraction = contraction_of(shop.graph, group)
     left, right = (shop.at(each) for each in shop.graph.operands(contraction))
     target = shop.target(group.stores[0], cut)
@@ -39,11 +40,11 @@ def product(shop: Workshop, group: Group, cut: Panels | Rows) -> Step:
     weights, start = address(right.name), address(left.name)
     if isinstance(cut, Panels):
         piece = Piece(cut)
-        bias = bias + 64 * I if offset else NOTHING
+        bias = bias + 64 * ITEM if offset else NOTHING
         one = count_of(1)
         call = shop.call(
             "product",
-            (ROWS, count_of(depth), start, a_row, a_panel, weights + 64 * depth * I, piece.address(target),
+            (ROWS, count_of(depth), start, a_row, a_panel, weights + 64 * depth * ITEM, piece.address(target),
              NOTHING, bias, one),
         )  # fmt: skip
         access = Access(target.name, piece.own)
@@ -72,7 +73,7 @@ def back(shop: Workshop, group: Group, cut: Panels) -> Step:
     call = shop.call(
         "product_back",
         (ROWS, count_of(depth), address(weights.name), count_of(rows), address(turned.name),
-         count_of(SQUARE * panels_of(depth)), piece.address(target), NOTHING, I, I + 1),
+         count_of(SQUARE * panels_of(depth)), piece.address(target), NOTHING, ITEM, ITEM + 1),
     )  # fmt: skip
     reads = Access(turned.name), Access(weights.name)
     flops = 2 * depth * rows * ROWS
@@ -80,7 +81,8 @@ def back(shop: Workshop, group: Group, cut: Panels) -> Step:
 
 
 def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:
-    """Make the step of X^T Y, an item being a tile of the result. What the unit overwrites next is asked for meanwhile."""
+    """Make the step of X^T Y, an item being a tile of the result. What the unit overwrites next is asked for
+    meanwhile."""
     (index,) = group.stores
     assert isinstance(unit.cut, Tiles)
     left, right = (shop.at(each) for each in shop.graph.operands(index))
@@ -91,7 +93,7 @@ def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:
     a_row, a_panel = left_strides(left)
     call = shop.call(
         "weight_gradient",
-        (ROWS, address(left.name), a_row, a_panel, address(right.name) + 4 * stride(right.name) * I,
+        (ROWS, address(left.name), a_row, a_panel, address(right.name) + 4 * stride(right.name) * ITEM,
          piece.address(target), FIRST, LAST, *soon, *[NOTHING] * (3 - len(soon))),
     )  # fmt: skip
     reads = Access(left.name), Access(right.name)
@@ -106,12 +108,12 @@ def turn(shop: Workshop, index: int, cut: Panels | Rows) -> Step:
     block = SQUARE * panels
     if isinstance(cut, Panels):
         piece = Piece(cut)
-        place = address(target.name) + 4 * SQUARE * I
-        calls = (shop.call("turn_panel", (ROWS, piece.address(source), place, count_of(block))),)
+        place = address(target.name) + 4 * SQUARE * ITEM
+        calls = [shop.call("turn_panel", (ROWS, piece.address(source), place, count_of(block)))]
         own = piece.own
     else:
         own = "Rows"
-        calls = tuple(
+        calls = [
             shop.call(
                 "turn_panel",
                 (
@@ -122,8 +124,8 @@ def turn(shop: Workshop, index: int, cut: Panels | Rows) -> Step:
                 ),
             )
             for panel in range(panels)
-        )
-    return Step(calls, work_of(cut), (Access(source.name, own),), (Access(target.name, own),))
+        ]
+    return Step(tuple(calls), work_of(cut), (Access(source.name, own),), (Access(target.name, own),))
 
 
 def left_strides(buffer: Buffer) -> tuple[Count, Count]:

@@ -12,7 +12,7 @@ from netdsl.syntax import tree
 
 
 def run_body(definition: tree.Definition, frame: Frame) -> Item:
-    """Run the statements of a body; return what it returns, None-like True where it only updates.
+    """Run the statements of a body; return what it returns, True for an optimizer, which only updates.
 
     A mistake in one statement is told, and the others go on without what it binds.
     Errors: PoisonedError where the value depends on a mistake told.
@@ -20,8 +20,9 @@ def run_body(definition: tree.Definition, frame: Frame) -> Item:
     result: Item = Poison()
     returned: tree.Return | None = None
     problems = frame.world.problems
+    failed = False
     for statement in definition.body:
-        with problems.statement():
+        with problems.statement() as outcome:
             if returned is not None:
                 raise mistake("E0114", "nothing runs after `return`", statement.span, "never reached")
             match statement:
@@ -34,9 +35,10 @@ def run_body(definition: tree.Definition, frame: Frame) -> Item:
                 case tree.Return():
                     returned = statement
                     result = _returned(statement.value, frame)
+        failed |= outcome.failed
     if returned is None and frame.kind != "optimizer":
         problems.tell(_no_return(definition).diagnostic)
-    if frame.kind == "optimizer":
+    if frame.kind == "optimizer" and not failed:
         result = True
     if isinstance(result, Poison):
         raise PoisonedError
@@ -104,7 +106,7 @@ def _update(statement: tree.Update, frame: Frame) -> None:
         raise mistake(
             "E0111", "`:=` is for optimizers and schedules", statement.span, f"this is a {frame.kind}"
         )
-    if name.text not in frame.names:
+    if name.text not in frame.names and not (frame.kind == "optimizer" and name.text == "w"):
         raise mistake(
             "E0110",
             f"`{name.text}` is not declared, so it cannot change",

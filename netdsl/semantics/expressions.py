@@ -7,7 +7,7 @@ from typing import Final
 
 from netdsl.diagnostics import Label, Span
 from netdsl.semantics.files import Found
-from netdsl.semantics.frame import MOST_NODES, Frame, extended
+from netdsl.semantics.frame import MOST_NODES, MOST_USES, Frame, extended
 from netdsl.semantics.functions import FUNCTIONS, WORDS, Function, match_arguments
 from netdsl.semantics.functions.elementwise import choose
 from netdsl.semantics.functions.movement import subscript
@@ -289,9 +289,12 @@ def _remembered(result: Item, before: Item, span: Span, frame: Frame) -> Item:
 
 def _repeat(repeat: tree.Repeat, value: Item, frame: Frame) -> Item:
     rounds = _rounds(repeat, frame)
-    before = frame.world.nodes
+    world = frame.world
+    nodes, uses = world.nodes, world.uses
     for index, names in enumerate(rounds):
-        if index == 1 and (frame.world.nodes - before) * len(rounds) > MOST_NODES:
+        if index == 1 and (
+            (world.nodes - nodes) * len(rounds) > MOST_NODES or (world.uses - uses) * len(rounds) > MOST_USES
+        ):
             raise frame.site(repeat.span).too_many(f"{len(rounds):,} times")
         inner = frame.inner(names={**frame.names, **names}, repeat=(*frame.repeat, index))
         for stage in repeat.stages:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from netdsl.semantics.functions.function import Function
 
 MOST_NODES: Final = 100_000
+MOST_USES: Final = 20_000
 DEEPEST_USE: Final = 40
 
 
@@ -105,7 +106,7 @@ class World:
     expressions of uses of definitions. `items` keeps what each top-level param stands for, `used` which
     declarations are referred to, `calls` how often a model is used, `models` which
     model a name stands for, `pairs` which outputs a loss compares
-    with which fields, `nodes` how many nodes were added to all graphs.
+    with which fields, `nodes` and `uses` how many there were in all graphs.
     """
 
     files: Files
@@ -121,6 +122,7 @@ class World:
     models: dict[str, tree.Definition] = field(default_factory=dict)
     pairs: list[tuple[str, str]] = field(default_factory=list)
     nodes: int = 0
+    uses: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -194,7 +196,7 @@ class Site:
         """Return the error for a graph that is too large."""
         return self.mistake(
             "E0401",
-            f"the graph would have more than {MOST_NODES:,} nodes",
+            f"the graph would have more than {MOST_NODES:,} nodes, or {MOST_USES:,} uses of definitions",
             label,
             help="repeat fewer times, or use fewer layers",
         )

@@ -49,9 +49,8 @@ def open_fields(schema: Schema, data: Block | None, builder: Builder, world: Wor
         fields.scalers = _scalers(data, schema, world)
     for each in schema.fields:
         fields.raw[each.name] = _leaf(each, builder)
-        raw = fields.raw[each.name]
+        raw = fields.prepared[each.name] = fields.raw[each.name]
         if each.kind != "number":
-            fields.prepared[each.name] = raw
             continue
         with world.problems.statement():
             path = f"{schema.name}/{each.name}"
@@ -148,8 +147,7 @@ def bound_inputs(definition: tree.Definition, fields: Fields, data: Block | None
             name = features[0]
         if fields.schema.field(name) is None:
             raise _no_field(parameter, fields, features, data)
-        if name in fields.prepared:
-            given[parameter.name.text] = _as_input(parameter, fields, name, data)
+        given[parameter.name.text] = _as_input(parameter, fields, name, data)
     return given
 
 

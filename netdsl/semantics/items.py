@@ -91,9 +91,12 @@ class Leaf:
     flag: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Now:
-    """The time of a schedule: the epoch or the step, by the unit it meets."""
+    """The time of a schedule, times a number, plus one: the epoch or the step, by the unit it meets."""
+
+    times: float = 1.0
+    plus: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -86,6 +86,9 @@ def binary(sign: str, left: Item, right: Item, site: Site) -> Item:
     if isinstance(left, Objective) or isinstance(right, Objective):
         return _objective(sign, left, right, site)
     if isinstance(left, Now) or isinstance(right, Now):
+        shifted = _shifted(sign, left, right)
+        if shifted is not None:
+            return shifted
         left, right = timed(left, right, site)
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         return _tensors(sign, left, right, site)
@@ -212,10 +215,32 @@ def timed(left: Item, right: Item, site: Site) -> tuple[Item, Item]:
     return _clock(left, unit, site), _clock(right, unit, site)
 
 
+def _shifted(sign: str, left: Item, right: Item) -> Now | None:
+    """Return `now` moved or stretched by a plain number: it still waits for a unit."""
+    match sign, left, right:
+        case "+", Now(times, plus), int() | float() as number:
+            return Now(times, plus + number)
+        case "+", int() | float() as number, Now(times, plus):
+            return Now(times, plus + number)
+        case "-", Now(times, plus), int() | float() as number:
+            return Now(times, plus - number)
+        case "-", int() | float() as number, Now(times, plus):
+            return Now(-times, number - plus)
+        case "*", Now(times, plus), int() | float() as number:
+            return Now(times * number, plus * number)
+        case "*", int() | float() as number, Now(times, plus):
+            return Now(times * number, plus * number)
+    return None
+
+
 def _clock(item: Item, unit: str, site: Site) -> Item:
     if not isinstance(item, Now):
         return item
-    return Tensor(site.add("scalar", name={"epochs": "epoch", "steps": "step"}[unit]), unit=unit)
+    clock = Tensor(site.add("scalar", name={"epochs": "epoch", "steps": "step"}[unit]), unit=unit)
+    for sign, number, neutral in (("*", item.times, 1), ("+", item.plus, 0)):
+        if number != neutral:
+            clock = replace(pointwise(_NODES[sign], site, clock, lift(number, site)), unit=unit)
+    return clock
 
 
 def _unit(item: Item) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Fix, Label, Severity, Span
@@ -25,6 +26,13 @@ class PoisonedError(Exception):
     """End the work on a statement that depends on a mistake already told."""
 
 
+@dataclass(slots=True)
+class Outcome:
+    """Whether the work inside a `Problems.statement` came to its end."""
+
+    failed: bool = False
+
+
 class Problems:
     """The diagnostics of one run, each told once."""
 
@@ -42,14 +50,16 @@ class Problems:
                 self._told.add(key)
 
     @contextmanager
-    def statement(self) -> Iterator[None]:
+    def statement(self) -> Iterator[Outcome]:
         """Tell a mistake that ends the work inside, and go on after it."""
+        outcome = Outcome()
         try:
-            yield
+            yield outcome
         except MistakeError as mistake:
+            outcome.failed = True
             self.tell(mistake.diagnostic)
         except PoisonedError:
-            pass  # its mistake is told already, or needs the data
+            outcome.failed = True  # its mistake is told already, or needs the data
 
     @property
     def has_errors(self) -> bool:
@@ -59,7 +69,7 @@ class Problems:
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         """Return what was found that does not stop the work."""
-        return tuple(each for each in self.found if each.severity is not Severity.ERROR)
+        return tuple(each for each in self.in_order() if each.severity is not Severity.ERROR)
 
     def stop_if_any(self) -> None:
         """Raise everything that was found, in the order of the text, if there is an error among it."""

@@ -11,7 +11,7 @@ from netdsl.semantics.cones import cone
 from netdsl.semantics.experiment import UpdateRule, Weight
 from netdsl.semantics.expressions import evaluate
 from netdsl.semantics.frame import Site
-from netdsl.semantics.items import Item, Leaf, Recipe, Record, Tensor, describe
+from netdsl.semantics.items import Item, Leaf, Now, Recipe, Record, Tensor, describe
 from netdsl.semantics.parts import check_part, in_part, parts_of
 from netdsl.semantics.problems import unknown
 from netdsl.semantics.schedules import Schedules, not_a_state, rate
@@ -148,7 +148,7 @@ class Rules:
             if part not in item.fields:
                 raise unknown("E0608", "part", path, site.span, item.fields)
             item = item.fields[part]
-        return rate(item, site, f"`{name}`") if isinstance(item, (Recipe, Tensor)) else item
+        return rate(item, site, f"`{name}`") if isinstance(item, (Recipe, Tensor, Now, tuple)) else item
 
 
 @dataclass(slots=True)

@@ -68,10 +68,10 @@ def _target(level: Level, best: Level) -> Machine:
         return Machine(level, *own, rows=(6, 2, 1), fma=True, x86=False)
     match level:
         case "avx512":
-            return Machine(level, *own, rows=(16, 8, 4, 2, 1), fma=True, x86=True)
+            return Machine(level, *own, rows=(16, 4, 1), fma=True, x86=True)
         case "avx2":
             named: tuple[str, str] = own if best == level else ("x86-64-v3", "")
-            return Machine(level, *named, rows=(6, 4, 2, 1), fma=True, x86=True)
+            return Machine(level, *named, rows=(6, 4, 1), fma=True, x86=True)
         case "generic":
             return Machine(level, "x86-64-v2", "", rows=(2, 1), fma=False, x86=True)
 

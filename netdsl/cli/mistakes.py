@@ -6,6 +6,7 @@ import platform
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import netdsl
 from netdsl.diagnostics import (
@@ -88,8 +89,9 @@ def _memory() -> Diagnostic:
 
 
 def _bug(error: Exception) -> Diagnostic:
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    places = [f"{_within_package(each.filename)}:{each.lineno} in {each.name}" for each in last]
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [each for each in frames if "netdsl" in Path(each.filename).parts] or frames
+    places = [f"{_within_package(each.filename)}:{each.lineno} in {each.name}" for each in ours[-1:]]
     text = str(error).strip().split("\n")[0][:300]
     return Diagnostic(
         "E9999",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from netdsl.cli.download import Download
 from netdsl.cli.mistakes import FORMATS
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Severity
 from netdsl.run.options import Options
@@ -91,6 +92,7 @@ def options_of(arguments: Namespace) -> Options:
         seed=getattr(arguments, "seed", None),
         data_dir=getattr(arguments, "data_dir", None),
         threads=getattr(arguments, "threads", None),
+        report=None if getattr(arguments, "quiet", False) else Download(),
         allow=tuple(getattr(arguments, "allow_path", ())),
     )
 

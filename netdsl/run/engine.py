@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netdsl.semantics.experiment import Experiment
 from netdsl.semantics.schema import PartName
@@ -20,7 +21,10 @@ Kind: TypeAlias = Literal["training", "inference", "evaluation", "preparation", 
 PREPARED = "prepared/"
 
 BATCH = 512
-"""Rows that are prepared or predicted at a time."""
+"""Rows of a batch where rows are prepared or predicted."""
+
+PIECE = 8 * BATCH
+"""Rows that are prepared at a time."""
 
 
 def programs_of(compiled: "Compiled") -> "dict[Kind, Program]":
@@ -100,5 +104,13 @@ class Engine:
         if self.compiled.preparation is None or rows == 0:
             return {}
         executable = self.load("preparation", values)
-        executable.bind(raw)
-        return executable.run(np.arange(rows, dtype=np.int64), BATCH)
+        prepared: dict[str, NDArray[np.generic]] = {}
+        for start in range(0, rows, PIECE):
+            # A piece at a time: binding makes floats of bytes, and those of all rows would be large.
+            piece = {name: each[start : start + PIECE] for name, each in raw.items()}
+            executable.bind(piece)
+            count = min(PIECE, rows - start)
+            for name, each in executable.run(np.arange(count, dtype=np.int64), BATCH).items():
+                whole = prepared.setdefault(name, np.empty((rows, *each.shape[1:]), each.dtype))
+                whole[start : start + count] = each
+        return prepared

@@ -71,7 +71,12 @@ def open_texts(reader: Reads, folder: Path, options: Options, schema: Schema | N
     dataset = None
     if plan is not None:
         dataset = open_data(
-            plan, folder=folder, data_dir=options.data_dir, seed=plan.split.seed if plan.split else 0
+            plan,
+            folder=folder,
+            data_dir=options.data_dir,
+            seed=plan.split.seed if plan.split else 0,
+            allowed=options.allow,
+            report=options.report,
         )
         schema = dataset.schema
     experiment = elaborate(files, overrides, options.block, schema)

@@ -1,6 +1,6 @@
 """How a file is to be run: what a command line or a call from Python says besides the file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,13 +10,15 @@ from netdsl.diagnostics import Diagnostic, DiagnosticError
 @dataclass(frozen=True, slots=True)
 class Options:
     """What is not in the file. `overrides` are texts of the language by the name of a `param` or the path of
-    a field; `block` names the train block, where there are several."""
+    a field; `block` names the train block, where there are several. `report` is told how far a download is:
+    the file's name, the bytes that are here, and the bytes there will be."""
 
     overrides: Mapping[str, str] = field(default_factory=dict)
     block: str | None = None
     seed: int | None = None
     data_dir: Path | None = None
     threads: int | None = None
+    report: Callable[[str, int, int], None] | None = None
     allow: tuple[Path, ...] = ()
 
 

@@ -10,9 +10,9 @@ for its end."""
 class Pace:
     """The number of steps of the next segment. It never has a say in what is computed, only in when."""
 
-    def __init__(self, seconds: float = SEGMENT) -> None:
+    def __init__(self, seconds: float | None = None) -> None:
         self.steps = 1
-        self._target = seconds
+        self._target = SEGMENT if seconds is None else seconds
         self._began = 0.0
 
     def begin(self) -> None:

@@ -9,7 +9,7 @@ INTERVAL: Final = 0.25
 
 
 class Download:
-    """Told by a data source; writes to stderr: a line that moves on a terminal, one for each file elsewhere."""
+    """Told by a data source; writes to stderr: a line that moves on a terminal, else one for each file."""
 
     def __init__(self) -> None:
         self._name = ""

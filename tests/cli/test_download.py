@@ -18,7 +18,7 @@ def test_a_line_moves_on_a_terminal(
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     download = Download()
-    for here in range(0, 10):
+    for here in range(10):
         download("a.gz", here << 20, 9 << 20)
     told = capsys.readouterr().err
     assert told.startswith("\ra.gz: 0.0 MiB of 9.0 MiB")

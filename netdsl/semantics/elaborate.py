@@ -14,7 +14,7 @@ from netdsl.semantics.files import Files
 from netdsl.semantics.frame import World
 from netdsl.semantics.items import Tensor
 from netdsl.semantics.names import check_names, check_params, tell_unused
-from netdsl.semantics.problems import IDLE, Problems
+from netdsl.semantics.problems import IDLE, Problems, mistake
 from netdsl.semantics.schema import Schema
 from netdsl.semantics.work import Work
 from netdsl.semantics.worlds import make_world
@@ -70,9 +70,14 @@ def _worked_out(
     check_blocks(world.files, problems)
     check_names(world)
     check_params(world)
-    work = Work(world, train_block(world.files, train), schema)
-    with problems.statement():
-        work.run()
+    block = train_block(world.files, train)
+    work = Work(world, block, schema)
+    try:
+        with problems.statement():
+            work.run()
+    except RecursionError:
+        message = "definitions and expressions are nested too deeply"
+        problems.tell(mistake("E0404", message, block.title.span, "this training").diagnostic)
     return work
 
 

@@ -28,6 +28,19 @@ def check_names(world: World) -> None:
             _check_reserved(name, each, world)
             if isinstance(each, tree.Definition):
                 _Walk(each.kind, module, world, _words(each)).definition(each)
+        for section in module.sections:
+            if section.kind != "search":
+                _note_uses(section, module, world)
+
+
+def _note_uses(section: tree.Section, module: Module, world: World) -> None:
+    """Note which params a block refers to: several trainings may share a file, and one is worked out."""
+    waiting: list[tree.Expr] = [each.value for each in section.fields]
+    while waiting:
+        expr = waiting.pop()
+        if isinstance(expr, tree.Path):
+            world.used.add((module.name, expr.parts[0].text))
+        waiting.extend(_children(expr))
 
 
 def _check_reserved(name: str, each: tree.Param | tree.Definition | tree.Section, world: World) -> None:
@@ -281,3 +294,7 @@ def _children(expr: tree.Expr) -> Iterator[tree.Expr]:
             yield from (test, then, otherwise)
         case tree.Group(value=value):
             yield value
+        case tree.Call(positional=positional, named=named):
+            yield from (*positional, *(each.value for each in named))
+        case tree.Chain(head=head):
+            yield head

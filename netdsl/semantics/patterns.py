@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netdsl.diagnostics import Label
+from netdsl.diagnostics import Fix, Label, Span
 from netdsl.graph import Shape
 from netdsl.semantics.frame import Site
 from netdsl.semantics.items import Item, Tensor, text_of
@@ -74,6 +74,7 @@ def _unfit(parameter: tree.Tensor, tensor: Tensor, owner: str, site: Site, note:
         secondary=[*trails([tensor]), *_written_here(parameter, site)],
         notes=[note] if note else [],
         help=_cure(parameter.pattern, tensor.shape, site),
+        fix=_fix(parameter.pattern, tensor.shape, site),
     )
 
 
@@ -100,6 +101,15 @@ def _cure(pattern: tree.Pattern, shape: Shape, site: Site) -> str | None:
     if vector and not shape:
         return "a single number is made a vector by `-> flatten`"
     return None
+
+
+def _fix(pattern: tree.Pattern, shape: Shape, site: Site) -> Fix | None:
+    """Put `flatten` before a stage that takes a vector."""
+    start = site.span.source.text.rfind("->", 0, site.span.start)
+    in_chain = start >= 0 and not site.span.source.text[start + 2 : site.span.start].strip()
+    if len(pattern.extents) != 1 or len(shape) < 2 or not in_chain or site.frame.module.is_library:
+        return None
+    return Fix(Span(site.span.source, site.span.start, site.span.start), "flatten -> ")
 
 
 def pattern_text(pattern: tree.Pattern) -> str:

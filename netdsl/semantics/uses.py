@@ -46,6 +46,12 @@ _CALLS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Which kinds of definitions can be applied in the body of which."""
 
+_PLACES: Final = {
+    "objective": "the loss of a training",
+    "initializer": "an initializer",
+    "optimizer": "an optimizer",
+}
+
 _NEVER_APPLIED: Final = frozenset({"initializer", "optimizer"})
 _TENSORS_FIRST: Final = frozenset({"loss", "metric", "penalty", "schedule", "model"})
 _BY_NAME_ONLY: Final = frozenset({"loss", "metric"})
@@ -218,9 +224,10 @@ def signature(definition: tree.Definition) -> str:
 def wrong_kind(recipe: Recipe, span: Span, frame: Frame) -> MistakeError:
     """Return the error for a definition of a kind that cannot be applied here."""
     article = "an" if recipe.kind[0] in "aeio" else "a"
+    place = _PLACES.get(frame.kind, f"a {frame.kind}")
     return mistake(
         "E0105",
-        f"`{recipe.name}` is {article} {recipe.kind}, and cannot be applied in a {frame.kind}",
+        f"`{recipe.name}` is {article} {recipe.kind}, and cannot be applied in {place}",
         span,
         f"{article} {recipe.kind}",
         secondary=[] if recipe.module.is_library else [Label(recipe.definition.name.span, "declared here")],

@@ -216,10 +216,24 @@ class Work:
             self.objective = objective(expr, compared, self.maker.made, self.frame("train"))
         self.shown = {key: self._in_raw_units(each) for key, each in self.outputs.items()}
         raw = self.fields.raw if self.fields else {}
+        self._check_distinct(raw)
         self.figures = Figures(self.frame("metric"), replace(compared, outputs=self.shown, fields=raw))
         metrics = self.train.value("metrics")
         if metrics is not None:
             self.figures.add_all(metrics)
+
+    def _check_distinct(self, fields: Mapping[str, Tensor]) -> None:
+        """Check that no output has the name of a field: losses and metrics speak of both."""
+        assert self.model is not None
+        both = sorted(set(self.outputs) & set(fields))
+        if both:
+            raise mistake(
+                "E0104",
+                f"`{both[0]}` could mean two things: an output of the model, and a field of the data",
+                self.model.name.span,
+                "has an output of this name",
+                help="rename the model, or the output in its `return (name = …)`",
+            )
 
     def _in_raw_units(self, output: Tensor) -> Tensor:
         """Undo the scaling of the target that an output is compared with."""

@@ -164,3 +164,53 @@ def test_a_file_with_many_mistakes_has_them_told_in_one_run() -> None:
     assert found >= {"E0206", "E0503", "E0205", "E0101", "E0312", "E0304", "E0201", "E0602", "E0207"}
     places = [(each.code, each.primary.span.start) for each in error.value.diagnostics if each.primary]
     assert len(places) == len(set(places))
+
+
+def test_a_param_of_another_training_is_used() -> None:
+    text = classifier(PLAIN, before="param slow = 0.1\nparam fast = 0.2", optimizer="sgd(slow)")
+    start = text.index("train {")
+    both = text.replace("train {", "train one {") + text[start:].replace("train {", "train two {").replace(
+        "slow", "fast"
+    )
+    assert experiment(both, train="one").warnings == ()
+
+
+def test_an_output_and_a_field_have_different_names() -> None:
+    text = classifier(PLAIN).replace("mlp", "label")
+    assert codes(text) == ["E0104"]
+
+
+def test_every_node_knows_its_place_in_the_users_text() -> None:
+    text = classifier(
+        "    h = image -> flatten -> dense(12) -> relu\n    return h -> dense(10) -> softmax", metrics="f1"
+    )
+    made = experiment(text)
+    assert made.whole is not None
+    for graph in (made.graph, made.whole, *(rule.graph for rule in made.rules.values())):
+        for index in graph:
+            node = graph[index]
+            assert node.operation.name == "input" or (
+                node.span is not None and node.span.source.name == "main.net"
+            )
+    paths = {made.graph[index].path: made.graph[index].span for index in made.graph}
+    span = paths["mlp/dense_1"]
+    assert span is not None
+    assert span.text == "dense(12)"
+    assert {"mlp/flatten_1", "mlp/relu_1", "mlp/softmax_1", "loss"} <= set(paths)
+
+
+def test_very_deep_nesting_is_told() -> None:
+    layers = "\n".join(f"layer l{n}(x) = {'(' * 20}x -> l{n + 1}{')' * 20}" for n in range(39))
+    text = classifier(PLAIN.replace("dense(10)", "l0 -> dense(10)"), before=layers + "\nlayer l39(x) = x")
+    assert codes(text) in ([], ["E0404"])
+
+
+def test_gradient_is_a_node_of_its_own() -> None:
+    body = """
+    x = image -> flatten
+    s = sum(tanh(x))
+    return gradient(s, x) -> dense(10) -> softmax
+"""
+    graph = experiment(classifier(body)).graph
+    (node,) = [graph[index] for index in graph if graph[index].operation.name == "gradient_of"]
+    assert node.shape == (-1, 64)

@@ -276,12 +276,21 @@ class _Joining:
             before = self.units[other]
             if before is None or other == number or (cut := _common_cut(before, unit)) is None:
                 continue
+            if self._contracted(unit) & set(before.stores()):
+                continue  # a product needs all pieces of its operands, whatever its own are
             if not self._stand_between(other, number):
                 self.units[other], self.units[number] = Unit((*before.parts, *unit.parts), cut), None
                 self.makers.update(dict.fromkeys(unit.stores(), other))
                 self.reads[other] = (self.reads[other] | self.reads[number]) - set(before.stores())
                 return True
         return False
+
+    def _contracted(self, unit: Unit) -> set[int]:
+        """Return the operands of a unit's products, as they lie in memory."""
+        products = [part.group for part in unit.parts if part.group.form == "product"]
+        indices = [contraction_of(self.graph, group) for group in products]
+        operands = {each for index in indices for each in self.graph.operands(index)}
+        return {in_memory(self.graph, each, self.lying) for each in operands}
 
     def _candidates(self, number: int, unit: Unit) -> list[int]:
         """Return the units whose values a unit reads, and those that sum up the old value of what it

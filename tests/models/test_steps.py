@@ -39,7 +39,7 @@ train {{
     ("widths", "act"), [("[64, 64, 64]", "relu"), ("[32, 32]", "tanh"), ("[128, 48, 128]", "relu")]
 )
 def test_a_step_is_the_oracles(tmp_path: Path, widths: str, act: str) -> None:
-    """Layers of equal widths too: their values are cut into the same pieces, and still a product needs all."""
+    """Also of layers with equal widths, whose values are cut into pieces alike: a product needs them all."""
     path = tmp_path / "net.net"
     path.write_text(TEXT.format(widths=widths, act=act, rows=ROWS), encoding="utf-8")
     compiled = compile_experiment(open_file(path, Options()).experiment)

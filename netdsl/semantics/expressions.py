@@ -29,7 +29,7 @@ from netdsl.semantics.items import (
 )
 from netdsl.semantics.lookup import as_recipe, field_of, in_module, lookup, not_a_value
 from netdsl.semantics.operators import binary, unary
-from netdsl.semantics.problems import PoisonedError, mistake, unknown
+from netdsl.semantics.problems import MistakeError, PoisonedError, mistake, unknown
 from netdsl.semantics.settings import Slot, fit, type_of
 from netdsl.semantics.tensors import expected
 from netdsl.syntax import tree
@@ -165,10 +165,16 @@ def _param_value(param: tree.Param, found: Found, frame: Frame) -> Item:
     frame.world.items[(found.module.name, param.name.text)] = Poison()
     _check_scale(param, slot)
     given = frame.world.overrides.get(param.name.text) if found.module is frame.world.files.main else None
-    if given is None:
-        assert slot.default is not None
-        return fit(slot, slot.default, param.default.span, inner.site(param.default.span))
-    return fit(slot, argument(given, slot, inner), given.span, inner.site(given.span))
+    expr = param.default if given is None else given
+    item = slot.default if given is None else argument(given, slot, inner)
+    assert item is not None
+    try:
+        return fit(slot, item, expr.span, inner.site(expr.span))
+    except MistakeError as mistake:
+        if mistake.diagnostic.code != "E0206":
+            raise
+        frame.world.problems.tell(mistake.diagnostic)
+        return item  # of the right type, so what uses it can be looked at
 
 
 def _check_scale(param: tree.Param, slot: Slot) -> None:

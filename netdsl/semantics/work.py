@@ -280,6 +280,8 @@ class Work:
     def optimize(self) -> None:
         """Work out the optimizer's formula for each weight."""
         expr = self.train.value("optimizer")
+        if expr is not None:
+            check_expression(expr, "schedule", (), self.train.module, self.world)
         if expr is None:
             raise mistake(
                 "E0603", "this training has no `optimizer`", self.train.title.span, "trains how?",

@@ -27,6 +27,9 @@ from netdsl.program import (
 CHUNK: Final = 128
 """Rows of a weight's tile, at most: what an optimizer reads of it then fits into the first cache."""
 
+WIDE: Final = 8
+"""Columns from which on a sum over the rows goes along lanes."""
+
 MANY: Final = 4
 """Panels from which on the work of a product is cut by panels; with fewer it is cut by rows."""
 
@@ -87,6 +90,8 @@ class _Layouts:
         for group in self.grouping.groups:
             if group.form == "product":
                 self._begin(group)
+            elif (summed := self._summed_over_rows(group)) is not None:
+                self.panels.add(summed)
         size = -1
         while size != len(self.panels):
             size = len(self.panels)
@@ -106,6 +111,14 @@ class _Layouts:
                 self.turned.add(left)
             case "gradient":
                 self.panels |= {index, right}
+
+    def _summed_over_rows(self, group: Group) -> int | None:
+        """Return the value whose columns a group sums up, if that is all it does."""
+        index = group.stores[0]
+        if self.graph[index].operation.name != "sum" or group.nodes != (index,):
+            return None
+        operand = in_memory(self.graph, self.graph.operands(index)[0], self.lying)
+        return operand if is_column_sum(self.graph, index) and self._may_be_panels(operand) else None
 
     def _spread_group(self, group: Group) -> None:
         domain = lanes_domain(self.graph, group)
@@ -224,14 +237,17 @@ def _summed(graph: Graph, group: Group, layouts: _Layouts) -> Unit | None:
         return None
     operands = (each for node in group.nodes for each in graph.operands(node))
     around = {in_memory(graph, each, layouts.lying) for each in operands} - set(feed)
-    if not any(each in layouts.panels for each in around):
-        return None
-    axes = graph[index].setting("axes")
-    if domain.rows is None and axes == (0,) and len(graph[operand].shape) == 2:
+    if is_column_sum(graph, index) and (feed or around & layouts.panels):
         return Unit((Part("columns", group),), Panels(domain.columns))
-    if domain.rows is not None and axes == (0, 1):
+    if domain.rows is not None and graph[index].setting("axes") == (0, 1) and around & layouts.panels:
         return Unit((Part("total", group),), tiles_of(domain.rows, domain.columns))
     return None
+
+
+def is_column_sum(graph: Graph, index: int) -> bool:
+    """Tell whether a sum is over the rows of a matrix that has as many columns as make lanes worth while."""
+    shape = graph[graph.operands(index)[0]].shape
+    return graph[index].setting("axes") == (0,) and len(shape) == 2 and is_batched(shape) and shape[1] >= WIDE
 
 
 # ---- joining ----------------------------------------------------------------------------------

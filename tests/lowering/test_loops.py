@@ -197,3 +197,19 @@ def test_draws_follow_from_seed_stream_step_and_place(name: str) -> None:
     builder.outputs["mask"] = drawn.pointwise("less", 0.5).apply("where", x, x * 0.0)
     builder.outputs["shared"] = builder.apply(name, shape=(3, 5), stream="mlp/dropout_1")
     compare(builder.finish(), FIELDS, ROWS, step=7, seed=123)
+
+
+@pytest.mark.parametrize("width", [31, 32, 50, 1000])
+@pytest.mark.parametrize("name", ["softmax", "sum", "maximum_over", "argmin", "logsumexp"])
+def test_long_rows(name: str, width: int) -> None:
+    fields = {"x": np.random.default_rng(2).normal(size=(7, width)).astype(np.float32)}
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, width), dtype="float")
+    value = x * 2.0
+    value = value.sum((1,)) if name == "sum" else value.apply(name, axis=1)
+    builder.outputs["value"] = value
+    if name != "argmin":
+        builder.outputs["beside"] = x.apply("tanh") - value.broadcast(x.shape)
+    builder.outputs["mean"] = x.sum((0, 1))
+    executable = compare(builder.finish(), fields, 7)
+    assert executable.intruded() == ()

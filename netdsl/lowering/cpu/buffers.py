@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netdsl.graph import BATCH, Graph, formula
 from netdsl.lowering.cpu.numbers import NumberTable
@@ -101,7 +101,9 @@ class Workshop:
     def call(self, kernel: Kernel | str, arguments: Sequence[Count], block: Sequence[Count] = ()) -> Call:
         """Return a call, and note its kernel."""
         found = kernel if isinstance(kernel, Kernel) else Kernel(kernel)
-        self.kernels.setdefault(found.name, found)
+        before = self.kernels.setdefault(found.name, found)
+        told = tuple(dict.fromkeys((*before.about, *found.about)))
+        self.kernels[found.name] = replace(before, about=told)
         return Call(found.name, tuple(arguments), tuple(block))
 
     def origins(self, nodes: Sequence[int]) -> tuple[Origin, ...]:

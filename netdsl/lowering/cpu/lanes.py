@@ -114,6 +114,8 @@ class Lanes:
             return f"{pointer}[r*{width} + lane]"
         if reach == "full" and self._is_in_rows():
             return f"{pointer}[16*r + lane]"
+        if reach == "column" and buffer.layout == "panels":
+            return f"{pointer}[16*r]"  # the first of the 16 numbers of a panel's row
         return f"{pointer}[{INDEX[reach]}]"
 
     def _pointer(self, buffer: Buffer, reach: Reach) -> str:

@@ -35,9 +35,16 @@ START: Final = {
 COMBINE: Final = {
     "sum": "{acc} = {acc} + {x}",
     "matmul": "{acc} = {acc} + {x}",
-    "maximum_over": "{acc} = {x} if ({x} > {acc}) | ({x} != {x}) else {acc}",
-    "minimum_over": "{acc} = {x} if ({x} < {acc}) | ({x} != {x}) else {acc}",
+    "maximum_over": "{acc} = maximum32({acc}, {x})",
+    "minimum_over": "{acc} = minimum32({acc}, {x})",
 }
+IN_ONE_GO: Final = {"sum": "sum_of", "maximum_over": "maximum_of", "minimum_over": "minimum_of"}
+"""Folds that the library has for neighbors in memory: many sums at a time, in an order that their count
+fixes."""
+
+MANY: Final = 32
+"""Numbers from which on they are folded so."""
+
 BETTER: Final = {"argmax": ">", "argmin": "<"}
 
 
@@ -105,7 +112,7 @@ class Loops:
     def _first_stage(self, index: int) -> int:
         if index not in self.nodes:
             return 0
-        by_position = self.graph[index].operation.name in BY_POSITION
+        by_position = self.graph[index].operation.name in BY_POSITION or self._is_in_one_go(index)
         operands = self.graph.operands(index)
         latest = max((self.stage(each, by_position=by_position) for each in operands), default=0)
         return latest + self._is_fold(index)
@@ -119,7 +126,7 @@ class Loops:
         if not self._is_fold(index):
             return Nest(self.stage(index), node.shape[len(self.outer) :])
         shape = self._fold_shape(index)
-        alone = index if self._kept_axes(index) else -1
+        alone = index if self._kept_axes(index) or self._is_in_one_go(index) else -1
         return Nest(self.stage(index) - 1, shape, alone)
 
     def _fold_shape(self, index: int) -> Shape:
@@ -154,10 +161,31 @@ class Loops:
             if self._is_fold(index):
                 if self._kept_axes(index) and index not in self.stores:
                     self.scratch[index] = self._scratch_buffer(index)
+                if self._is_in_one_go(index):
+                    self._line_up(self.graph.operands(index)[0])
             elif len(nests) > 1 and self._is_worth_keeping(index):
                 self.scratch[index] = self._scratch_buffer(index)
                 self._stages.clear()
             reach[index] = nests
+
+    def _is_in_one_go(self, index: int) -> bool:
+        """Tell whether a fold is over neighbors in memory, and so many that they are lined up for it if need
+        be."""
+        if (
+            not self._is_fold(index)
+            or self.graph[index].operation.name not in IN_ONE_GO
+            or self._kept_axes(index)
+        ):
+            return False
+        shape = self._fold_shape(index)
+        return BATCH in shape or prod(shape) >= MANY
+
+    def _line_up(self, index: int) -> None:
+        """Let a value lie in one line for a fold: where it does not already, in scratch memory."""
+        buffer = self.stores.get(index) or self.places.get(index)
+        if (buffer is None or buffer.layout != "rows" or index in self.scratch) and index not in self.scratch:
+            self.scratch[index] = self._scratch_buffer(index)
+            self._stages.clear()
 
     def _is_worth_keeping(self, index: int) -> bool:
         return index not in self.stores and self._inner_count(index) > 1 and self._cost(index) > CHEAP
@@ -192,7 +220,8 @@ class Loops:
 
     def _write_nest(self, nest: Nest, members: list[int]) -> None:
         if nest.alone >= 0:
-            self._write_fold(nest.alone)
+            write = self._fold_in_one_go if self._is_in_one_go(nest.alone) else self._write_fold
+            write(nest.alone)
             return
         folds = [index for index in members if self._is_fold(index)]
         for index in folds:
@@ -327,6 +356,25 @@ class Loops:
         else:
             self._fold_in_variable(index, shape, sorted(kept), summed)
         self.written[index] = self.stores.get(index) or self.scratch[index]
+
+    def _fold_in_one_go(self, index: int) -> None:
+        """Write a call of the library that folds neighbors in memory."""
+        node = self.graph[index]
+        operand = self.graph.operands(index)[0]
+        shape = self.graph[operand].shape
+        buffer = self.written.get(operand) or self.places[operand]
+        start = tuple(ZERO for _ in shape[len(self.outer) :])
+        place = self._element(buffer, shape, (*self.row, *start))
+        pointer, offset = place[:-1].split("[", 1)
+        address_text = f"{pointer}_" if offset == "0" else f"{pointer}_ + 4*({offset})"
+        count = "*".join(
+            self.text.parameter("rows", symbol("rows")) if extent == BATCH else str(extent)
+            for extent in self._fold_shape(index)
+            if extent != 1
+        )
+        self.folded[index] = self.text.variable("a")
+        self.text.line(f"{self.folded[index]} = {IN_ONE_GO[node.operation.name]}({address_text}, {count})")
+        self._end(index)
 
     def _is_product(self, index: int) -> bool:
         return self.graph[index].operation.name == "matmul"

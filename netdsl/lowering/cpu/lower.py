@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 
-from netdsl.graph import BATCH, Graph, Shape, count, formula, is_batched
+from netdsl.graph import BATCH, Graph, Shape, count, is_batched
 from netdsl.lowering.cpu.buffers import Workshop, together
+from netdsl.lowering.cpu.headers import about
 from netdsl.lowering.cpu.kernel_text import KernelText
 from netdsl.lowering.cpu.lanes import Lanes
 from netdsl.lowering.cpu.loops import Loops
@@ -158,7 +159,7 @@ def _loops(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer]) -
     loops.write()
     for buffer in loops.scratch.values():
         shop.add(buffer)
-    call = _generated(shop, loops.text, nodes or list(stores))
+    call = _generated(shop, loops.text, nodes or list(stores), stores)
     own = "Rows" if outer == (BATCH,) else ""
     flops = sum((_work_of_node(graph, index) for index in nodes), count_of(0))
     return Step((call,), _work(outer), _reads(shop, nodes, stores, own), _writes(stores, own), flops=flops)
@@ -210,17 +211,17 @@ def _lanes(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer], c
     piece = Piece(cut, flat=domain.flat)
     lanes = Lanes(shop.graph, nodes, stores, shop.places, domain, piece)
     lanes.write()
-    call = _generated(shop, lanes.text, nodes)
+    call = _generated(shop, lanes.text, nodes, stores)
     operations = sum(shop.graph[index].operation.family == "elementwise" for index in nodes)
     size = domain.columns * (ROWS if domain.rows is None else count_of(domain.rows))
     reads = _reads(shop, nodes, stores, piece.own)
     return Step((call,), work_of(cut), reads, _writes(stores, piece.own), flops=operations * size)
 
 
-def _generated(shop: Workshop, text: KernelText, nodes: Sequence[int]) -> Call:
+def _generated(shop: Workshop, text: KernelText, nodes: Sequence[int], stores: Iterable[int]) -> Call:
     shop.numbers.pass_to(text)
     names = [shop.graph[index].operation.name for index in nodes]
-    kernel = text.finish(_stem(names), tuple(_about(shop.graph, index) for index in nodes))
+    kernel = text.finish(_stem(names), about(shop.graph, nodes, stores))
     return shop.call(kernel, *text.passed())
 
 
@@ -228,12 +229,6 @@ def _stem(names: Sequence[str]) -> str:
     quiet = {"broadcast", "reshape", "constant", "cast"}
     told = list(dict.fromkeys(name for name in names if name not in quiet))
     return "_".join(told[:3]) or "copy"
-
-
-def _about(graph: Graph, index: int) -> str:
-    node = graph[index]
-    place = f"{node.span}  " if node.span else ""
-    return f"{place}{node.path}: {formula(graph, index, 2)}"
 
 
 def _reads(

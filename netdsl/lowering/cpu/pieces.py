@@ -84,7 +84,7 @@ class Piece:
             case (Panels(), "column"):
                 return start
             case (Tiles(), "column"):
-                return start + 4 * FIRST
+                return start + (64 if buffer.layout == "panels" else 4) * FIRST
             case (Lines(), _):
                 return start + 64 * LO
             case (Tiles(), "full"):

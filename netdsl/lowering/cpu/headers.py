@@ -1,0 +1,32 @@
+"""What stands above a generated kernel: the lines of the `.net` text that it comes from, and its formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from netdsl.graph import Graph, Node, formula
+
+DEEP = 5
+"""How many operations of a formula are shown."""
+
+
+def about(graph: Graph, nodes: Sequence[int], stores: Iterable[int]) -> tuple[str, ...]:
+    """Return the header of a kernel, a line of text each."""
+    lines = dict.fromkeys(_line(graph[index]) for index in nodes)
+    shown = dict.fromkeys(_formula(graph, index) for index in stores)
+    return (*(line for line in lines if line), *shown)
+
+
+def _line(node: Node) -> str:
+    """Return the line of the `.net` text that a node stands in."""
+    if node.span is None:
+        return ""
+    source, number = node.span.source, node.span.line
+    return f"{source.name}:{number}: {source.text.splitlines()[number - 1].strip()}"
+
+
+def _formula(graph: Graph, index: int) -> str:
+    node = graph[index]
+    role = f" ({node.of})" if node.of else ""
+    name = f"{node.path}{role}: " if node.path or role else ""
+    return f"{name}{formula(graph, index, DEEP)}"

@@ -68,4 +68,4 @@ def test_a_step_is_the_oracles(tmp_path: Path, widths: str, act: str) -> None:
 
 
 def _start(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
-    return (random.normal(size=shape) / np.sqrt(max(shape[0], 1))).astype(np.float32)
+    return np.asarray(random.normal(size=shape) / np.sqrt(max(shape[0], 1)), np.float32)

@@ -103,21 +103,22 @@ def place(diagnostic: Diagnostic) -> int:
 def _set_aside(draft: _Draft, fault: Fault) -> None:
     """Tell of a bracket without a partner, and make the text fit without it."""
     reading = draft.reading
-    if not _excused(reading, fault):
+    if not _excused(draft, fault):
         draft.diagnostics.append(bracket_mistake(draft.source, reading, fault))
     if fault.opener is not None and fault.body:
         first = reading.declaration_at(fault.opener)
         draft.closers[first] = draft.closers.get(first, 0) + 1
-    else:
-        index = fault.at if fault.opener is None else fault.opener
-        assert index is not None
-        draft.blank(reading.line_at(index))
+    elif fault.opener is not None:
+        draft.blank(reading.line_at(fault.opener))
+    elif fault.at is not None:
+        draft.characters[reading.pieces[fault.at].start] = " "
 
 
-def _excused(reading: Reading, fault: Fault) -> bool:
-    """Tell whether the partner may be hidden in a text that is not closed, which is told already."""
-    line = reading.line_at(fault.line)
-    return any(not closed(piece) for piece in reading.pieces[line.first : line.end])
+def _excused(draft: _Draft, fault: Fault) -> bool:
+    """Tell whether what is told already may be the cause: an open text, another bracket before it."""
+    line = draft.reading.line_at(fault.line)
+    hidden = any(not closed(piece) for piece in draft.reading.pieces[line.first : line.end])
+    return hidden or (fault.opener is None and line.first in draft.blanked)
 
 
 def _declared(draft: _Draft, first: int, end: int) -> tuple[tree.Declaration, ...]:

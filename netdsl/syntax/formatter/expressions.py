@@ -65,7 +65,7 @@ class Expressions:
                 return self.bracketed("(", fields, ")", node.span.end)
             case tree.Group(value):
                 inner = indented(self.gap(value.span.start, Break("")), self.flow(value))
-                return group("(", inner, *self._close(node.span.end), ")")
+                return group("(", inner, *self.close(node.span.end), ")")
             case tree.Unary("not", operand):
                 return group("not ", self.flow(operand, _NOT))
             case tree.Unary(operator, operand):
@@ -101,9 +101,9 @@ class Expressions:
                 parts.append(",")
             parts += [group(gap, shown)] if small and parts else [gap, shown]
         parts += [Broken(",")] if items else []
-        return group(opening, indented(*parts), *self._close(end), closing)
+        return group(opening, indented(*parts), *self.close(end), closing)
 
-    def _close(self, end: int) -> tuple[Document, Document]:
+    def close(self, end: int) -> tuple[Document, Document]:
         """Return what stands before a closing bracket: comments, as deep as the items, and a break."""
         said = self.remarks(end - 1)
         return indented(*said), Newline() if said else Break("")

@@ -102,7 +102,7 @@ class Items:
         return self._aligned(document, write(head, WIDTH), node.kind, indent)
 
     def _definition(self, node: tree.Definition, indent: int) -> Block:
-        signature: tuple[tree.Tensor | tree.Setting, ...] = (*node.tensors, *node.settings)
+        signature = _signature(node)
         start = signature[-1].span.end if signature else node.name.span.end
         return self._body(self._head(node), node.body, start, node.span.end, indent)
 
@@ -137,13 +137,18 @@ class Items:
         for index, setting in enumerate(node.settings):
             gap = self.expressions.gap(setting.span.start, Break())
             parts += ["," if index else ";", group(gap, self._setting(setting))]
-        return group(f"{head}(", indented(*parts), Break(""), ")")
+        end = self.comments.after(")", _signature(node)[-1].span.end)
+        return group(f"{head}(", indented(*parts), *self.expressions.close(end), ")")
 
     def _setting(self, node: tree.Setting) -> Document:
         parts: list[Document] = [node.name.text]
         parts += [" = ", self.expressions.flow(node.default, RANGE)] if node.default else []
         parts += [" in ", self.expressions.flow(node.domain, RANGE)] if node.domain else []
         return group(*parts)
+
+
+def _signature(node: tree.Definition) -> tuple[tree.Tensor | tree.Setting, ...]:
+    return (*node.tensors, *node.settings)
 
 
 def _tensor(node: tree.Tensor) -> str:

@@ -4,6 +4,7 @@ from netdsl.diagnostics import Diagnostic
 from netdsl.syntax.mistakes.numbers import unknown_unit
 from netdsl.syntax.mistakes.report import mistake, quote
 from netdsl.syntax.mistakes.situation import Situation
+from netdsl.syntax.scan import Piece
 
 _COMPARES = ("==", "!=", "<=", ">=", "<", ">")
 
@@ -36,13 +37,28 @@ def chained_comparison(s: Situation) -> Diagnostic | None:
     return None
 
 
+def word_as_value(s: Situation) -> Diagnostic | None:
+    """Tell of `1 + if a then b else c` and of `y = repeat 3 { … }`: there, these are only words."""
+    if s.before is None or s.before.text not in ("if", "repeat") or "NUMBER" in s.accepts:
+        return None
+    return _word_as_value(s, s.before)
+
+
+def _word_as_value(s: Situation, word: Piece) -> Diagnostic:
+    if word.text == "if":
+        message, cure = "an `if` inside of a formula stands in parentheses", "write `(if … then … else …)`"
+        return mistake("E0021", message, s.span(word), "no parentheses around it", help=cure)
+    message, cure = "nothing flows into this `repeat`", "write `x -> repeat …`"
+    return mistake("E0019", message, s.span(word), "no value before it", help=cure)
+
+
 def unfinished_if(s: Situation) -> Diagnostic | None:
     """Tell of an `if` without `then` or without `else`, and of these without an `if`."""
     opened = [piece.text for piece in s.beside if piece.text in ("if", "then", "else")]
     if s.accepts == {"_ELSE"}:
         message = "an `if` has no `else`"
         cure = "a choice is a value, and has one in both cases: `if … then … else …`"
-        start = next(piece for piece in reversed(s.beside) if piece.text == "if")
+        start = next((piece for piece in reversed(s.beside) if piece.text == "if"), None)
         return mistake("E0021", message, s.span(start), "`else` is missing", help=cure)
     if (
         "THEN" in s.accepts
@@ -66,9 +82,11 @@ def unfinished_if(s: Situation) -> Diagnostic | None:
 
 def word_after_number(s: Situation) -> Diagnostic | None:
     """Tell of `10 epocs`."""
-    if s.found and s.found.kind == "word" and s.before and s.before.kind == "number":
-        return unknown_unit(s.span(), s.before.text)
-    return None
+    before = s.reading.pieces[s.index - 1] if s.index else None
+    named = s.after is not None and s.after.text == "="
+    if before is None or before.kind != "number" or named or not s.found or s.found.kind != "word":
+        return None
+    return unknown_unit(s.span(), before.text)
 
 
 def missing_arrow(s: Situation) -> Diagnostic | None:
@@ -98,19 +116,8 @@ def missing_value(s: Situation) -> Diagnostic | None:
     if not s.wants_value or s.before is None:
         return None
     found = s.found.text if s.found else ""
-    if found == "if":
-        cure = "put it in parentheses: `1 + (if … then … else …)`"
-        return mistake(
-            "E0001", "an `if` inside of a formula stands in parentheses", s.span(), "an `if`", help=cure
-        )
-    if found == "repeat":
-        return mistake(
-            "E0019",
-            "nothing flows into this `repeat`",
-            s.span(),
-            "no value before it",
-            help="write `x -> repeat …`",
-        )
+    if s.found and found in ("if", "repeat"):
+        return _word_as_value(s, s.found)
     if found == "{":
         cure = "a record is `(a = 1, b = 2)`, a list `[1, 2]`"
         return mistake("E0001", "braces hold no values", s.span(), "a value is expected", help=cure)

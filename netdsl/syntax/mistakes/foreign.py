@@ -13,13 +13,15 @@ _LOOP: Final = "what repeats is a stage of a chain: `x -> repeat 3 { dense(8) ->
 _CHOICE: Final = "a choice is a value: `y = if … then … else …`"
 _IMPORT: Final = 'only `.net` files are imported: `import "layers.net" as l`; the library needs no import'
 
+_ACTION: Final = "a `.net` file says what a network is, not what is done one after the other"
+
 _FOREIGN: Final = {
     **dict.fromkeys(["def", "class", "function", "func", "fn", "fun", "struct", "lambda", "define"], _DEFINE),
     **dict.fromkeys(["let", "var", "const", "val", "auto", "int", "float", "double", "local", "set"], _BIND),
     **dict.fromkeys(["for", "while", "loop", "foreach"], _LOOP),
     **dict.fromkeys(["elif", "elsif", "switch", "case", "match", "unless"], _CHOICE),
     **dict.fromkeys(["from", "include", "using", "use", "require", "package", "module"], _IMPORT),
-    **dict.fromkeys(["print", "printf", "assert", "raise", "try", "with", "pass", "del", "global"], None),
+    **dict.fromkeys(["print", "printf", "assert", "raise", "try", "with", "pass", "del", "global"], _ACTION),
 }
 
 
@@ -60,6 +62,6 @@ def foreign_slice(s: Situation) -> Diagnostic | None:
     return None
 
 
-def _told(s: Situation, piece: Piece, cure: str | None) -> Diagnostic:
+def _told(s: Situation, piece: Piece, cure: str) -> Diagnostic:
     message = f"{quote(piece.text)} is not a word of this language"
     return mistake("E0010", message, s.span(piece), "unknown here", help=cure)

@@ -74,7 +74,7 @@ def section_form(node: tree.Section, keyword: Span) -> Iterator[Diagnostic]:
         place = node.name.span if node.name else keyword
         yield mistake(
             "E0013",
-            f"a `{node.kind}` block has a method",
+            f"`{node.kind}` has a method",
             place,
             "no method",
             help=f"for example `{node.kind} {example} {{ … }}`",

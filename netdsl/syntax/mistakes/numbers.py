@@ -10,6 +10,15 @@ from netdsl.syntax.numerals import UNITS
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?[%kM]?")
 _EXTENT: Final = re.compile(r"[0-9]+(?:x[0-9]+)+")
 
+_OTHERWISE: Final = {
+    **dict.fromkeys(["hour", "hours", "hr", "hrs"], "h"),
+    **dict.fromkeys(["minute", "minutes", "mins"], "min"),
+    **dict.fromkeys(["second", "seconds", "sec", "secs"], "s"),
+    **dict.fromkeys(["degree", "degrees", "degs"], "deg"),
+    **dict.fromkeys(["pixel", "pixels"], "px"),
+    **dict.fromkeys(["iteration", "iterations", "batches", "updates"], "steps"),
+}
+
 # What a malformed number looks like, and what to say; the first that fits is said.
 _REASONS: Final = (
     (r"\.[0-9].*", "a digit stands before the point: `0.5`"),
@@ -66,7 +75,7 @@ def _word_touches(span: Span, number: str, word: str) -> Diagnostic:
 
 def unknown_unit(span: Span, number: str) -> Diagnostic:
     """Return that a word after a number is no unit."""
-    near = suggest(span.text, UNITS if number == "1" else UNITS.values())
+    near = _OTHERWISE.get(span.text) or suggest(span.text, UNITS if number == "1" else UNITS.values())
     units = ", ".join(f"`{each}`" for each in dict.fromkeys(UNITS.values()))
     return mistake(
         "E0005",

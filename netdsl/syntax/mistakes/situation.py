@@ -82,7 +82,7 @@ class Situation:
     def beside(self) -> list[Piece]:
         """Return the pieces of the line before it that stand in the same bracket."""
         inside = self.reading.inside
-        around = inside[self.index] if self.index < len(inside) else -1
+        around = inside[self.index if self.found else self.line.first]
         return [self.reading.pieces[i] for i in range(self.line.first, self.index) if inside[i] == around]
 
     def span(self, piece: Piece | None = None) -> Span:

@@ -118,7 +118,7 @@ def _sign(span: Span) -> Diagnostic:
             "E0010", f"{_shown(text)} is not of this language", span, "unknown", help=_FOREIGN[text]
         )
     alike = _ON_PAPER.get(text) or unicodedata.normalize("NFKC", text)
-    known = alike != text and alike.isascii()
+    known = text in _ON_PAPER or (alike != text and alike.isascii())
     cure = f"write `{alike}`" if known else None
     fix = alike if known and "…" not in alike else None
     return mistake(

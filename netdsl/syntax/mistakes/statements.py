@@ -4,6 +4,7 @@ from netdsl.diagnostics import Diagnostic, suggest
 from netdsl.syntax.mistakes.report import mistake, quote
 from netdsl.syntax.mistakes.situation import Situation
 from netdsl.syntax.reading import CONTINUES
+from netdsl.syntax.words import RESERVED
 
 _STATEMENTS = "a statement is `name = …` or `return …`; in an optimizer also `state name = …` and `name := …`"
 _FIELDS = "a field is `name = …`"
@@ -12,12 +13,14 @@ _FIELDS = "a field is `name = …`"
 def line_goes_on(s: Situation) -> Diagnostic | None:
     """Tell of a line that ends with an operator, so that the next statement was taken for its rest."""
     pieces = s.reading.pieces
-    if not s.found or s.found.text not in ("=", ":=") or s.index < 3 or pieces[s.index - 2].kind != "newline":
+    opens = (s.found and s.found.text in ("=", ":=")) or (s.before and s.before.text == "return")
+    if not opens or s.index < 3 or pieces[s.index - 2].kind != "newline":
         return None
     last = next((piece for piece in reversed(pieces[: s.index - 1]) if piece.kind != "newline"), None)
     if last is None or last.text not in CONTINUES or last.text in (",", "{"):
         return None
-    return mistake("E0019", f"a value is missing after {quote(last.text)}", s.span(last), "nothing follows")
+    what = "a layer" if last.text == "->" else "a value"
+    return mistake("E0019", f"{what} is missing after {quote(last.text)}", s.span(last), "nothing follows")
 
 
 def no_statement(s: Situation) -> Diagnostic | None:
@@ -52,6 +55,10 @@ def word_without_equals(s: Situation) -> Diagnostic | None:
 
 
 def _field(s: Situation, word: str) -> Diagnostic:
+    if word in RESERVED:
+        return mistake(
+            "E0015", f"`{word}` does not begin a field", s.span(s.first), "not a field", help=_FIELDS
+        )
     if s.found and s.found.text == ":":
         return mistake("E0020", "a field is written with `=`", s.span(), "write `=`", replacement="=")
     return mistake("E0020", f"`=` is missing after {quote(word)}", s.span(), "expected `=`", help=_FIELDS)

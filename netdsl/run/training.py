@@ -21,7 +21,7 @@ from netdsl.run.start import initial_values, overlaid
 from netdsl.semantics.experiment import Experiment
 from netdsl.semantics.schema import PartName
 from netdsl.training.checkpoints import Origin, load_checkpoint
-from netdsl.training.executable import Failure, Part, Values
+from netdsl.training.executable import Failure, Finding, Part, Values
 from netdsl.training.job import SAMPLE, Job, Order
 from netdsl.training.loop import train
 from netdsl.training.progress import Reporter
@@ -135,7 +135,7 @@ def job_of(
         programs.training.bind(parts["train"].prepared)
     rate = experiment.rate
 
-    def examine(failure: Failure) -> tuple[str, ...]:
+    def examine(failure: Failure) -> Finding:
         return inspect(experiment, raw.get("train", {}), failure)
 
     return Job(

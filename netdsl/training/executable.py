@@ -7,6 +7,8 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from netdsl.diagnostics import Span
+
 Array: TypeAlias = NDArray[np.generic]
 Values: TypeAlias = Mapping[str, Array]
 """Arrays by name: the fields of a part, or the weights and states of a program."""
@@ -64,10 +66,6 @@ class Programs:
     whole: Executable | None = None
 
 
-Inspect: TypeAlias = Callable[["Failure"], tuple[str, ...]]
-"""Finds out where a step went wrong, from the weights before it; returns sentences for a person."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Failure:
     """A step whose loss was not a number: everything that is needed to make it again."""
@@ -77,3 +75,16 @@ class Failure:
     rows: NDArray[np.int64]
     values: Values
     scalars: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Where a step went wrong: a sentence, the place in the text, and what to do, as far as it is known."""
+
+    note: str
+    span: Span | None = None
+    cure: str = ""
+
+
+Inspect: TypeAlias = Callable[[Failure], Finding]
+"""Finds out where a step went wrong, from the weights before it."""

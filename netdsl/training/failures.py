@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
-from netdsl.training.executable import Failure
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, Label
+from netdsl.training.executable import Failure, Finding
 from netdsl.training.records import Record
 
 SHOWN = 3
@@ -12,15 +12,20 @@ SHOWN = 3
 
 
 def loss_failed(
-    failure: Failure, value: float, history: Sequence[Record], found: tuple[str, ...], folder: Path | None
+    failure: Failure, value: float, history: Sequence[Record], found: Finding | None, folder: Path | None
 ) -> DiagnosticError:
     """Return the error of a step whose loss is not finite."""
     kind = "not a number" if value != value else "infinite"
     message = f"the loss became {kind} in epoch {failure.epoch + 1}, at step {failure.step + 1}"
-    notes = [*_before(history), *found]
+    notes = [*_before(history)]
+    if found is not None:
+        notes.append(found.note)
     if folder is not None and history:
         notes.append(f"the weights of the last epoch that was fine are in `{folder}`")
-    return _failed(Diagnostic("E0701", message, notes=tuple(notes), help=_cure(failure, history)))
+    place = Label(found.span, "not finite any more") if found and found.span else None
+    return _failed(
+        Diagnostic("E0701", message, place, notes=tuple(notes), help=_cure(failure, history, found))
+    )
 
 
 def valid_failed(epoch: int, value: float, history: Sequence[Record]) -> DiagnosticError:
@@ -42,7 +47,9 @@ def _before(history: Sequence[Record]) -> list[str]:
     return [f"the train loss of the epochs before: {text}"]
 
 
-def _cure(failure: Failure, history: Sequence[Record]) -> str:
+def _cure(failure: Failure, history: Sequence[Record], found: Finding | None) -> str:
+    if failure.step == 0 and found is not None and found.cure:
+        return found.cure
     if failure.step == 0:
         return (
             "the first step failed already, so no learning rate is at fault: look for a logarithm or a "

@@ -250,7 +250,7 @@ class _Training:
         failure = Failure(
             step, counters.epoch, rows, values, {**scalars, "step": float(step), "t": step + 1.0}
         )
-        found = self.job.inspect(failure) if self.job.inspect is not None else ()
+        found = self.job.inspect(failure) if self.job.inspect is not None else None
         self._flush()
         raise loss_failed(failure, value, self.history, found, self.store.folder if self.store else None)
 

@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,9 +73,9 @@ def test_table_on_a_terminal(tmp_path: Path, capsys: Capture) -> None:
     write_digits(tmp_path)
     assert main(["train", "digits.net", "--style", "table", "--no-save"]) == 0
     lines = capsys.readouterr().err.splitlines()
-    head = next(line for line in lines if "train loss" in line)
-    assert "valid accuracy" in head
-    assert any(line.strip().startswith("4/4") for line in lines)
+    heads = [line.split() for line in lines[1:3]]
+    assert heads == [["train", "valid"], ["epoch", "loss", "accuracy", "loss", "accuracy"]]
+    assert [line.split()[0] for line in lines if "/4" in line] == ["1/4", "2/4", "3/4", "4/4"]
 
 
 def test_runs_are_numbered_and_kept_where_asked(tmp_path: Path, capsys: Capture) -> None:
@@ -174,6 +176,21 @@ def test_imports_from_above_are_allowed_by_name(tmp_path: Path, capsys: Capture)
     assert "E0841" in capsys.readouterr().err
     assert main(["train", "inner/digits.net", "--allow-path", ".", "--quiet"]) == 0
     assert main(["evaluate", "runs/digits-1", "--part", "valid"]) == 0
+
+
+def loaded(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-X", "importtime", "-m", "netdsl.cli", *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stderr
+
+
+def test_numba_is_loaded_to_compile_alone(tmp_path: Path) -> None:
+    write_digits(tmp_path)
+    checked = loaded(tmp_path, "check", "digits.net")
+    assert not re.search(r"\b(numba|llvmlite)\b", checked)
+    assert main(["train", "digits.net", "--quiet", "--no-save"]) == 0
+    warm = loaded(tmp_path, "train", "digits.net", "--quiet", "--no-save")
+    assert "llvmlite" in warm
+    assert not re.search(r"\b(numba|rich)\b", warm)
 
 
 # ---- evaluate, predict, show, check, compile, render, doctor -------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from netdsl.diagnostics import DiagnosticError, Exit
 from netdsl.semantics.experiment import EarlyStop, Stop, TargetStop, TimeStop
-from netdsl.training.executable import Failure
+from netdsl.training.executable import Failure, Finding
 from netdsl.training.job import Job
 from netdsl.training.loop import train
 from netdsl.training.progress import Quiet
@@ -200,9 +200,9 @@ class _Parabola(Softmax):
 def test_loss_that_is_no_number_is_replayed_and_told(tmp_path: Path) -> None:
     seen: list[Failure] = []
 
-    def inspect(failure: Failure) -> tuple[str, ...]:
+    def inspect(failure: Failure) -> Finding:
         seen.append(failure)
-        return ("the scores are too large",)
+        return Finding("the scores are too large")
 
     twin = job(epochs=3, batch=1)
     run(replace(twin, plan=replace(twin.plan, length=2)))

@@ -292,8 +292,8 @@ class _Joining:
             before = self.units[other]
             if before is None or other == number or (cut := _common_cut(before, unit)) is None:
                 continue
-            if self._contracted(unit) & set(before.stores()):
-                continue  # a product needs all pieces of its operands, whatever its own are
+            if self._needs_all(unit) & set(before.stores()) or self.reads[number] & _totals(before):
+                continue
             if not self._stand_between(other, number):
                 self.units[other], self.units[number] = Unit((*before.parts, *unit.parts), cut), None
                 self.makers.update(dict.fromkeys(unit.stores(), other))
@@ -301,8 +301,8 @@ class _Joining:
                 return True
         return False
 
-    def _contracted(self, unit: Unit) -> set[int]:
-        """Return the operands of a unit's products, as they lie in memory."""
+    def _needs_all(self, unit: Unit) -> set[int]:
+        """Return what a unit needs all pieces of, whatever its own are: the operands of its products."""
         products = [part.group for part in unit.parts if part.group.form == "product"]
         indices = [contraction_of(self.graph, group) for group in products]
         operands = {each for index in indices for each in self.graph.operands(index)}
@@ -338,6 +338,11 @@ class _Joining:
                 seen.add(number)
                 todo.extend(self._needs(number))
         return False
+
+
+def _totals(unit: Unit) -> set[int]:
+    """Return the sums over all of a weight, which are not there before the last of its tiles is done."""
+    return {index for part in unit.parts if part.template == "total" for index in part.group.stores}
 
 
 def _common_cut(before: Unit, unit: Unit) -> Cut | None:

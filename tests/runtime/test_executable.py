@@ -1,0 +1,156 @@
+"""An executable's memory, its checks, and a run's shape."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from netdsl.compiler import compile_experiment
+from netdsl.diagnostics import DiagnosticError
+from netdsl.graph import BATCH, Builder
+from netdsl.operations import REGISTRY
+from netdsl.program import Buffer
+from netdsl.runtime import Executable
+from netdsl.runtime.executable import packed, unpacked
+from tests.compiling import classifier, experiment_of, rule_of
+from tests.lowering.running import program_of
+
+GRAPH = classifier(20, (70,))
+TRAINING = compile_experiment(
+    experiment_of(
+        GRAPH, {path: rule_of(GRAPH[index].shape) for path, index in GRAPH.leaves("weight").items()}
+    )
+).training
+FIELDS: dict[str, NDArray[Any]] = {
+    "prepared/x": np.zeros((9, 20), np.float32),
+    "label": np.zeros(9, np.int64),
+}
+
+
+@pytest.mark.parametrize("shape", [(5, 33), (16, 16), (3, 7), (1, 40)])
+def test_panels_are_packed_and_unpacked(shape: tuple[int, int]) -> None:
+    value = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape)
+    buffer = Buffer("w", shape, layout="panels")
+    np.testing.assert_array_equal(unpacked(packed(value, buffer), buffer), value)
+
+
+def test_weights_are_read_and_written_row_by_row() -> None:
+    executable = Executable(TRAINING, 1)
+    assert set(executable.names()) == set(GRAPH.leaves("weight"))
+    for name in executable.names():
+        assert not np.any(executable.read(name))
+        value = np.random.default_rng(1).normal(size=executable.read(name).shape).astype(np.float32)
+        executable.write(name, value)
+        np.testing.assert_array_equal(executable.read(name), value)
+        executable.read(name)[...] = 0.0
+        np.testing.assert_array_equal(executable.read(name), value)
+    with pytest.raises(ValueError, match=r"has shape \(20, 70\)"):
+        executable.write("mlp/dense_1/w", np.zeros((70, 20), np.float32))
+    with pytest.raises(KeyError):
+        executable.read("mlp/dense_9/w")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"label": None}, "E0720"),
+        ({"prepared/x": np.zeros((9, 21), np.float32)}, "E0721"),
+        ({"prepared/x": np.zeros(9, np.float32)}, "E0721"),
+        ({"prepared/x": np.zeros((8, 20), np.float32)}, "E0721"),
+        ({"label": np.zeros(9, np.float32)}, "E0721"),
+        ({"label": np.full(9, 10)}, "E0722"),
+        ({"label": np.full(9, -1)}, "E0722"),
+    ],
+)
+def test_what_does_not_fit_is_told_before_anything_runs(
+    wrong: Mapping[str, NDArray[Any] | None], code: str
+) -> None:
+    fields = {name: value for name, value in {**FIELDS, **wrong}.items() if value is not None}
+    with pytest.raises(DiagnosticError) as told:
+        Executable(TRAINING, 1).bind(fields)
+    assert [each.code for each in told.value.diagnostics] == [code]
+
+
+def test_rows_that_are_not_there_are_refused() -> None:
+    executable = Executable(TRAINING, 1)
+    with pytest.raises(ValueError, match="no rows are bound"):
+        executable.run(np.arange(3), 3)
+    executable.bind(FIELDS)
+    with pytest.raises(IndexError):
+        executable.run(np.array([0, 9]), 2)
+    with pytest.raises(ValueError, match="batch"):
+        executable.run(np.arange(3), 0)
+
+
+def test_other_types_and_strides_are_taken() -> None:
+    executable = Executable(TRAINING, 1)
+    executable.bind(
+        {"prepared/x": np.zeros((20, 9)).T, "label": np.zeros(9, np.uint8), "not read": np.zeros(2)}
+    )
+    assert executable.run(np.arange(9), 4)["loss"].shape == (3,)
+
+
+def test_results_have_a_row_for_each_entry_of_the_order_and_a_number_for_each_batch() -> None:
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 3), dtype="float")
+    rows = builder.apply("scalar", name="rows")
+    builder.outputs["twice"] = x * 2.0
+    builder.outputs["rows"] = rows + x.sum((0, 1)).reshape(()) * 0.0
+    builder.outputs["first"] = x.apply("argmax", axis=1)
+    executable = Executable(program_of(builder.finish()), 2)
+    value = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    executable.bind({"x": value})
+    order = np.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5])
+    given = executable.run(order, 4)
+    np.testing.assert_array_equal(given["twice"], value[order] * 2)
+    np.testing.assert_array_equal(given["rows"], [4, 4, 3])
+    np.testing.assert_array_equal(given["first"], np.argmax(value[order], axis=1, keepdims=True))
+    assert given["first"].dtype == np.int32
+    assert executable.run(order[:0], 4)["twice"].shape == (0, 3)
+
+
+def test_a_program_without_inputs_takes_a_step_an_entry() -> None:
+    builder = Builder(REGISTRY)
+    w = builder.apply("weight", name="w", shape=(2,))
+    builder.outputs["loss"] = (w * w).sum((0,)).reshape(())
+    builder.updates["w"] = w - 0.25 * w
+    executable = Executable(program_of(builder.finish()))
+    executable.write("w", np.array([1.0, 0.0], np.float32))
+    given = executable.run(np.arange(3), 1)
+    np.testing.assert_array_equal(given["loss"], np.array([1.0, 0.75**2, 0.75**4], np.float32))
+
+
+def test_numbers_change_from_step_to_step() -> None:
+    builder = Builder(REGISTRY)
+    w = builder.apply("weight", name="w", shape=())
+    builder.updates["w"] = w + builder.apply("scalar", name="t") * builder.apply("scalar", name="rate")
+    builder.outputs["w"] = w
+    executable = Executable(program_of(builder.finish()))
+    given = executable.run(np.arange(4), 1, step=10, scalars={"rate": 2.0})
+    np.testing.assert_array_equal(given["w"], [0, 22, 46, 72])
+
+
+def test_batches_of_any_size_one_after_the_other() -> None:
+    executable = Executable(TRAINING, 2)
+    fields = {"prepared/x": np.ones((300, 20), np.float32), "label": np.zeros(300, np.int32)}
+    executable.bind(fields)
+    losses = [executable.run(np.arange(300), batch)["loss"] for batch in (7, 300, 1, 64)]
+    assert [len(each) for each in losses] == [43, 1, 300, 5]
+    assert all(np.all(np.isfinite(each)) for each in losses)
+
+
+def test_a_small_step_is_left_to_one_thread() -> None:
+    executable = Executable(TRAINING)
+    assert executable._worth_while(1) == 1
+    assert Executable(TRAINING, 3)._worth_while(1) == 3
+
+
+def test_nan_is_passed_on() -> None:
+    executable = Executable(TRAINING, 1)
+    executable.bind({**FIELDS, "prepared/x": np.full((9, 20), np.nan, np.float32)})
+    for name in executable.names():
+        executable.write(name, np.ones_like(executable.read(name)))
+    assert np.isnan(executable.run(np.arange(9), 9)["loss"]).all()
+    assert np.isnan(executable.read("mlp/dense_1/w")).all()

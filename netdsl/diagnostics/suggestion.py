@@ -11,7 +11,7 @@ def suggest(name: str, candidates: Iterable[str]) -> str | None:
     Near is one edit in three letters: a letter more, less or other, or two neighbors swapped. A difference
     of case alone is nearest. Of equally near ones the first in the alphabet is taken.
     """
-    if len(name) > _LONGEST:
+    if not 0 < len(name) <= _LONGEST:
         return None
     limit = max(1, len(name) // 3)
     near = [

@@ -1,21 +1,44 @@
-"""The front door for Python: `netdsl.train`, `netdsl.compile`, `netdsl.load`."""
+"""The front door for Python: `netdsl.check`, `train`, `compile`, `load`, `evaluate`, `predict`."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
-from netdsl.diagnostics import Diagnostic, render, use_color
+from netdsl.diagnostics import Diagnostic, DiagnosticError, render, use_color
 from netdsl.run.checkpoint import restore
 from netdsl.run.engine import Engine
+from netdsl.run.evaluation import evaluate_weights
 from netdsl.run.net import Net, Trained
 from netdsl.run.opening import open_file
 from netdsl.run.options import Options, value_text
+from netdsl.run.prediction import Predictions, predict_rows
 from netdsl.run.training import Runs, parts_of, start_values, train_file
+from netdsl.semantics.schema import PartName
+from netdsl.training.measure import Figures
 from netdsl.training.progress import Style, reporter_for
 from netdsl.training.signals import BEFORE, Interrupted, Signals
 
 Name = str | PathLike[str]
+
+
+def check(
+    file: Name,
+    *,
+    overrides: Mapping[str, object] | None = None,
+    block: str | None = None,
+    data_dir: Name | None = None,
+    text: str | None = None,
+) -> tuple[Diagnostic, ...]:
+    """Return every mistake in a file, and what is worth a look; nothing is raised for them.
+
+    With `text` that is what is checked, under the file's name, as an editor wants it.
+    """
+    options = _options(overrides or {}, block, None, None, data_dir)
+    try:
+        return open_file(Path(file), options, text).warnings
+    except DiagnosticError as error:
+        return error.diagnostics
 
 
 def train(
@@ -82,6 +105,36 @@ def load(path: Name, *, threads: int | None = None, data_dir: Name | None = None
         return compile(found, threads=threads, data_dir=data_dir)
     restored = restore(found, _options({}, None, None, threads, data_dir), data=False)
     return Net(Engine(restored.opened.experiment, threads), restored.checkpoint.values)
+
+
+def evaluate(
+    weights: Name,
+    part: PartName | None = None,
+    *,
+    threads: int | None = None,
+    data_dir: Name | None = None,
+    folder: Name | None = None,
+) -> Mapping[str, Figures]:
+    """Return the figures of a run's weights by part: of one, or of all that its data has.
+
+    `folder` is where data files are looked for, if not where they were when the weights were trained.
+
+    Errors: DiagnosticError where weights or data cannot be read.
+    """
+    options = _options({}, None, None, threads, data_dir)
+    with Signals() as signals:
+        home = None if folder is None else Path(folder)
+        return evaluate_weights(Path(weights), part, options, signals, folder=home)
+
+
+def predict(
+    weights: Name, rows: Name, *, threads: int | None = None, separator: str | None = None
+) -> Predictions:
+    """Apply a run's weights to the rows of a CSV, NumPy or IDX file; `load` takes arrays.
+
+    Errors: DiagnosticError where weights or rows cannot be read.
+    """
+    return predict_rows(Path(weights), Path(rows), _options({}, None, None, threads, None), separator)
 
 
 def _show(found: Sequence[Diagnostic]) -> None:

@@ -49,12 +49,12 @@ class Opened:
         return (*self.experiment.warnings, *data)
 
 
-def open_file(path: Path, options: Options) -> Opened:
-    """Read a file, what it imports and its data, and work out what it says.
+def open_file(path: Path, options: Options, text: str | None = None) -> Opened:
+    """Read a file, what it imports and its data, and work out what it says; its text may be given.
 
     Errors: DiagnosticError with every mistake that was found.
     """
-    reader = Reader(path, options.allow)
+    reader = Reader(path, options.allow, text)
     return open_texts(reader, reader.folder, options)
 
 

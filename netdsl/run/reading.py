@@ -14,11 +14,13 @@ LIMIT: Final = 4 << 20
 class Reader:
     """Reads files from disk and remembers their texts by name, the main one first.
 
-    A file is named by its path from the folder of the main one; the main one by what the user called it.
+    A file is named by its path from the folder of the main one; the main one by what the user called it. Its
+    text may be given, as an editor has it, and then it need not be on disk.
     """
 
-    def __init__(self, main: Path, allow: Sequence[Path] = ()) -> None:
+    def __init__(self, main: Path, allow: Sequence[Path] = (), text: str | None = None) -> None:
         self.texts: dict[str, str] = {}
+        self._given = text
         self.folder = main.absolute().parent
         self._main = main
         self._allowed = [each.resolve() for each in (self.folder, *allow)]
@@ -28,7 +30,11 @@ class Reader:
 
         Errors: E0803 to E0805 where it cannot be read, E0840 where it is no text.
         """
-        source = decoded(str(self._main), read_bytes(self._main, limit=LIMIT))
+        name = str(self._main)
+        if self._given is not None:
+            source = Source(name, self._given)
+        else:
+            source = decoded(name, read_bytes(self._main, limit=LIMIT))
         self.texts[self._main.name] = source.text
         return source
 

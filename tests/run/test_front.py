@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import netdsl
-from netdsl.diagnostics import DiagnosticError
+from netdsl.diagnostics import DiagnosticError, Severity
 from netdsl.run.net import Net, Outputs, Trained
 from tests.run.models import RAVINE, write_digits, write_flowers
 
@@ -18,6 +18,9 @@ def quietly(path: Path, **given: object) -> Trained:
 def test_train_and_what_it_leaves(tmp_path: Path) -> None:
     run = quietly(write_digits(tmp_path))
     assert run.figures["test"]["accuracy"] > 0.5  # type: ignore[operator]
+    for figures in run.figures.values():
+        confusion = np.array(figures["confusion"])
+        assert confusion.trace() / confusion.sum() == figures["accuracy"]
     assert len(run.history) == 4
     assert run.folder == tmp_path / "runs" / "digits-1"
     names = sorted(each.name for each in run.folder.iterdir())
@@ -173,6 +176,31 @@ def test_a_function_is_minimized_without_data(tmp_path: Path) -> None:
 def test_a_scaled_table_with_a_category(tmp_path: Path) -> None:
     run = quietly(write_flowers(tmp_path))
     assert run.figures["valid"]["accuracy"] > 0.8  # type: ignore[operator]
+
+
+def test_check_returns_mistakes_and_warnings(tmp_path: Path) -> None:
+    path = write_digits(tmp_path)
+    assert netdsl.check(path) == ()
+    assert [each.code for each in netdsl.check(path, text=path.read_text().replace("relu", "rellu"))] == [
+        "E0101"
+    ]
+    assert netdsl.check(tmp_path / "unsaved.net", text=path.read_text()) == ()
+    (warning,) = netdsl.check(path, text="param unused = 3\n" + path.read_text())
+    assert warning.severity is Severity.WARNING
+
+
+def test_evaluate_and_predict(tmp_path: Path) -> None:
+    run = quietly(write_flowers(tmp_path))
+    assert run.folder is not None
+    assert netdsl.evaluate(run.folder) == run.figures
+    assert netdsl.evaluate(run.folder, "valid") == {"valid": run.figures["valid"]}
+    with pytest.raises(DiagnosticError) as caught:
+        netdsl.evaluate(run.folder, "tests")  # type: ignore[arg-type]
+    assert caught.value.diagnostics[0].code == "E0838"
+    found = netdsl.predict(run.folder, tmp_path / "flowers.csv")
+    assert len(found) == 120
+    truth = [line.split(",")[-1] for line in (tmp_path / "flowers.csv").read_text().splitlines()[1:]]
+    assert np.mean(found.columns["kind"] == np.array(truth)) > 0.8
 
 
 def test_loss_that_explodes_names_the_operation(tmp_path: Path) -> None:

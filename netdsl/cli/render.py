@@ -19,8 +19,10 @@ def parser() -> Parser:
     """Return the parser of the command's arguments."""
     result = command_parser(
         "render",
-        "Draw a network: its layers with shapes and numbers of parameters, or the operations of its graph.",
-        "  netdsl render digits.net --out digits.svg\n  netdsl render digits.net --graph --backward",
+        "Draw a network: its layers with shapes and numbers of parameters, or the operations of its graph. "
+        "Of a run's folder: the learning curves, as SVG.",
+        "  netdsl render digits.net --out digits.svg\n  netdsl render digits.net --graph --backward\n"
+        "  netdsl render runs/digits-1 --figure accuracy",
     )
     add_experiment(result)
     result.add_argument(
@@ -33,6 +35,7 @@ def parser() -> Parser:
     result.add_argument("--unfold", action="store_true", help="draw each layer of a repeat")
     result.add_argument("--graph", action="store_true", help="the operations instead of the layers")
     result.add_argument("--backward", action="store_true", help="with --graph: forward and backward together")
+    result.add_argument("--figure", default="loss", metavar="NAME", help="of a run: what is drawn (loss)")
     add_format(result)
     return result
 
@@ -41,6 +44,8 @@ def run(arguments: Namespace) -> int:
     """Draw, and write the picture."""
     from netdsl.explain.drawing import draw
 
+    if arguments.file.is_dir():
+        return _curves(arguments)
     if arguments.backward and not arguments.graph:
         parser().error("--backward needs --graph: layers have no backward pass of their own")
     kind = _kind(arguments)
@@ -54,6 +59,19 @@ def run(arguments: Namespace) -> int:
     else:
         write_atomic(out, drawing.content)
         print(out)
+    return 0
+
+
+def _curves(arguments: Namespace) -> int:
+    from netdsl.explain.curves import curves
+    from netdsl.training.store import HISTORY, read_history
+
+    folder = Path(arguments.file)
+    title = f"{folder.name}: {arguments.figure}"
+    drawn = curves(read_history(folder / HISTORY), arguments.figure, title)
+    out = (arguments.out or Path(folder.name)).with_suffix(".svg")
+    write_atomic(out, drawn.encode())
+    print(out)
     return 0
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from netdsl.diagnostics import Diagnostic, DiagnosticError
 from netdsl.explain.dot import label
 
 _WIDTH, _HEIGHT = 640, 360
@@ -34,11 +35,11 @@ class _Frame:
 def curves(history: Sequence[Mapping[str, object]], figure: str = "loss", title: str = "") -> str:
     """Return a figure's curve on each part over the epochs of a history, the best epoch marked.
 
-    Errors: ValueError when no epoch tells the figure.
+    Errors: E0982 when no epoch tells the figure.
     """
     series = {part: points for part in _COLORS if (points := _points(history, part, figure))}
     if not series:
-        raise ValueError(f"no epoch of the history tells `{figure}`")
+        raise _untold(history, figure)
     values = [value for points in series.values() for _, value in points]
     ticks = _ticks(min(values), max(values))
     last = max(epoch for points in series.values() for epoch, _ in points)
@@ -54,6 +55,16 @@ def curves(history: Sequence[Mapping[str, object]], figure: str = "loss", title:
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _untold(history: Sequence[Mapping[str, object]], figure: str) -> DiagnosticError:
+    told = dict.fromkeys(
+        name for record in history for part in record.values() if isinstance(part, Mapping) for name in part
+    )
+    known = f"it tells {', '.join(f'`{each}`' for each in told)}" if told else "it has no epoch yet"
+    return DiagnosticError(
+        [Diagnostic("E0982", f"no epoch of this history tells `{figure[:40]}`", help=known)]
+    )
 
 
 def _points(history: Sequence[Mapping[str, object]], part: str, figure: str) -> list[tuple[int, float]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from netdsl.diagnostics import DiagnosticError
 from netdsl.explain.curves import curves
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -61,8 +62,9 @@ def test_numbers_that_are_not_finite_are_left_out() -> None:
 
 
 def test_a_figure_that_nobody_tells_is_a_mistake() -> None:
-    with pytest.raises(ValueError, match="recall"):
+    with pytest.raises(DiagnosticError, match="E0982") as caught:
         curves(history(3), "recall")
+    assert caught.value.diagnostics[0].help == "it tells `loss`, `accuracy`"
 
 
 def test_a_title_is_never_markup() -> None:

@@ -16,8 +16,14 @@ RISEN = 1.1
 STILL = 0.99
 """A train loss that is more than this share of the first epoch's has hardly moved."""
 
-GAINING = 0.98
-"""A valid loss that fell below this share within the last tenth of the epochs was still falling."""
+HEAVY = 0.3
+"""A penalty of more than this share of the loss weighs on the result."""
+
+GAINING = 0.97
+"""A loss whose last tenth of epochs fell below this share of what was before was still falling."""
+
+FLAT = 0.99
+"""A loss whose second half of epochs is above this share of the first half's best has come to rest."""
 
 
 def advise(history: Sequence[Record], parts: Mapping[str, Figures], reason: Reason) -> tuple[str, ...]:
@@ -25,29 +31,60 @@ def advise(history: Sequence[Record], parts: Mapping[str, Figures], reason: Reas
     if len(history) < EPOCHS or reason == "interrupted":
         return ()
     train, valid = _curve(history, "train", "loss"), _curve(history, "valid", "loss")
-    rules = (_stuck(train), _bouncing(train), _overfitting(train, valid), _unfinished(valid or train, reason))
+    objective = _curve(history, "train", "objective")
+    if not train:
+        return ()
+    stuck = _stuck(train)
+    rules = (
+        stuck,
+        _bouncing(train),
+        _heavy(train, objective),
+        "" if stuck else _resting(objective, valid),
+        _overfitting(train, valid),
+        _unfinished(valid or train, reason),
+    )
     return tuple(each for each in rules if each)
 
 
 def _stuck(train: Sequence[float]) -> str:
-    if not train or min(train) <= STILL * train[0] or train[0] <= 0:
+    if min(train) <= STILL * train[0] or train[0] <= 0:
         return ""
-    return (
-        "the train loss hardly moved: the learning rate may be far too low or far too high, or the penalty "
-        "may outweigh the loss (compare `loss` and `objective`)"
-    )
+    return "the train loss hardly moved: the learning rate may be far too low, or far too high"
 
 
 def _bouncing(train: Sequence[float]) -> str:
     rises = sum(after > 1.02 * before for before, after in pairwise(train))
-    if rises * 3 < len(train) or len(train) < EPOCHS:
+    if rises * 3 < len(train):
         return ""
-    return "the train loss goes up and down from epoch to epoch: a lower learning rate may help"
+    return "the train loss goes up and down from epoch to epoch: try a lower learning rate"
+
+
+def _heavy(train: Sequence[float], objective: Sequence[float]) -> str:
+    share = (objective[-1] - train[-1]) / train[-1] if objective and train[-1] > 0 else 0.0
+    if share <= HEAVY or min(train) < 1e-3:
+        return ""
+    return (
+        f"the penalty is {share:.0%} of the loss: it keeps the weights small rather than the loss; try a tenth "
+        "of its factor"
+    )
+
+
+def _resting(objective: Sequence[float], valid: Sequence[float]) -> str:
+    """Tell of a loss that came to rest early and high, as it does under a rate that is too high."""
+    half = len(objective) // 2
+    if not objective or min(objective[half:]) <= FLAT * min(objective[:half]) or objective[0] <= 0:
+        return ""
+    if objective[-1] < 0.05 * objective[0] or (valid and valid[-1] < 0.05 * valid[0]):
+        return ""
+    return (
+        f"the objective came to rest at {objective[-1]:.4g} after {1 + objective.index(min(objective[:half]))} "
+        "epochs: try a lower learning rate, or one that falls (`cosine`), or a larger net"
+    )
 
 
 def _overfitting(train: Sequence[float], valid: Sequence[float]) -> str:
     best = valid.index(min(valid)) + 1 if valid else 0
-    if best == 0 or valid[-1] <= RISEN * min(valid) or train[-1] >= train[best - 1]:
+    if best == 0 or valid[-1] <= RISEN * min(valid) or train[-1] >= 0.9 * train[best - 1]:
         return ""
     return (
         f"the valid loss was lowest in epoch {best} and rose after it while the train loss fell: the net "
@@ -57,7 +94,7 @@ def _overfitting(train: Sequence[float], valid: Sequence[float]) -> str:
 
 def _unfinished(curve: Sequence[float], reason: Reason) -> str:
     tail = max(2, len(curve) // 10)
-    if reason != "finished" or len(curve) < tail + 1 or curve[-1] > GAINING * curve[-1 - tail]:
+    if reason != "finished" or len(curve) <= tail or min(curve[-tail:]) > GAINING * min(curve[:-tail]):
         return ""
     return "the loss was still falling at the end: more epochs may help"
 

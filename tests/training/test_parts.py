@@ -91,8 +91,11 @@ def test_schedules_keep_their_states() -> None:
 # ---- advice -----------------------------------------------------------------------------------
 
 
-def told(train: list[float], valid: list[float]) -> str:
-    history = [{"train": {"loss": a}, "valid": {"loss": b}} for a, b in zip(train, valid, strict=True)]
+def told(train: list[float], valid: list[float], penalty: float = 0.0) -> str:
+    history = [
+        {"train": {"loss": a, "objective": a + penalty}, "valid": {"loss": b}}
+        for a, b in zip(train, valid, strict=True)
+    ]
     return " ".join(advise(history, {}, "finished"))
 
 
@@ -100,9 +103,56 @@ def test_advice_of_the_curves() -> None:
     assert "overfits" in told([1, 0.8, 0.6, 0.4, 0.2, 0.1], [1, 0.8, 0.7, 0.8, 0.9, 1.0])
     assert "hardly moved" in told([2.3026, 2.3025, 2.3026, 2.3025, 2.3026], [2.3026] * 5)
     assert "up and down" in told([1, 3, 1, 4, 1, 5], [1] * 6)
+    assert "penalty is 100%" in told([1, 0.5, 0.4, 0.4, 0.4, 0.4], [1, 0.5, 0.4, 0.4, 0.4, 0.4], penalty=0.4)
+    assert "came to rest at 0.4" in told([1, 0.5, 0.4, 0.4, 0.4, 0.4], [1, 0.5, 0.4, 0.4, 0.4, 0.4])
     assert "more epochs" in told([1, 0.8, 0.6, 0.5, 0.4], [1, 0.8, 0.6, 0.5, 0.4])
-    assert told([1, 0.5, 0.4, 0.39, 0.39, 0.39], [1, 0.5, 0.4, 0.4, 0.4, 0.4]) == ""
+    assert told([1, 0.5, 0.1, 0.04, 0.04, 0.04], [1, 0.5, 0.1, 0.05, 0.05, 0.05]) == ""
     assert told([1, 3], [1, 3]) == ""
+
+
+def test_advice_finds_the_penalty_that_holds_the_exercise_back() -> None:
+    """The figures of models/mnist_mlp.net, which has the courses' λ = 0.001 on a sum over all weights."""
+    train = [
+        0.4835,
+        0.4006,
+        0.3816,
+        0.3875,
+        0.3871,
+        0.3921,
+        0.387,
+        0.3894,
+        0.3879,
+        0.3909,
+        0.3849,
+        0.3847,
+        0.3867,
+    ]
+    penalty = [
+        1.578,
+        1.2104,
+        1.1975,
+        1.1917,
+        1.1687,
+        1.1556,
+        1.1486,
+        1.1485,
+        1.1484,
+        1.1371,
+        1.1312,
+        1.128,
+        1.1343,
+    ]
+
+    def told(penalties: list[float], losses: list[float]) -> str:
+        pairs = zip(losses, penalties, strict=True)
+        history = [{"train": {"loss": a, "objective": a + b}, "valid": {"loss": a}} for a, b in pairs]
+        return " ".join(advise(history, {}, "early"))
+
+    assert "the penalty beside it is 1.13: it holds the net back" in told(penalty, train)
+    assert told([0.1 * each for each in penalty], train) == ""  # a light one is not to blame
+    assert (
+        told(penalty, [each / n for n, each in enumerate(train, 1)]) == ""
+    )  # nor one under which the loss falls
 
 
 # ---- digests, pace, rows ----------------------------------------------------------------------

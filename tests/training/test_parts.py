@@ -110,51 +110,6 @@ def test_advice_of_the_curves() -> None:
     assert told([1, 3], [1, 3]) == ""
 
 
-def test_advice_finds_the_penalty_that_holds_the_exercise_back() -> None:
-    """The figures of models/mnist_mlp.net, which has the courses' λ = 0.001 on a sum over all weights."""
-    train = [
-        0.4835,
-        0.4006,
-        0.3816,
-        0.3875,
-        0.3871,
-        0.3921,
-        0.387,
-        0.3894,
-        0.3879,
-        0.3909,
-        0.3849,
-        0.3847,
-        0.3867,
-    ]
-    penalty = [
-        1.578,
-        1.2104,
-        1.1975,
-        1.1917,
-        1.1687,
-        1.1556,
-        1.1486,
-        1.1485,
-        1.1484,
-        1.1371,
-        1.1312,
-        1.128,
-        1.1343,
-    ]
-
-    def told(penalties: list[float], losses: list[float]) -> str:
-        pairs = zip(losses, penalties, strict=True)
-        history = [{"train": {"loss": a, "objective": a + b}, "valid": {"loss": a}} for a, b in pairs]
-        return " ".join(advise(history, {}, "early"))
-
-    assert "the penalty beside it is 1.13: it holds the net back" in told(penalty, train)
-    assert told([0.1 * each for each in penalty], train) == ""  # a light one is not to blame
-    assert (
-        told(penalty, [each / n for n, each in enumerate(train, 1)]) == ""
-    )  # nor one under which the loss falls
-
-
 # ---- digests, pace, rows ----------------------------------------------------------------------
 
 

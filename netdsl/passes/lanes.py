@@ -9,7 +9,8 @@ from typing import Literal, TypeAlias
 from netdsl.graph import Graph, Shape, count, is_batched
 
 Extent: TypeAlias = Literal["full", "vector", "column", "number"]
-"""What a value has along a matrix: an element for each place, for each column, for each row, or one for all."""
+"""What a value has along a matrix: an element for each place, for each column, for each row, or one for all.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ def _is_element_wise(graph: Graph, index: int, domain: Domain) -> bool:
     node = graph[index]
     if extent_of(node.shape, domain) is None:
         return False
+    if any(graph[each].operation.name == "iota" for each in graph.operands(index)):
+        return False  # it lies in no memory, and along lanes nothing knows its place
     operands = [graph[each].shape for each in graph.operands(index)]
     if any(extent_of(shape, domain) is None for shape in operands):
         return False

@@ -15,7 +15,8 @@ def legalize(graph: Graph) -> Graph:
 
     A sum over the first axis and others is cut in two: the others first, within each row, then the rows. So
     rows can be shared out to threads, and the order of the additions depends on the shape alone. An
-    element-wise operation on repeated numbers is done once, on the numbers.
+    element-wise operation on repeated numbers is done once, on the numbers. What stays as it is has no
+    update.
     """
     builder = Sharing()
     known: dict[int, Value] = {}
@@ -25,8 +26,18 @@ def legalize(graph: Graph) -> Graph:
         with builder.within(Origin(node.span, node.path, node.repeat, node.of)):
             known[index] = _legal(builder, node, operands)
     builder.outputs = {name: known[index] for name, index in graph.outputs.items()}
-    builder.updates = {name: known[index] for name, index in graph.updates.items()}
+    leaves = {**graph.leaves("weight"), **graph.leaves("state")}
+    updates = {name: index for name, index in graph.updates.items() if leaves.get(name) != index}
+    builder.updates = {name: _of_its_own(known[index]) for name, index in updates.items()}
     return builder.finish()
+
+
+def _of_its_own(value: Value) -> Value:
+    """Return a new value that is computed: the old one of another weight or state is taken before that is
+    written over."""
+    if value.builder.node(value.index).operation.name not in ("weight", "state"):
+        return value
+    return value * 1.0
 
 
 def _legal(builder: Sharing, node: Node, operands: list[Value]) -> Value:
@@ -35,7 +46,12 @@ def _legal(builder: Sharing, node: Node, operands: list[Value]) -> Value:
         return operands[0]
     if name in WITHOUT_LOOP and node.operation.expand is not None:
         return node.operation.expand(*operands, **dict(node.settings))
-    if name == "sum" and len(axes := node.setting("axes")) > 1 and axes[0] == 0 and not _is_total(node, operands[0]):
+    if (
+        name == "sum"
+        and len(axes := node.setting("axes")) > 1
+        and axes[0] == 0
+        and not _is_total(node, operands[0])
+    ):
         return operands[0].sum(axes[1:]).sum((0,))
     if node.operation.family == "elementwise" and node.shape and BATCH not in node.shape[1:]:
         numbers = [_number(each) for each in operands]

@@ -23,7 +23,7 @@ GAINING = 0.97
 """A loss whose last tenth of epochs fell below this share of what was before was still falling."""
 
 FLAT = 0.99
-"""A loss whose second half of epochs is above this share of the first half's best has come to rest."""
+"""A loss whose second half of epochs stays above this share of the first half's best has come to rest."""
 
 
 def advise(history: Sequence[Record], parts: Mapping[str, Figures], reason: Reason) -> tuple[str, ...]:
@@ -60,26 +60,31 @@ def _bouncing(train: Sequence[float]) -> str:
 
 
 def _heavy(train: Sequence[float], objective: Sequence[float]) -> str:
-    share = (objective[-1] - train[-1]) / train[-1] if objective and train[-1] > 0 else 0.0
-    if share <= HEAVY or min(train) < 1e-3:
+    """Tell of a penalty that weighs more than the loss can answer for."""
+    penalty = objective[-1] - train[-1] if objective else 0.0
+    if penalty <= HEAVY * train[-1] or train[-1] < 0.05 * train[0] or not _rests(train):
         return ""
     return (
-        f"the penalty is {share:.0%} of the loss: it keeps the weights small rather than the loss; try a tenth "
-        "of its factor"
+        f"the train loss rests at {train[-1]:.3g}, and the penalty beside it is {penalty:.3g}: "
+        "it holds the net back; try a tenth of its factor"
     )
 
 
 def _resting(objective: Sequence[float], valid: Sequence[float]) -> str:
     """Tell of a loss that came to rest early and high, as it does under a rate that is too high."""
-    half = len(objective) // 2
-    if not objective or min(objective[half:]) <= FLAT * min(objective[:half]) or objective[0] <= 0:
+    if not objective or objective[0] <= 0 or not _rests(objective):
         return ""
     if objective[-1] < 0.05 * objective[0] or (valid and valid[-1] < 0.05 * valid[0]):
         return ""
     return (
-        f"the objective came to rest at {objective[-1]:.4g} after {1 + objective.index(min(objective[:half]))} "
-        "epochs: try a lower learning rate, or one that falls (`cosine`), or a larger net"
+        f"the objective came to rest at {objective[-1]:.3g}: try a lower learning rate, or one that falls "
+        "(`cosine`), or a larger net"
     )
+
+
+def _rests(curve: Sequence[float]) -> bool:
+    half = len(curve) // 2
+    return min(curve[half:]) > FLAT * min(curve[:half])
 
 
 def _overfitting(train: Sequence[float], valid: Sequence[float]) -> str:

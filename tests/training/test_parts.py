@@ -103,7 +103,9 @@ def test_advice_of_the_curves() -> None:
     assert "overfits" in told([1, 0.8, 0.6, 0.4, 0.2, 0.1], [1, 0.8, 0.7, 0.8, 0.9, 1.0])
     assert "hardly moved" in told([2.3026, 2.3025, 2.3026, 2.3025, 2.3026], [2.3026] * 5)
     assert "up and down" in told([1, 3, 1, 4, 1, 5], [1] * 6)
-    assert "penalty is 100%" in told([1, 0.5, 0.4, 0.4, 0.4, 0.4], [1, 0.5, 0.4, 0.4, 0.4, 0.4], penalty=0.4)
+    assert "the penalty beside it is 0.4" in told(
+        [1, 0.5, 0.4, 0.4, 0.4, 0.4], [1, 0.5, 0.4, 0.4, 0.4, 0.4], penalty=0.4
+    )
     assert "came to rest at 0.4" in told([1, 0.5, 0.4, 0.4, 0.4, 0.4], [1, 0.5, 0.4, 0.4, 0.4, 0.4])
     assert "more epochs" in told([1, 0.8, 0.6, 0.5, 0.4], [1, 0.8, 0.6, 0.5, 0.4])
     assert told([1, 0.5, 0.1, 0.04, 0.04, 0.04], [1, 0.5, 0.1, 0.05, 0.05, 0.05]) == ""

@@ -271,7 +271,8 @@ class Builder:
             self._tell(limits.long_name(span))
         self._tell(forms.wrong_name(span))
         # Letters that look alike are one letter, as in Python: the micro sign is the Greek mu.
-        return tree.Name(unicodedata.normalize("NFKC", str(parts[0])), span)
+        text = str(parts[0])
+        return tree.Name(text if text.isascii() else unicodedata.normalize("NFKC", text), span)
 
     def _token(self, parts: Parts) -> Token:
         token: Token = parts[0]

@@ -4,6 +4,7 @@ A declaration that does not parse is parsed again with the statement that is at 
 parses or nothing is left of it. Blanks keep everything else in its place, so that all spans stay true.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from lark import Token
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 
-from netdsl.diagnostics import Diagnostic, Source
+from netdsl.diagnostics import Diagnostic, Severity, Source
 from netdsl.syntax import tables, tree
 from netdsl.syntax.builder import Builder
 from netdsl.syntax.limits import TooMuch
@@ -38,6 +39,17 @@ class Salvage:
     file: tree.File
     diagnostics: tuple[Diagnostic, ...]
     lost: frozenset[str]
+
+    def independent(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+        """Return, of mistakes found in what could be read, those that do not come of what could not be."""
+        return tuple(each for each in found if not self._follows(each))
+
+    def _follows(self, diagnostic: Diagnostic) -> bool:
+        """Tell whether a diagnostic may only be there because something was lost; warnings always may."""
+        if diagnostic.severity is not Severity.ERROR or diagnostic.primary is None:
+            return True
+        place = diagnostic.primary.span.text
+        return place in self.lost or any(f"`{name}`" in diagnostic.message for name in self.lost)
 
 
 @dataclass(slots=True)

@@ -1,13 +1,14 @@
 """Reading on behind a mistake: what is told besides, what is kept, and what no text can do."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Source, render, to_json
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Label, Severity, Source, Span, render, to_json
 from netdsl.syntax import attempt, parse, tree
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +48,25 @@ def test_spans_of_what_is_kept_are_those_of_the_text() -> None:
     (good,) = file.declarations
     assert good.span.text == "layer good(x) = x + 1"
     assert good.span.line == 3
+
+
+def test_what_follows_from_a_loss_is_told_apart() -> None:
+    source = Source("given.net", "model bad(x) = x y\nlayer good(x) = x -> bad -> worse\n")
+    salvage = attempt(source)
+
+    def error(code: str, message: str, text: str) -> Diagnostic:
+        start = source.text.rindex(text)
+        return Diagnostic(code, message, Label(Span(source, start, start + len(text)), ""))
+
+    real = error("E0101", "there is no name `worse`", "worse")
+    found = [
+        error("E0101", "there is no name `bad`", "bad"),
+        error("E0301", "`bad` has no shape", "worse"),
+        real,
+        Diagnostic("E0602", "no train block"),
+        replace(real, severity=Severity.WARNING),
+    ]
+    assert salvage.independent(found) == (real,)
 
 
 def test_parse_tells_what_attempt_found() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netdsl.diagnostics import Label, Span
 from netdsl.semantics.expressions import evaluate, implied, operand
 from netdsl.semantics.frame import Frame
-from netdsl.semantics.items import Item, Poison, Record, Tensor, is_number
+from netdsl.semantics.items import Item, Poison, is_number
 from netdsl.semantics.problems import MistakeError, PoisonedError, mistake
 from netdsl.semantics.tensors import expected, lift, real
 from netdsl.syntax import tree
@@ -117,9 +117,3 @@ def _update(statement: tree.Update, frame: Frame) -> None:
     site = frame.site(statement.value.span)
     value = real(lift(operand(statement.value, frame), site), site)
     frame.names[name.text] = frame.memory.update(name.text, value, frame.site(name.span))
-
-
-def outputs(item: Item, default: str) -> dict[str, Tensor]:
-    """Return the outputs of a model by name; a single one has the model's name."""
-    fields = item.fields if isinstance(item, Record) else {default: item}
-    return {name: each for name, each in fields.items() if isinstance(each, Tensor)}

@@ -137,6 +137,9 @@ def initial_graph(shape: Shape, init: Item, path: str, site: Site) -> Graph:
 
 def initializer_value(init: Recipe | Tool, site: Site) -> Item:
     """Return what an initializer gives for the weight that a frame is about."""
+    for name, (item, span) in init.given.items():
+        if isinstance(item, Tensor) and item.value.builder is not site.graph:
+            raise expected("a number", item, f"`{name}` of an initializer", site, span)
     if isinstance(init, Tool):
         if not init.function.initializer:
             raise expected("an initializer", init, "the start of a weight", site)

@@ -8,7 +8,6 @@ from typing import Literal, TypeAlias
 
 from netdsl.graph import Builder, Graph
 from netdsl.semantics.blocks import Block, data_block
-from netdsl.semantics.bodies import outputs as outputs_of
 from netdsl.semantics.data_plan import planned
 from netdsl.semantics.experiment import DataPlan, EarlyStop, TargetStop, TrainingPlan, UpdateRule, Weight
 from netdsl.semantics.figures import Figures
@@ -20,12 +19,12 @@ from netdsl.semantics.items import Item, Objective, Recipe, Record, Tensor
 from netdsl.semantics.names import check_expression
 from netdsl.semantics.objective import Compared, objective
 from netdsl.semantics.parts import check_part, in_part
-from netdsl.semantics.problems import mistake, unknown
+from netdsl.semantics.problems import PoisonedError, mistake, unknown
 from netdsl.semantics.rules import Rules
 from netdsl.semantics.scaling import NotInvertibleError, inverted
 from netdsl.semantics.schedules import Schedules
 from netdsl.semantics.schema import Schema
-from netdsl.semantics.tensors import real, reshaped
+from netdsl.semantics.tensors import lift, real, reshaped
 from netdsl.semantics.training_plan import check_figure, clip_of, frozen_parts, planned_training
 from netdsl.semantics.weights import WeightMaker
 from netdsl.syntax import tree
@@ -123,11 +122,9 @@ class Work:
             given = self._inputs(definition)
         site = self.frame("model").site(definition.name.span)
         result = self.world.apply(recipe, given, recipe.given, site)
-        if not isinstance(result, (Tensor, Record)):
-            raise mistake("E0307", "a model returns a value", definition.name.span, "does not")
+        found = result.fields if isinstance(result, Record) else {definition.name.text: result}
         self.outputs = {
-            name: replace(real(each, site), output=name)
-            for name, each in outputs_of(result, definition.name.text).items()
+            name: replace(real(lift(each, site), site), output=name) for name, each in found.items()
         }
 
     def _inputs(self, definition: tree.Definition) -> dict[str, Item]:
@@ -241,10 +238,12 @@ class Work:
         if target is None or self.fields is None or f"prepared/{target}" not in self.fields.outputs():
             return output
         raw, prepared = self.fields.raw[target], self.fields.prepared[target]
+        if output.shape != raw.shape and not {output.shape, raw.shape} <= {(), (1,)}:
+            raise PoisonedError  # what compares them has told it
         scaler, span = self.fields.scalers.get(target, next(iter(self.fields.scalers.values())))
         site = self.frame("scaler").site(span)
         try:
-            shaped = reshaped(output, raw.shape, site) if {output.shape, raw.shape} <= {(), (1,)} else output
+            shaped = reshaped(output, raw.shape, site)
             value = inverted(self.builder, raw.value, prepared.value, shaped.value, site)
         except NotInvertibleError as why:
             raise mistake(

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import netdsl
 from netdsl.cli.commands import COMMANDS, module_of
 
+SIGNALED = (130, 143)
+"""The exit codes of SIGINT and SIGTERM."""
+
 USAGE = "usage: netdsl COMMAND [ARGUMENTS]"
 
 
@@ -17,6 +20,10 @@ def entry() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         _silence(sys.stdout.fileno())
+    if code in SIGNALED:
+        # Who pressed Ctrl-C need not wait until threads have ended and modules are torn down.
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

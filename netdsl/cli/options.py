@@ -50,19 +50,19 @@ def add_experiment(parser: ArgumentParser) -> None:
         help="a value for a `param`, or for a field such as train.epochs; a word alone names the train block",
     )
     parser.add_argument("--seed", type=int, metavar="N", help="in place of the seed in the file")
+    add_data(parser)
+
+
+def add_data(parser: ArgumentParser) -> None:
+    """Add where data is looked for, and what may be read."""
     parser.add_argument(
         "--allow-path",
         type=Path,
         action="append",
         default=[],
         metavar="DIR",
-        help="a folder that may be imported from, besides that of the file",
+        help="a folder that may be read from, besides that of the file",
     )
-    add_data(parser)
-
-
-def add_data(parser: ArgumentParser) -> None:
-    """Add where data is looked for."""
     parser.add_argument(
         "--data-dir",
         type=Path,

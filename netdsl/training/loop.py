@@ -177,12 +177,13 @@ class _Training:
         self._check_valid(figures, epoch)
         best = self.stopping.see(figures, epoch)
         self.schedules.advance({**self._scalars(), **figures})
-        record = EpochRecord(epoch, counters.step, time.perf_counter() - self.clock, parts, rate, best)
+        seconds = time.perf_counter() - self.clock
+        record = EpochRecord(epoch, counters.step, seconds, parts, rate, best)
         self._next_epoch()
         self.kept = self._checkpoint(values)
         if best:
             self.best = self.kept
-        self._record(record, best)
+        self._record(record)
         return self.stopping.decide(figures, epoch, counters.seconds)
 
     def _next_epoch(self) -> None:
@@ -192,12 +193,12 @@ class _Training:
         counters.loss = counters.objective = 0.0
         counters.seconds = time.perf_counter() - self.clock
 
-    def _record(self, record: EpochRecord, best: bool) -> None:
+    def _record(self, record: EpochRecord) -> None:
         line = record.record()
         self.history.append(line)
         if self.store is not None:
             self.store.append(line)
-            self.store.keep(self.kept, best)
+            self.store.keep(self.kept, best=record.best)
         self.reporter.epoch(record)
 
     def _measure(self, values: Values) -> dict[str, Figures]:

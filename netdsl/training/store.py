@@ -49,7 +49,7 @@ class Store:
         """Add a line to the history."""
         append_line(self._history, json.dumps(record))
 
-    def keep(self, checkpoint: Checkpoint, best: bool) -> None:
+    def keep(self, checkpoint: Checkpoint, *, best: bool) -> None:
         """Take the state at the end of an epoch; write it if it is time to."""
         if best:
             self._pending = checkpoint

@@ -14,7 +14,8 @@ from netdsl.semantics.frame import Frame, World
 from netdsl.semantics.functions import FUNCTIONS, WORDS, Function, unknown_argument
 from netdsl.semantics.items import Item, Poison
 from netdsl.semantics.lookup import CONSTANTS, SEEN_BY, in_module, missing
-from netdsl.semantics.problems import mistake, unknown, warning
+from netdsl.semantics.problems import mistake, warning
+from netdsl.semantics.signatures import parameters, unknown_setting, words_of
 from netdsl.syntax import tree
 
 
@@ -27,7 +28,7 @@ def check_names(world: World) -> None:
         for name, each in module.declarations.items():
             _check_reserved(name, each, world)
             if isinstance(each, tree.Definition):
-                _Walk(each.kind, module, world, _words(each)).definition(each)
+                _Walk(each.kind, module, world, words_of(each)).definition(each)
         for section in module.sections:
             if section.kind != "search":
                 _note_uses(section, module, world)
@@ -199,7 +200,7 @@ class _Walk:
         if call.callee.text in _LIGHT:
             return
         called = self._called(call.callee)
-        words = _words(called) if isinstance(called, tree.Definition) else frozenset()
+        words = words_of(called) if isinstance(called, tree.Definition) else frozenset()
         for each in call.positional:
             self._argument(each, words)
         for named in call.named:
@@ -250,32 +251,6 @@ def _makes_weight(name: str, definition: tree.Definition) -> bool:
         and each.value.callee.text in makers
         for each in definition.body
     )
-
-
-def unknown_setting(definition: tree.Definition, named: tree.Named) -> Exception:
-    """Return the error for a setting that a definition has not."""
-    return unknown(
-        "E0201",
-        "setting",
-        named.name.text,
-        named.name.span,
-        parameters(definition),
-        listing=f"`{definition.name.text}` has",
-        place=f"of `{definition.name.text}`",
-    )
-
-
-def parameters(definition: tree.Definition) -> list[str]:
-    """Return the names that a use may give: settings, then tensors."""
-    return [each.name.text for each in definition.settings] + [each.name.text for each in definition.tensors]
-
-
-def _words(definition: tree.Definition) -> frozenset[str]:
-    words: set[str] = set()
-    for setting in definition.settings:
-        if isinstance(setting.domain, tree.List):
-            words |= {each.text for each in setting.domain.items if isinstance(each, tree.Path)}
-    return frozenset(words)
 
 
 def _children(expr: tree.Expr) -> Iterator[tree.Expr]:

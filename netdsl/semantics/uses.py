@@ -22,8 +22,9 @@ from netdsl.semantics.items import (
     is_number,
 )
 from netdsl.semantics.patterns import bind_pattern
-from netdsl.semantics.problems import MistakeError, mistake, unknown
+from netdsl.semantics.problems import MistakeError, mistake
 from netdsl.semantics.settings import Slot, fit
+from netdsl.semantics.signatures import signature, unknown_setting, words_of
 from netdsl.semantics.suspicions import suspect_loss, suspect_use
 from netdsl.semantics.targets import compared
 from netdsl.semantics.tensors import lift, real
@@ -166,15 +167,7 @@ class _Arguments:
             item = argument(named.value, slot, self.frame)
             self.settings[name] = (fit(slot, item, span, self.frame.site(span)), span)
         else:
-            raise unknown(
-                "E0201",
-                "setting",
-                name,
-                named.name.span,
-                [*settings, *(each.name.text for each in self.recipe.definition.tensors)],
-                listing=f"`{self.recipe.name}` has",
-                place=f"of `{self.recipe.name}`",
-            )
+            raise unknown_setting(self.recipe.definition, named)
 
     def _slot(self, setting: tree.Setting) -> Slot:
         return slot_of(self.recipe, setting, {**self.recipe.given, **self.settings}, self.frame)
@@ -210,15 +203,6 @@ def _default(
     default = slot_of(recipe, setting, given, frame).default
     assert default is not None
     return default
-
-
-def signature(definition: tree.Definition) -> str:
-    """Write how a definition is declared: `dense(x: [n]; units, init=…)`."""
-    tensors = ", ".join(each.span.text for each in definition.tensors)
-    settings = ", ".join(
-        f"{each.name.text}=…" if each.default else each.name.text for each in definition.settings
-    )
-    return f"{definition.name.text}({tensors}{'; ' if settings else ''}{settings})"
 
 
 def wrong_kind(recipe: Recipe, span: Span, frame: Frame) -> MistakeError:
@@ -297,7 +281,7 @@ def _inner_frame(recipe: Recipe, site: Site) -> Frame:
         frame.graph,
         specials=LAYER_SPECIALS if learns else frame.specials if inherits else {},
         functions=LAYER_FUNCTIONS if learns else frame.functions if inherits else {},
-        words=_words(recipe),
+        words=words_of(recipe.definition),
         path=path,
         stream=stream,
         repeat=frame.repeat,
@@ -344,15 +328,6 @@ def _check_one_model(recipe: Recipe, site: Site) -> None:
             secondary=[Label(first.name.span, "the first"), Label(recipe.definition.name.span, "the second")],
             help="give one of them another name",
         )
-
-
-def _words(recipe: Recipe) -> frozenset[str]:
-    """Return the bare words among the alternatives of the settings, for the body to compare with."""
-    words: set[str] = set()
-    for setting in recipe.definition.settings:
-        if isinstance(setting.domain, tree.List):
-            words |= {each.text for each in setting.domain.items if isinstance(each, tree.Path)}
-    return frozenset(words)
 
 
 def _give_tensors(recipe: Recipe, tensors: Mapping[str, Item], inner: Frame, site: Site) -> None:

@@ -1,0 +1,42 @@
+"""What a definition's signature says: its parameters, their words, how it is declared."""
+
+from __future__ import annotations
+
+from netdsl.semantics.problems import MistakeError, unknown
+from netdsl.syntax import tree
+
+
+def signature(definition: tree.Definition) -> str:
+    """Write how a definition is declared: `dense(x: [n]; units, init=…)`."""
+    tensors = ", ".join(each.span.text for each in definition.tensors)
+    settings = ", ".join(
+        f"{each.name.text}=…" if each.default else each.name.text for each in definition.settings
+    )
+    return f"{definition.name.text}({tensors}{'; ' if settings else ''}{settings})"
+
+
+def parameters(definition: tree.Definition) -> list[str]:
+    """Return the names that a use may give: settings, then tensors."""
+    return [each.name.text for each in definition.settings] + [each.name.text for each in definition.tensors]
+
+
+def words_of(definition: tree.Definition) -> frozenset[str]:
+    """Return the bare words among the alternatives of the settings, for a body to compare with."""
+    words: set[str] = set()
+    for setting in definition.settings:
+        if isinstance(setting.domain, tree.List):
+            words |= {each.text for each in setting.domain.items if isinstance(each, tree.Path)}
+    return frozenset(words)
+
+
+def unknown_setting(definition: tree.Definition, named: tree.Named) -> MistakeError:
+    """Return the error for a setting that a definition has not."""
+    return unknown(
+        "E0201",
+        "setting",
+        named.name.text,
+        named.name.span,
+        parameters(definition),
+        listing=f"`{definition.name.text}` has",
+        place=f"of `{definition.name.text}`",
+    )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
+from netdsl.files import fail, shown
 from netdsl.run.manifest import schema_from
 from netdsl.run.opening import Opened, open_texts
 from netdsl.run.options import Options
@@ -31,8 +31,7 @@ def weights_file(path: Path) -> Path:
     read_manifest(path)
     best, last = path / BEST, path / LAST
     if not last.exists():
-        message = f"the run `{path}` has no weights yet"
-        raise DiagnosticError([Diagnostic("E0837", message, help="train it first")], Exit.FILES)
+        fail("E0837", f"the run `{shown(path)}` has no weights yet", help="train it first")
     return best if best.exists() and load_checkpoint(last).counters.use == "best" else last
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from netdsl.data.cells import number_of
 from netdsl.data.lines import Format, Row, read_rows
-from netdsl.data.problems import cell_text, some
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, suggest
+from netdsl.data.problems import cell_text, fail, some
+from netdsl.diagnostics import suggest
 from netdsl.run.net import shaped
 from netdsl.semantics.schema import Column, FieldSchema
 from netdsl.training.executable import Values
@@ -52,7 +52,7 @@ def _kind(path: Path | None) -> str:
         return "csv"
     if "idx" not in name:
         message = f"`{path}`: predictions are made from .csv, .npy, .npz and IDX files"
-        _fail("E0912", message, "convert it to one of these")
+        fail("E0912", message, help="convert it to one of these")
     return "idx"
 
 
@@ -69,11 +69,8 @@ def _array(path: Path, kind: str) -> NDArray[np.generic]:
 def _only(fields: Sequence[FieldSchema], path: Path) -> FieldSchema:
     if len(fields) != 1:
         names = ", ".join(f"`{each.name}`" for each in fields)
-        _fail(
-            "E0913",
-            f"`{path}` is one array, and the model takes {names}",
-            "give an .npz file with these names",
-        )
+        message = f"`{path}` is one array, and the model takes {names}"
+        fail("E0913", message, help="give an .npz file with these names")
     return fields[0]
 
 
@@ -83,7 +80,9 @@ def _named(arrays: Values, fields: Sequence[FieldSchema], path: Path) -> Values:
     for field in fields:
         if field.name not in arrays:
             there = ", ".join(f"`{each}`" for each in arrays)
-            _fail("E0913", f"`{path}` has no `{field.name}`, only {there}", "name the arrays as the inputs")
+            fail(
+                "E0913", f"`{path}` has no `{field.name}`, only {there}", help="name the arrays as the inputs"
+            )
     return {each.name: _fit(each, shaped(each.name, arrays[each.name], each)) for each in fields}
 
 
@@ -92,9 +91,8 @@ def _fit(field: FieldSchema, values: NDArray[np.generic]) -> NDArray[np.generic]
         return values if values.dtype == np.uint8 else values.astype(np.float32)
     indices = values.astype(np.int32)
     if indices.size and not 0 <= indices.min() <= indices.max() < len(field.classes):
-        _fail(
-            "E0914", f"`{field.name}` has an index outside of 0 .. {len(field.classes) - 1}", "check the rows"
-        )
+        last = len(field.classes) - 1
+        fail("E0914", f"`{field.name}` has an index outside of 0 .. {last}", help="check the rows")
     return indices
 
 
@@ -119,20 +117,15 @@ def _text_rows(stream: TextIO, separator: str | None) -> list[Row]:
     try:
         return [(reader.line_num, row) for row in reader if row]
     except (csv.Error, UnicodeDecodeError) as error:
-        _fail("E0914", f"stdin cannot be read as a table: {error}", "give CSV with a header")
+        fail("E0914", f"stdin cannot be read as a table: {error}", help="give CSV with a header")
 
 
 def _from_table(rows: Iterable[Row], fields: Sequence[FieldSchema], fills: Fills, name: str) -> Values:
     pairs = list(rows)
     if not pairs:
-        _fail("E0914", f"`{name}` is empty", "its first line names the columns")
+        fail("E0914", f"`{name}` is empty", help="its first line names the columns")
     header = [each.strip() for each in pairs[0][1]]
-    if (
-        len(fields) == 1
-        and not fields[0].columns
-        and len(fields[0].shape)
-        and len(header) == _count(fields[0])
-    ):
+    if len(fields) == 1 and _is_flat(fields[0], len(header)):
         return {fields[0].name: _flat(pairs, fields[0], name)}
     table = _columns(pairs, header, name)
     wanted = [column.name for field in fields for column in _columns_of(field)]
@@ -145,7 +138,7 @@ def _from_table(rows: Iterable[Row], fields: Sequence[FieldSchema], fills: Fills
 def _columns(pairs: Sequence[Row], header: Sequence[str], name: str) -> _Table:
     wrong = [f"line {line} has {len(row)}" for line, row in pairs[1:] if len(row) != len(header)]
     if wrong:
-        _fail("E0914", f"`{name}` has rows without {len(header)} cells, as its header has", "", some(wrong))
+        fail("E0914", f"`{name}` has rows without {len(header)} cells, as its header has", notes=some(wrong))
     cells = list(zip(*(row for _, row in pairs[1:]), strict=True)) or [()] * len(header)
     return _Table(name, [line for line, _ in pairs[1:]], dict(zip(header, cells, strict=True)))
 
@@ -215,6 +208,11 @@ def _category(text: str, places: Mapping[str, int]) -> str:
     return str(int(value))
 
 
+def _is_flat(field: FieldSchema, width: int) -> bool:
+    """Tell whether rows of so many cells are the numbers of an array, which has no names for them."""
+    return not field.columns and bool(field.shape) and width == _count(field)
+
+
 def _flat(pairs: Sequence[Row], field: FieldSchema, name: str) -> NDArray[np.float32]:
     """Return a field of one column for each of its numbers, row-major; a line of names on top is left out."""
     header = all(number_of(cell) is None for cell in pairs[0][1])
@@ -229,7 +227,7 @@ def _flat(pairs: Sequence[Row], field: FieldSchema, name: str) -> NDArray[np.flo
             values[index] = [each for each in numbers if each is not None]
     if wrong:
         cure = "each line has one number for each element, row by row"
-        _fail("E0914", f"rows of `{name}` are not {_count(field)} numbers", cure, some(wrong))
+        fail("E0914", f"rows of `{name}` are not {_count(field)} numbers", help=cure, notes=some(wrong))
     return values.reshape(len(rows), *field.shape)
 
 
@@ -242,12 +240,10 @@ def _refuse_absent(absent: Sequence[str], header: Sequence[str], name: str) -> N
     notes = [f"`{each}` may be `{near}`" for each in absent[:10] if (near := suggest(each, header))]
     there = ", ".join(f"`{each}`" for each in header[:20]) + (", …" if len(header) > 20 else "")
     what = "the column" if len(absent) == 1 else "the columns"
-    _fail("E0913", f"`{name}` lacks {what} {told}", f"its first line names {there}", notes)
+    cure = f"its first line names {there}"
+    fail("E0913", f"`{name}` lacks {what} {told}", help=cure, notes=notes)
 
 
 def _refuse_cells(column: Column, wanted: str, wrong: Sequence[str]) -> NoReturn:
-    _fail("E0914", f"the column `{column.name}` is to be {wanted}", "mend these cells", some(wrong))
-
-
-def _fail(code: str, message: str, cure: str, notes: Iterable[str] = ()) -> NoReturn:
-    raise DiagnosticError([Diagnostic(code, message, notes=tuple(notes), help=cure or None)], Exit.DATA)
+    message = f"the column `{column.name}` is to be {wanted}"
+    fail("E0914", message, help="mend these cells", notes=some(wrong))

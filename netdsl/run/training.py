@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, Label
-from netdsl.files import Lock
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Label
+from netdsl.files import Lock, fail
 from netdsl.run.engine import Engine
 from netdsl.run.inspect import inspect
 from netdsl.run.manifest import manifest_of
@@ -191,8 +191,11 @@ def _resumed(runs: Runs, name: str) -> Store | None:
     elif runs.newest:
         found = newest_run(runs.parent, name) if runs.parent is not None else None
         if found is None:
-            message = f"there is no run of `{name}` in `{runs.parent}` to go on with"
-            raise DiagnosticError([Diagnostic("E0835", message, help="leave `--resume` out")], Exit.FILES)
+            fail(
+                "E0835",
+                f"there is no run of `{name}` in `{runs.parent}` to go on with",
+                help="leave `--resume` out",
+            )
         folder = found
     else:
         return None

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
+from netdsl.files import fail, shown
 from netdsl.files.tensors import read_tensors, write_tensors
 from netdsl.training.executable import Values
 
@@ -77,28 +77,22 @@ def load_checkpoint(path: Path) -> Checkpoint:
     values, metadata = read_tensors(path)
     kind = metadata.get("format", "")
     if kind != FORMAT:
-        raise _wrong(path, kind)
+        _refuse(path, kind)
     try:
         progress = json.loads(metadata["progress"])
         origin = Origin(json.loads(metadata["sources"]), json.loads(metadata["manifest"]))
         counters = Counters(**progress["counters"])
         return Checkpoint(values, counters, progress["watches"], progress["schedules"], origin)
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, error) from error
+        message = f"`{shown(path)}` is damaged: its description of the training cannot be read"
+        fail("E0830", message, notes=(f"{type(error).__name__}: {error}",))
 
 
-def _wrong(path: Path, kind: str) -> DiagnosticError:
+def _refuse(path: Path, kind: str) -> NoReturn:
     if kind.startswith("netdsl-"):
-        message = f"`{path}` was written by a newer netdsl (its format is {kind}, this one reads {FORMAT})"
-        return _error(Diagnostic("E0831", message, help="install the newer version: pip install -U netdsl"))
-    message = f"`{path}` is no weights file of netdsl: it says nothing of a model"
-    return _error(Diagnostic("E0830", message, help="give a run folder, or best.safetensors inside one"))
-
-
-def _damaged(path: Path, error: Exception) -> DiagnosticError:
-    message = f"`{path}` is damaged: its description of the training cannot be read"
-    return _error(Diagnostic("E0830", message, notes=(f"{type(error).__name__}: {error}",)))
-
-
-def _error(diagnostic: Diagnostic) -> DiagnosticError:
-    return DiagnosticError([diagnostic], Exit.FILES)
+        message = (
+            f"`{shown(path)}` was written by a newer netdsl (its format is {kind}, this one reads {FORMAT})"
+        )
+        fail("E0831", message, help="install the newer version: pip install -U netdsl")
+    message = f"`{shown(path)}` is no weights file of netdsl: it says nothing of a model"
+    fail("E0830", message, help="give a run folder, or best.safetensors inside one")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
-from netdsl.files import append_line, make_run_folder, read_bytes, sweep, write_atomic
+from netdsl.diagnostics import DiagnosticError
+from netdsl.files import append_line, fail, make_run_folder, read_bytes, shown, sweep, write_atomic
 from netdsl.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from netdsl.training.records import Record
 
@@ -23,6 +23,9 @@ BEST: Final = "best.safetensors"
 HISTORY: Final = "history.jsonl"
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.net"
+
+RUN: Final = "give the folder of a run, such as runs/digits-1"
+WEIGHTS: Final = f"give {BEST} or {LAST} in that folder: each holds a copy of it"
 
 
 class Store:
@@ -120,13 +123,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise _error("E0832", f"`{folder}` is not the folder of a run: it has no {MANIFEST}")
+        fail("E0832", f"`{shown(folder)}` is not the folder of a run: it has no {MANIFEST}", help=RUN)
     try:
         manifest = json.loads(read_bytes(path))
     except ValueError as error:
-        raise _error("E0833", f"`{path}` is damaged: {error}") from error
+        fail("E0833", f"`{shown(path)}` is damaged: {error}", help=WEIGHTS)
     if not isinstance(manifest, dict):
-        raise _error("E0833", f"`{path}` is damaged: it holds no record")
+        fail("E0833", f"`{shown(path)}` is damaged: it holds no record", help=WEIGHTS)
     return manifest
 
 
@@ -147,7 +150,3 @@ def _numbered(parent: Path, stem: str) -> list[tuple[Path, int]]:
     names = [each for each in parent.iterdir() if each.is_dir()] if parent.is_dir() else []
     pairs = [(each, pattern.fullmatch(each.name)) for each in names]
     return [(each, int(found[1])) for each, found in pairs if found]
-
-
-def _error(code: str, message: str) -> DiagnosticError:
-    return DiagnosticError([Diagnostic(code, message, help="give the folder of a run")], Exit.FILES)

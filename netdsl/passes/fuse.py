@@ -93,7 +93,8 @@ def _kind(graph: Graph, index: int) -> _Kind:
 
 
 def _offsets(graph: Graph, kinds: dict[int, _Kind]) -> dict[int, _Kind]:
-    """Find the offsets that are added to products, and give them the product's own kind: it begins its sums with them."""
+    """Find the offsets that are added to products, and give them the product's own kind: it begins its sums
+    with them."""
     found: dict[int, _Kind] = {}
     for index, kind in kinds.items():
         users = graph.users(index)
@@ -101,7 +102,11 @@ def _offsets(graph: Graph, kinds: dict[int, _Kind]) -> dict[int, _Kind]:
             continue
         (total,) = users
         others = [each for each in graph.operands(total) if each != index]
-        if graph[total].operation.name == "add" and len(others) == 1 and _repeats_vector(graph, others[0], total):
+        if (
+            graph[total].operation.name == "add"
+            and len(others) == 1
+            and _repeats_vector(graph, others[0], total)
+        ):
             found.update({total: kind, others[0]: kind})
     return found
 
@@ -165,7 +170,9 @@ class _Stored:
             self._measure(index)
             outside = any(self.parts[user] != self.parts[index] for user in self.graph.users(index))
             dear = self.costs[index] > CHEAP or len(self.reads[index]) > FEW
-            inside = kind.form == "product" and any(self.kinds.get(each) == kind for each in self.graph.users(index))
+            inside = kind.form == "product" and any(
+                self.kinds.get(each) == kind for each in self.graph.users(index)
+            )
             if inside and index not in roots:
                 continue
             if kind.form != "loops" or index in needed or index in roots or (outside and dear):

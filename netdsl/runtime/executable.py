@@ -28,7 +28,7 @@ TYPES: Final[Mapping[str, type[np.generic]]] = {"float": np.float32, "int": np.i
 
 FLOPS_A_CYCLE: Final = 16
 BYTES_A_CYCLE: Final = 8
-CYCLES_A_PHASE: Final = 2000
+CYCLES_A_PHASE: Final = 10_000
 """How long a phase should be for each of its threads: several times what a barrier costs."""
 
 CANARY: Final = 0x7FEDBEEF

@@ -43,7 +43,8 @@ def softplus(z: Value, label: Value) -> Value:
 
 def shares(z: NDArray[np.float64]) -> NDArray[np.float64]:
     powers = np.exp(z - z.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    result: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return result
 
 
 def one_hot(label: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from netdsl.lowering.cpu.words import field_word, result_word
 from netdsl.operations.philox import stream_hash
 from netdsl.passes.contractions import in_memory
 from netdsl.passes.fuse import REDUCTIONS
-from netdsl.passes.lanes import domain_of
+from netdsl.passes.lanes import Domain, domain_of
 from netdsl.program import (
     LANES,
     ROWS,
@@ -133,9 +133,8 @@ def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:
         case "gradient", _:
             return [gradient(shop, group, unit)]
         case "lanes", _:
-            return [
-                _lanes(shop, group.nodes, {index: shop.target(index, cut) for index in group.stores}, cut)
-            ]
+            stores = {index: shop.target(index, cut) for index in group.stores}
+            return [_lanes(shop, group.nodes, stores, cut, _domain(shop, group.stores[0]))]
         case "columns", Panels():
             return _columns(shop, group, cut)
         case "total", Tiles():
@@ -205,9 +204,9 @@ def _work(outer: Shape) -> Range | Each:
     return Range(ROWS, LANES) if outer == (BATCH,) else Range(count_of(outer[0]))
 
 
-def _lanes(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer], cut: Cut) -> Step:
-    domain = domain_of(shop.graph, next(iter(stores)))
-    assert domain is not None
+def _lanes(
+    shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer], cut: Cut, domain: Domain
+) -> Step:
     piece = Piece(cut, flat=domain.flat)
     lanes = Lanes(shop.graph, nodes, stores, shop.places, domain, piece)
     lanes.write()
@@ -216,6 +215,14 @@ def _lanes(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer], c
     size = domain.columns * (ROWS if domain.rows is None else count_of(domain.rows))
     reads = _reads(shop, nodes, stores, piece.own)
     return Step((call,), work_of(cut), reads, _writes(stores, piece.own), flops=operations * size)
+
+
+def _domain(shop: Workshop, index: int) -> Domain:
+    """Return what a kernel goes along: a matrix in panels or of a batch, or else neighbors in memory."""
+    domain = domain_of(shop.graph, index)
+    if domain is None or (domain.rows is not None and index not in shop.choice.panels):
+        return Domain(1, count(shop.graph[index].shape), flat=True)
+    return domain
 
 
 def _generated(shop: Workshop, text: KernelText, nodes: Sequence[int], stores: Iterable[int]) -> Call:
@@ -266,7 +273,9 @@ def _fed(shop: Workshop, group: Group, cut: Cut) -> tuple[list[Step], Buffer]:
         return [], shop.places[operand]
     shape = (cut.chunk, LANES) if isinstance(cut, Tiles) else (BATCH, LANES)
     summed = shop.add(Buffer(f"summed {index}", shape, role="scratch"))
-    return [_lanes(shop, [each for each in feed if each != index], {operand: summed}, cut)], summed
+    domain = domain_of(shop.graph, operand)
+    assert domain is not None
+    return [_lanes(shop, feed, {operand: summed}, cut, domain)], summed
 
 
 def _columns(shop: Workshop, group: Group, cut: Panels) -> list[Step]:

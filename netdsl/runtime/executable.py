@@ -99,7 +99,7 @@ class Executable:
         if guard:
             self._memory.kept.view(np.uint32)[:] = CANARY
         for buffer in program.buffers.values():
-            if buffer.role in ("weight", "state"):
+            if guard and buffer.role in ("weight", "state"):
                 self._put(buffer, np.zeros(buffer.shape, np.float32))
             if buffer.role == "constant":
                 self._put(buffer, np.asarray(buffer.values, np.float32).reshape(buffer.shape))

@@ -78,10 +78,11 @@ class _Layouts:
         return self.grouping.graph
 
     def form(self, group: Group) -> Template:
-        """Tell which product a group is; a weight that lies in no memory as it is read has no kernel."""
+        """Tell which product a group is; a right factor that cannot lie in panels has no kernel."""
         index = contraction_of(self.graph, group)
         form = product_form(self.graph, index)
-        if form in ("product", "back") and self.graph.operands(index)[1] not in self.lying:
+        right = self.graph.operands(index)[1]
+        if form in ("product", "back") and not (right in self.lying and self._may_be_panels(right)):
             return "any"
         return form
 
@@ -140,9 +141,11 @@ class _Layouts:
                     yield place
 
     def _may_be_panels(self, index: int) -> bool:
-        return (
-            self.graph[index].operation.name not in ("input", "constant") and self.graph[index].dtype != "int"
-        )
+        """Tell whether whoever makes a value can lay it in panels."""
+        node = self.graph[index]
+        if node.operation.name in ("input", "constant", "scatter_add") or node.dtype == "int":
+            return False
+        return node.operation.family != "random" or is_batched(node.shape)
 
     def _spread_updates(self) -> None:
         leaves = {**self.graph.leaves("weight"), **self.graph.leaves("state")}

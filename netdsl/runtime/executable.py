@@ -248,7 +248,9 @@ class Executable:
         expansion = self._expansion(rows)
         tables = [(table.ctypes.data, len(table)) for table in expansion.tables.threads]
         contexts = [own["context"] for own in expansion.site.own]
-        threads = self._threads.setdefault(len(tables), Threads(len(tables)))
+        if len(tables) not in self._threads:
+            self._threads[len(tables)] = Threads(len(tables))
+        threads = self._threads[len(tables)]
         if self._guard:
             for array in (self._memory.values, self._memory.scratch):
                 array.view(np.uint32)[:] = CANARY

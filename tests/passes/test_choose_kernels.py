@@ -108,3 +108,56 @@ def test_vectors_are_lines() -> None:
     b = builder.apply("weight", name="b", shape=(500,))
     builder.updates["b"] = b * 0.5 + 1.0
     assert told(chosen(builder.finish())) == [(["lanes"], Lines(500))]
+
+
+def test_a_table_that_is_also_a_factor() -> None:
+    """Rows are added to a table row by row, and a product reads it in panels."""
+    builder, x, w = inputs(150, 40)
+    label = builder.apply("input", name="label", shape=(BATCH,), dtype="int")
+    rows = w.apply("gather", label)
+    h = product(x, w) + rows
+    builder.outputs["h"] = h
+    dense = x.apply("matmul", h, contract=((0, 0),), align=())
+    sparse = label.apply("scatter_add", h, extent=150)
+    builder.updates["w"] = w - 0.01 * (dense + sparse)
+    fields = {
+        "x": RNG.normal(size=(9, 150)).astype(np.float32),
+        "label": RNG.integers(0, 150, 9).astype(np.int32),
+    }
+    compare(builder.finish(), fields, 9, threads=2)
+
+
+def test_noise_on_a_weight() -> None:
+    builder, x, w = inputs(150, 40)
+    noise = builder.apply("gaussian", shape=(150, 40), stream="noise")
+    builder.outputs["y"] = product(x, w + 0.1 * noise)
+    builder.updates["w"] = w * 0.5 + noise
+    compare(builder.finish(), {"x": RNG.normal(size=(9, 150)).astype(np.float32)}, 9, threads=2)
+
+
+def test_factors_that_no_kernel_lays_in_panels() -> None:
+    """A random matrix, and one that is given with the data: these products are loops."""
+    builder, x, w = inputs(150, 40)
+    noise = builder.apply("gaussian", shape=(150, 40), stream="noise")
+    table = builder.apply("input", name="table", shape=(150, 40), dtype="float")
+    builder.outputs["noisy"] = product(x, noise)
+    builder.outputs["shared"] = product(x, table)
+    back = product(x, w).apply("matmul", table, contract=((1, 1),), align=())
+    builder.outputs["back"] = back
+    fields = {
+        "x": RNG.normal(size=(9, 150)).astype(np.float32),
+        "table": RNG.normal(size=(150, 40)).astype(np.float32),
+    }
+    compare(builder.finish(), fields, 9, threads=2)
+
+
+def test_a_field_is_turned_where_a_product_back_reads_it() -> None:
+    builder, x, w = inputs(40, 150)
+    y = builder.apply("input", name="y", shape=(BATCH, 150), dtype="float")
+    builder.outputs["x"] = y.apply("matmul", w, contract=((1, 1),), align=())
+    builder.outputs["g"] = x.apply("matmul", y, contract=((0, 0),), align=())
+    fields = {
+        "x": RNG.normal(size=(21, 40)).astype(np.float32),
+        "y": RNG.normal(size=(21, 150)).astype(np.float32),
+    }
+    compare(builder.finish(), fields, 21, threads=3)

@@ -142,7 +142,7 @@ def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:
         case "draw", _:
             return [_draw(shop, group.stores[0], cut)]
         case "scatter", _:
-            return [_scatter(shop, group.stores[0])]
+            return _scatter(shop, group.stores[0])
     stores = {index: shop.target(index, cut) for index in group.stores}
     return [_loops(shop, group.nodes, stores)]
 
@@ -328,17 +328,20 @@ def signed(word: int) -> int:
     return word - 2**64 if word >= 2**63 else word
 
 
-def _scatter(shop: Workshop, index: int) -> Step:
+def _scatter(shop: Workshop, index: int) -> list[Step]:
     indices, updates = (shop.at(each) for each in shop.graph.operands(index))
+    first: list[Step] = []
+    if updates.layout == "panels":
+        first.append(_unpacked(shop, updates))
+        updates = shop.buffers[first[0].writes[0].buffer]
     target = shop.target(index, Rows())
+    assert {indices.layout, updates.layout, target.layout} == {"rows"}
     entries = count(indices.shape) * (ROWS if is_batched(indices.shape) else count_of(1))
     width = count_of(count(target.shape[1:]))
     addresses = (address(each.name) for each in (indices, updates, target))
     call = shop.call(ADD_ROWS, (*addresses, entries, width, LO, HI))
-    reads = (Access(indices.name), Access(updates.name))
-    return Step(
-        (call,), Range(count_of(target.shape[0])), reads, (Access(target.name),), flops=entries * width
-    )
+    reads, writes = (Access(indices.name), Access(updates.name)), (Access(target.name),)
+    return [*first, Step((call,), Range(count_of(target.shape[0])), reads, writes, flops=entries * width)]
 
 
 # ---- ways in and out --------------------------------------------------------------------------
@@ -427,18 +430,12 @@ def _give(shop: Workshop, number: int, name: str, inputs: int) -> Iterable[Step]
 
 
 def _unpacked(shop: Workshop, buffer: Buffer) -> Step:
-    """Return the step that copies a weight in panels to a row-major place."""
-    rows, columns = buffer.shape
+    """Return the step that copies a value in panels to a row-major place."""
+    columns = count(buffer.shape if is_batched(buffer.shape) else buffer.shape[1:])
+    rows = ROWS if is_batched(buffer.shape) else count_of(buffer.shape[0])
     copy = shop.add(Buffer(f"{buffer.name} in rows", buffer.shape, label=buffer.label))
     places = address(buffer.name), stride(buffer.name), address(copy.name)
     call = shop.call("unpack_panels", (*places, count_of(columns), count_of(columns), LO, HI))
     origin = (Origin(f"{buffer.label or buffer.name}, row by row"),)
-    work = Range(count_of(rows))
-    return Step(
-        (call,),
-        work,
-        (Access(buffer.name),),
-        (Access(copy.name),),
-        origin,
-        bytes=count_of(8 * rows * columns),
-    )
+    reads, writes = (Access(buffer.name),), (Access(copy.name),)
+    return Step((call,), Range(rows), reads, writes, origin, bytes=8 * columns * rows)

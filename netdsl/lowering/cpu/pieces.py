@@ -87,6 +87,8 @@ class Piece:
                 return start + (64 if buffer.layout == "panels" else 4) * FIRST
             case (Lines(), _):
                 return start + 64 * LO
+            case (Tiles(columns=columns), "spread"):
+                return start + 4 * columns * FIRST + 64 * ITEM
             case (Tiles(), "full"):
                 return start + 4 * stride(buffer.name) * ITEM + 64 * FIRST
             case (Panels(), "full") if not self.flat:

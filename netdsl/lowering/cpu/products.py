@@ -35,6 +35,7 @@ def product(shop: Workshop, group: Group, cut: Panels | Rows) -> Step:
     target = shop.target(group.stores[0], cut)
     offset = _offset(shop, group, contraction)
     bias = address(offset.name) if offset else NOTHING
+    assert right.layout == target.layout == "panels" or target.role == "scratch"
     depth, panels = count(left.shape), panels_of(count(target.shape))
     a_row, a_panel = left_strides(left)
     weights, start = address(right.name), address(left.name)
@@ -68,6 +69,8 @@ def back(shop: Workshop, group: Group, cut: Panels) -> Step:
     left, right = shop.graph.operands(index)
     weights, turned = shop.at(right), shop.turned(in_memory(shop.graph, left, shop.places))
     target = shop.target(index, cut)
+    assert weights.layout == "panels"
+    assert target.layout == "panels" or target.role == "scratch"
     rows, depth = weights.shape
     piece = Piece(cut)
     call = shop.call(
@@ -87,6 +90,8 @@ def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:
     assert isinstance(unit.cut, Tiles)
     left, right = (shop.at(each) for each in shop.graph.operands(index))
     target = shop.target(index, unit.cut)
+    assert right.layout == "panels"
+    assert target.layout == "panels" or target.role == "scratch"
     piece = Piece(unit.cut)
     kept = [shop.target(each, unit.cut) for each in unit.stores() if each in shop.in_place]
     soon = [piece.address(each) for each in kept[:3]]

@@ -58,10 +58,10 @@ class KernelText:
         block = self.blocks.pop()
         self.lines([block.header, *(INDENT + line for line in block.lines)])
 
-    def variable(self, stem: str = "v") -> str:
-        """Return a new name."""
+    def variable(self, stem: str) -> str:
+        """Return a new name that tells what it is the value of."""
         self.variables += 1
-        return f"{stem}{self.variables}"
+        return f"{stem}_{self.variables}"
 
     def finish(self, stem: str, about: tuple[str, ...]) -> Kernel:
         """Return the kernel; equal texts have equal names."""

@@ -84,7 +84,7 @@ class Lanes:
         known = self.text.blocks[depth].known
         if index not in known:
             texts = [self.value(each) for each in operands]
-            name = self.text.variable()
+            name = self.text.variable(node.operation.name)
             formula = node.operation.scalar.format(*texts, **dict(node.settings))
             self.text.line(f"{name} = {formula}", depth)
             known[index] = name

@@ -308,7 +308,7 @@ class Loops:
 
     def _start(self, index: int) -> None:
         name = self.graph[index].operation.name
-        self.folded[index] = self.text.variable("a")
+        self.folded[index] = self.text.variable(self.graph[index].operation.name)
         if name in BETTER:
             self.text.line(f"{self.folded[index]} = 0")
             worst = "-1e999" if name == "argmax" else "1e999"
@@ -372,7 +372,7 @@ class Loops:
             for extent in self._fold_shape(index)
             if extent != 1
         )
-        self.folded[index] = self.text.variable("a")
+        self.folded[index] = self.text.variable(self.graph[index].operation.name)
         self.text.line(f"{self.folded[index]} = {IN_ONE_GO[node.operation.name]}({address_text}, {count})")
         self._end(index)
 
@@ -506,14 +506,16 @@ class Loops:
                     raise NotImplementedError(f"no loop is written for {node.operation.name}")
                 return self._set(text, (), (), (index, position), *texts)
 
-    def _set(self, text: str, position: Position, operands: Sequence[int], key: object, *used: str) -> str:
+    def _set(
+        self, text: str, position: Position, operands: Sequence[int], key: tuple[int, Position], *used: str
+    ) -> str:
         """Set a variable to a formula, at the depth of the deepest thing that it is made of."""
         depth = max(
             [self._depth(position), *(self.depths.get(each, self._text_depth(each)) for each in used)]
         )
         if operands:
             depth = max(depth, len(self.text.blocks) - 1)
-        name = self.text.variable()
+        name = self.text.variable(self.graph[key[0]].operation.name)
         self.text.line(f"{name} = {text}", depth)
         self.text.blocks[depth].known[key] = name
         self.depths[name] = depth

@@ -60,6 +60,11 @@ class Diagnostic:
     fix: Fix | None = None
     severity: Severity = Severity.ERROR
 
+    @property
+    def is_error(self) -> bool:
+        """Tell whether it stops the work."""
+        return self.severity is Severity.ERROR
+
 
 class DiagnosticError(Exception):
     """Carry one or more diagnostics up to whoever tells them; `exit_code` is that of the command line."""

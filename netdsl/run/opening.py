@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from netdsl.diagnostics import Diagnostic, Source
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Source
 from netdsl.run.options import Options
 from netdsl.run.reading import Reader
-from netdsl.semantics.experiment import Experiment
+from netdsl.semantics.experiment import DataPlan, Experiment
 from netdsl.semantics.schema import Schema
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def open_file(path: Path, options: Options, text: str | None = None) -> Opened:
 
 def open_texts(reader: Reads, folder: Path, options: Options, schema: Schema | None = None) -> Opened:
     """Work out what a file says; its data is opened unless its schema is given."""
-    from netdsl.data import open_data
-    from netdsl.semantics import elaborate, load_files, plan_data, resolved_text
+    from netdsl.semantics import elaborate, load_files, mistakes, plan_data, resolved_text
 
     files = load_files(reader.main(), reader)
     overrides = dict(options.overrides)
@@ -70,15 +69,25 @@ def open_texts(reader: Reads, folder: Path, options: Options, schema: Schema | N
     plan = plan_data(files, overrides, options.block) if schema is None else None
     dataset = None
     if plan is not None:
-        dataset = open_data(
-            plan,
-            folder=folder,
-            data_dir=options.data_dir,
-            seed=plan.split.seed if plan.split else 0,
-            allowed=options.allow,
-            report=options.report,
-        )
+        try:
+            dataset = _data(plan, folder, options)
+        except DiagnosticError as error:
+            others = [each for each in mistakes(files, overrides, options.block) if each.is_error]
+            raise DiagnosticError([*error.diagnostics, *others], error.exit_code) from error
         schema = dataset.schema
     experiment = elaborate(files, overrides, options.block, schema)
     resolved = resolved_text(files, overrides)
     return Opened(experiment, dataset, dict(reader.texts), resolved, folder, overrides, options.block)
+
+
+def _data(plan: DataPlan, folder: Path, options: Options) -> "Dataset":
+    from netdsl.data import open_data
+
+    return open_data(
+        plan,
+        folder=folder,
+        data_dir=options.data_dir,
+        seed=plan.split.seed if plan.split else 0,
+        allowed=options.allow,
+        report=options.report,
+    )

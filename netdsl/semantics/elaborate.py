@@ -18,7 +18,7 @@ from netdsl.semantics.problems import IDLE, Problems, mistake
 from netdsl.semantics.schema import Schema
 from netdsl.semantics.work import Work
 from netdsl.semantics.worlds import make_world
-from netdsl.syntax import tree
+from netdsl.syntax import Salvage, tree
 
 
 def elaborate(
@@ -39,8 +39,11 @@ def elaborate(
 def plan_data(files: Files, overrides: Mapping[str, str], train: str | None) -> DataPlan | None:
     """Return what the data of a training is to be; None for one without data.
 
-    Errors: DiagnosticError when the data block has mistakes, with all others that can be told without data.
+    Errors: DiagnosticError when the data block has mistakes, or the file could not be read whole, with all
+    other mistakes that can be told without data.
     """
+    if files.salvage is not None:
+        raise _unreadable(files, files.salvage, overrides, train)
     problems = Problems()
     world = make_world(files, overrides, problems)
     plan: DataPlan | None = None
@@ -50,6 +53,25 @@ def plan_data(files: Files, overrides: Mapping[str, str], train: str | None) -> 
     if problems.has_errors:
         raise DiagnosticError(mistakes(files, overrides, train))
     return plan
+
+
+def _unreadable(
+    files: Files, salvage: Salvage, overrides: Mapping[str, str], train: str | None
+) -> DiagnosticError:
+    """Return what could not be read, and the mistakes on other lines that do not come of that."""
+    problems = Problems()
+    for each in salvage.diagnostics:
+        problems.tell(each)
+    broken = {_line(each) for each in salvage.diagnostics}
+    for each in salvage.independent(mistakes(files, overrides, train)):
+        if _line(each) not in broken:
+            problems.tell(each)
+    return DiagnosticError(problems.in_order())
+
+
+def _line(diagnostic: Diagnostic) -> tuple[str, int] | None:
+    span = diagnostic.primary.span if diagnostic.primary else None
+    return (span.source.name, span.line) if span else None
 
 
 def mistakes(files: Files, overrides: Mapping[str, str], train: str | None) -> tuple[Diagnostic, ...]:

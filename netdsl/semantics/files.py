@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
 
 from netdsl.diagnostics import DiagnosticError, Label, Source, Span
 from netdsl.resources import resource_names, resource_text
 from netdsl.semantics.problems import MistakeError, Problems, mistake
-from netdsl.syntax import parse, tree
+from netdsl.syntax import Salvage, attempt, parse, tree
 
 MOST_FILES: Final = 100
 
@@ -57,12 +57,17 @@ class Found:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Files:
-    """Everything that was read: the main file, all user modules (the main one first), the library."""
+    """Everything that was read: the main file, all user modules (the main one first), the library.
+
+    `salvage` is there where the main file could not be read whole: what stands in `file` is the rest, which
+    is looked through for mistakes, and nothing else.
+    """
 
     main: Module
     file: tree.File
     modules: tuple[Module, ...]
     library: Module
+    salvage: Salvage | None = None
 
 
 def load_files(main: Source, read: Read) -> Files:
@@ -71,15 +76,20 @@ def load_files(main: Source, read: Read) -> Files:
     Names are looked up in the file itself, then in its imports, then in the library; so a file may declare
     a name that the library has, and means its own by it.
 
-    Errors: DiagnosticError with every mistake of syntax, of names declared twice and of imports.
+    Errors: DiagnosticError with every mistake of names declared twice and of imports. Mistakes of syntax in
+    the main file are told by `plan_data`, together with those in what could be read of it.
     """
     problems = Problems()
     library = _library()
     loader = _Loader(read, library, problems)
-    parsed = parse(main)
-    module = loader.load(parsed, ())
+    salvage = attempt(main)
+    module = loader.load(salvage.file, ())
+    if problems.has_errors:
+        for each in salvage.diagnostics:
+            problems.tell(each)
     problems.stop_if_any()
-    return Files(module, parsed, tuple(loader.modules.values()), library)
+    damaged = salvage if salvage.diagnostics else None
+    return Files(module, salvage.file, tuple(loader.modules.values()), library, damaged)
 
 
 def find(module: Module, name: str, span: Span) -> Found | None:
@@ -148,7 +158,7 @@ class _Loader:
             module.aliases[each.alias.text] = imported
 
     def _open(self, module: Module, each: tree.Import, importing: tuple[tree.Import, ...]) -> Module:
-        source = self.read(each.path.value, module.name)
+        source = self._read(module, each)
         chain = (*importing, each)
         if any(step.span.source.name == source.name for step in chain):
             raise _cycle(source, chain)
@@ -165,6 +175,14 @@ class _Loader:
                 self.problems.tell(diagnostic)
             return Module(source.name, {}, library=self.library)
         return self.load(parsed, chain)
+
+    def _read(self, module: Module, each: tree.Import) -> Source:
+        """Read what is imported; where that fails, the import is shown."""
+        try:
+            return self.read(each.path.value, module.name)
+        except DiagnosticError as error:
+            place = Label(each.path.span, "imported here")
+            raise MistakeError(replace(error.diagnostics[0], primary=place)) from error
 
 
 def _cycle(source: Source, chain: tuple[tree.Import, ...]) -> MistakeError:

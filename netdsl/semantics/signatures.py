@@ -16,8 +16,9 @@ def signature(definition: tree.Definition) -> str:
 
 
 def parameters(definition: tree.Definition) -> list[str]:
-    """Return the names that a use may give: settings, then tensors."""
-    return [each.name.text for each in definition.settings] + [each.name.text for each in definition.tensors]
+    """Return the names that a use may give: settings, then tensors, unless netdsl itself gives those."""
+    given = definition.kind in {"optimizer", "penalty", "scaler"}
+    return [each.name.text for each in (*definition.settings, *(() if given else definition.tensors))]
 
 
 def words_of(definition: tree.Definition) -> frozenset[str]:

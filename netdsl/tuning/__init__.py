@@ -1,1 +1,0 @@
-"""Search, k-fold and ensembles."""

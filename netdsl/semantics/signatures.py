@@ -17,8 +17,10 @@ def signature(definition: tree.Definition) -> str:
 
 def parameters(definition: tree.Definition) -> list[str]:
     """Return the names that a use may give: settings, then tensors, unless netdsl itself gives those."""
-    given = definition.kind in {"optimizer", "penalty", "scaler"}
-    return [each.name.text for each in (*definition.settings, *(() if given else definition.tensors))]
+    settings = [each.name.text for each in definition.settings]
+    if definition.kind in {"optimizer", "penalty", "scaler"}:
+        return settings
+    return settings + [each.name.text for each in definition.tensors]
 
 
 def words_of(definition: tree.Definition) -> frozenset[str]:

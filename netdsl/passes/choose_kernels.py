@@ -9,6 +9,7 @@ from typing import Final
 from netdsl.graph import Graph, count, is_batched
 from netdsl.passes.contractions import contraction_of, in_memory, product_form
 from netdsl.passes.lanes import Domain, domain_of, extent_of, goes_along_lanes
+from netdsl.passes.waiting import reaches
 from netdsl.program import (
     Choice,
     Cut,
@@ -325,22 +326,12 @@ class _Joining:
         """Tell whether a third unit must come after the first and before the second, or the second before
         it."""
         third = self._needs(unit) - {before, unit}
-        return self._reaches(third, before) or self._reaches(self._needs(before) - {before}, unit)
+        return reaches(self._needs, third, before) or reaches(
+            self._needs, self._needs(before) - {before}, unit
+        )
 
     def _needs(self, number: int) -> set[int]:
         return {self.makers[index] for index in self.reads[number] if index in self.makers}
-
-    def _reaches(self, start: set[int], goal: int) -> bool:
-        seen: set[int] = set()
-        todo = list(start)
-        while todo:
-            number = todo.pop()
-            if number == goal:
-                return True
-            if number not in seen:
-                seen.add(number)
-                todo.extend(self._needs(number))
-        return False
 
 
 def _totals(unit: Unit) -> set[int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from netdsl.graph import Graph
 from netdsl.passes.choose_kernels import lying_in_memory, reads_of
 from netdsl.passes.fuse import MOVEMENTS
+from netdsl.passes.waiting import in_turn, reaches
 from netdsl.program import Choice, Unit
 
 
@@ -47,13 +48,17 @@ def in_order(choice: Choice) -> Order:
             and index not in in_place
             and (leaf in choice.panels) == (index in choice.panels)
             and _may_overwrite(graph, choice.units[maker], index, leaf)
-            and not any(_reaches(after, maker, reader) for reader in readers)
+            and not reaches(after.__getitem__, readers, maker)
         ):
             in_place[index] = name
             after[maker] |= readers
         else:
             copies.append((name, index))
-    return Order(tuple(choice.units[number] for number in _sorted(after)), in_place, tuple(copies))
+    return Order(
+        tuple(choice.units[number] for number in in_turn(after.__getitem__, len(after))),
+        in_place,
+        tuple(copies),
+    )
 
 
 def _may_overwrite(graph: Graph, unit: Unit, index: int, leaf: int) -> bool:
@@ -77,34 +82,3 @@ def _is_pointwise(graph: Graph, nodes: Sequence[int]) -> bool:
 
 def _repeats_number(graph: Graph, index: int) -> bool:
     return graph[index].operation.name in MOVEMENTS and graph[graph.operands(index)[0]].shape == ()
-
-
-def _reaches(after: Sequence[set[int]], goal: int, start: int) -> bool:
-    """Tell whether `start` must come after `goal` already."""
-    seen: set[int] = set()
-    todo = [start]
-    while todo:
-        number = todo.pop()
-        if number == goal:
-            return True
-        if number not in seen:
-            seen.add(number)
-            todo.extend(after[number])
-    return False
-
-
-def _sorted(after: Sequence[set[int]]) -> list[int]:
-    """Return the numbers of units in an order that keeps `after`, else as they are numbered."""
-    done: list[int] = []
-    known: set[int] = set()
-
-    def visit(number: int) -> None:
-        if number not in known:
-            known.add(number)
-            for each in sorted(after[number]):
-                visit(each)
-            done.append(number)
-
-    for number in range(len(after)):
-        visit(number)
-    return done

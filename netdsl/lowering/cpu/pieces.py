@@ -31,6 +31,7 @@ all rows; a number a row; one number."""
 
 ITEM, PIECE, LO, HI, FIRST, LAST = map(symbol, ("i", "j", "lo", "hi", "first", "last"))
 THREAD = symbol("scratch")
+CONTEXT = symbol("context")
 
 
 def work_of(cut: Cut) -> Work:

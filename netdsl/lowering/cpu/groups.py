@@ -1,0 +1,135 @@
+"""Steps of kernels that are written for a group: in loops, or along lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+
+from netdsl.graph import BATCH, Graph, Shape, count, is_batched
+from netdsl.lowering.cpu.buffers import Workshop
+from netdsl.lowering.cpu.headers import about
+from netdsl.lowering.cpu.kernel_text import KernelText
+from netdsl.lowering.cpu.lanes import Lanes
+from netdsl.lowering.cpu.loops import Loops
+from netdsl.lowering.cpu.nests import Plan
+from netdsl.lowering.cpu.pieces import Piece, work_of
+from netdsl.passes.contractions import in_memory
+from netdsl.passes.fuse import REDUCTIONS
+from netdsl.passes.lanes import Domain, domain_of
+from netdsl.program import LANES, ROWS, Access, Buffer, Call, Count, Cut, Each, Range, Step, count_of
+
+
+def loops_step(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> Step:
+    """Make the step of loops for a group."""
+    graph = shop.graph
+    outer = _outer(graph, nodes, stores)
+    known = {index: buffer for index, buffer in shop.places.items() if stores.get(index) is not buffer}
+    loops = Loops(Plan(graph, tuple(nodes), stores, known, outer))
+    loops.write()
+    for buffer in loops.plan.scratch.values():
+        shop.add(buffer)
+    call = _generated(shop, loops.values.text, nodes or list(stores), stores)
+    own = "Rows" if outer == (BATCH,) else ""
+    flops = sum((_operations(graph, index) for index in nodes), count_of(0))
+    return Step(
+        (call,), _shared_out(outer), _reads(shop, nodes, stores, own), _writes(stores, own), flops=flops
+    )
+
+
+def _operations(graph: Graph, index: int) -> Count:
+    """Return how many operations a node is, counted by the largest value that it reads or makes."""
+    node = graph[index]
+    if node.operation.family == "movement":
+        return count_of(0)
+    shapes = [node.shape, *(graph[each].shape for each in graph.operands(index))]
+    widest = max(shapes, key=count)
+    total = (
+        2 * count(node.shape) * _contracted(graph, index)
+        if node.operation.name == "matmul"
+        else count(widest)
+    )
+    return total * (ROWS if any(map(is_batched, shapes)) else count_of(1))
+
+
+def _contracted(graph: Graph, index: int) -> int:
+    left = graph[graph.operands(index)[0]].shape
+    return prod(left[a] for a, _ in graph[index].setting("contract") if left[a] != BATCH)
+
+
+def _outer(graph: Graph, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> Shape:
+    """Choose the axes that threads share out: the batch, or the first axis that every value of the group
+    has."""
+    shapes = [graph[index].shape for index in (*nodes, *stores)]
+    if all(is_batched(graph[index].shape) for index in stores):
+        return (BATCH,)
+    (first, *others) = shapes
+    names = {graph[index].operation.name for index in nodes}
+    moved = names & (REDUCTIONS | {"transpose", "slice", "pad", "concat", "gather"})
+    if first and all(each == first for each in others) and not moved and not is_batched(first):
+        return first[:1]
+    return ()
+
+
+def _shared_out(outer: Shape) -> Range | Each:
+    if not outer:
+        return Each(())
+    return Range(ROWS, LANES) if outer == (BATCH,) else Range(count_of(outer[0]))
+
+
+def lanes_step(
+    shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer], cut: Cut, domain: Domain
+) -> Step:
+    """Make the step of a group that goes along the lanes of a matrix."""
+    piece = Piece(cut, flat=domain.flat)
+    lanes = Lanes(shop.graph, nodes, stores, shop.places, domain, piece)
+    lanes.write()
+    call = _generated(shop, lanes.text, nodes, stores)
+    operations = sum(shop.graph[index].operation.family == "elementwise" for index in nodes)
+    size = domain.columns * (ROWS if domain.rows is None else count_of(domain.rows))
+    reads = _reads(shop, nodes, stores, piece.own)
+    return Step((call,), work_of(cut), reads, _writes(stores, piece.own), flops=operations * size)
+
+
+def along(shop: Workshop, index: int) -> Domain:
+    """Return what a kernel goes along: a matrix in panels or of a batch, or else neighbors in memory."""
+    domain = domain_of(shop.graph, index)
+    if domain is None or (domain.rows is not None and index not in shop.choice.panels):
+        return Domain(1, count(shop.graph[index].shape), flat=True)
+    return domain
+
+
+def _generated(shop: Workshop, text: KernelText, nodes: Sequence[int], stores: Iterable[int]) -> Call:
+    shop.numbers.pass_to(text)
+    names = [shop.graph[index].operation.name for index in nodes]
+    kernel = text.finish(_stem(names), about(shop.graph, nodes, stores))
+    return shop.call(kernel, *text.passed())
+
+
+def _stem(names: Sequence[str]) -> str:
+    quiet = {"broadcast", "reshape", "constant", "cast"}
+    told = list(dict.fromkeys(name for name in names if name not in quiet))
+    return "_".join(told[:3]) or "copy"
+
+
+def _reads(
+    shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer], own: str
+) -> tuple[Access, ...]:
+    """Return what a group reads: its own part of what has one, all of what is shared."""
+    graph = shop.graph
+    operands = (
+        {each for index in nodes for each in graph.operands(index)} - set(nodes) if nodes else set(stores)
+    )
+    names = {
+        shop.places[place].name
+        for each in operands
+        if (place := in_memory(graph, each, shop.places)) in shop.places
+    }
+    batched = own == "Rows"
+    return tuple(
+        Access(name, own if is_batched(shop.buffers[name].shape) or not batched else "")
+        for name in sorted(names)
+    )
+
+
+def _writes(stores: Mapping[int, Buffer], own: str) -> tuple[Access, ...]:
+    return tuple(Access(buffer.name, own) for buffer in stores.values())

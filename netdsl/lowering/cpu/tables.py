@@ -1,0 +1,76 @@
+"""Steps of random draws, of rows added to tables, and of values copied row by row."""
+
+from __future__ import annotations
+
+from netdsl.graph import count, is_batched
+from netdsl.lowering.cpu.buffers import Workshop
+from netdsl.lowering.cpu.moves import ADD_ROWS
+from netdsl.lowering.cpu.pieces import CONTEXT, HI, ITEM, LO, Piece, work_of
+from netdsl.operations.philox import stream_hash
+from netdsl.program import (
+    ROWS,
+    Access,
+    Buffer,
+    Cut,
+    Origin,
+    Panels,
+    Range,
+    Rows,
+    Step,
+    address,
+    count_of,
+    stride,
+)
+
+DRAWN_TOGETHER = 64
+"""Elements of a random draw that one thread makes in one go, at least: a multiple of the four of a counter.
+"""
+
+
+def draw_step(shop: Workshop, index: int, cut: Cut) -> Step:
+    """Make the step of a random draw."""
+    node, target = shop.graph[index], shop.target(index, cut)
+    stream = count_of(signed(stream_hash(node.setting("stream"))))
+    columns = count(node.shape)
+    if isinstance(cut, Panels):
+        piece = Piece(cut)
+        place = piece.address(target), count_of(columns), 16 * ITEM, count_of(0), ROWS
+        call = shop.call(f"draw_{node.operation.name}_panel", (CONTEXT, stream, *place))
+        return Step((call,), work_of(cut), (), (Access(target.name, piece.own),), flops=20 * columns * ROWS)
+    total = columns * ROWS if is_batched(node.shape) else count_of(columns)
+    call = shop.call(f"draw_{node.operation.name}", (CONTEXT, stream, address(target.name), LO, HI))
+    return Step((call,), Range(total, DRAWN_TOGETHER), (), (Access(target.name),), flops=20 * total)
+
+
+def signed(word: int) -> int:
+    """Return 64 bits as the signed number that a launch passes."""
+    return word - 2**64 if word >= 2**63 else word
+
+
+def scatter_steps(shop: Workshop, index: int) -> list[Step]:
+    """Make the steps of rows added to a table; they are copied first where they lie in panels."""
+    indices, updates = (shop.at(each) for each in shop.graph.operands(index))
+    first: list[Step] = []
+    if updates.layout == "panels":
+        first.append(unpacked(shop, updates))
+        updates = shop.buffers[first[0].writes[0].buffer]
+    target = shop.target(index, Rows())
+    assert {indices.layout, updates.layout, target.layout} == {"rows"}
+    entries = count(indices.shape) * (ROWS if is_batched(indices.shape) else count_of(1))
+    width = count_of(count(target.shape[1:]))
+    addresses = (address(each.name) for each in (indices, updates, target))
+    call = shop.call(ADD_ROWS, (*addresses, entries, width, LO, HI))
+    reads, writes = (Access(indices.name), Access(updates.name)), (Access(target.name),)
+    return [*first, Step((call,), Range(count_of(target.shape[0])), reads, writes, flops=entries * width)]
+
+
+def unpacked(shop: Workshop, buffer: Buffer) -> Step:
+    """Return the step that copies a value in panels to a row-major place."""
+    columns = count(buffer.shape if is_batched(buffer.shape) else buffer.shape[1:])
+    rows = ROWS if is_batched(buffer.shape) else count_of(buffer.shape[0])
+    copy = shop.add(Buffer(f"{buffer.name} in rows", buffer.shape, label=buffer.label))
+    places = address(buffer.name), stride(buffer.name), address(copy.name)
+    call = shop.call("unpack_panels", (*places, count_of(columns), count_of(columns), LO, HI))
+    origin = (Origin(f"{buffer.label or buffer.name}, row by row"),)
+    reads, writes = (Access(buffer.name),), (Access(copy.name),)
+    return Step((call,), Range(rows), reads, writes, origin, bytes=8 * columns * rows)

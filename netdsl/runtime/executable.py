@@ -9,23 +9,22 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
-from netdsl.graph import BATCH, Run, Shape, evaluate, is_batched, sized
+from netdsl.graph import is_batched
 from netdsl.kernels.cpu.context import ALIGNMENT, BARRIER_WORDS
 from netdsl.lowering.cpu import words
 from netdsl.lowering.cpu.expand import Site, Tables, expand
 from netdsl.lowering.cpu.text import module_text
 from netdsl.passes.plan_memory import MemoryPlan, plan_memory
 from netdsl.program import LANES, Buffer, Input, Output, Program
-from netdsl.program.layout import matrix, size, stride
+from netdsl.program.layout import size, stride
 from netdsl.runtime.devices import default_threads
+from netdsl.runtime.fields import TYPES, checked, wrong
 from netdsl.runtime.load import library, load
+from netdsl.runtime.numbers import Numbers
+from netdsl.runtime.packing import packed, unpacked
 from netdsl.runtime.threads import Threads
 
 PAGE: Final = 4096
-TYPES: Final[Mapping[str, type[np.generic]]] = {"float": np.float32, "int": np.int32, "bool": np.float32}
-
-
 FLOPS_A_CYCLE: Final = 16
 BYTES_A_CYCLE: Final = 8
 CYCLES_A_PHASE: Final = 10_000
@@ -95,6 +94,7 @@ class Executable:
             aligned(2 * numbers * self.threads),
             aligned(BARRIER_WORDS, np.int64, ALIGNMENT),
         )
+        self._numbers = Numbers(program.scalars)
         self._expansions: dict[int, _Expansion] = {}
         if guard:
             self._memory.kept.view(np.uint32)[:] = CANARY
@@ -144,12 +144,12 @@ class Executable:
         bound: dict[str, NDArray[Any]] = {}
         for each in self.program.inputs:
             if each.name not in fields:
-                raise _wrong("E0720", f"the program reads `{each.name}`, and was given no such field")
+                raise wrong("E0720", f"the program reads `{each.name}`, and was given no such field")
             bound[each.name] = checked(each, np.asarray(fields[each.name]))
         lengths = {name: len(bound[name]) for name in bound if is_batched(self._input(name).shape)}
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"`{name}` has {length}" for name, length in lengths.items())
-            raise _wrong("E0721", f"the fields have different numbers of rows: {told}")
+            raise wrong("E0721", f"the fields have different numbers of rows: {told}")
         self._memory.bound = bound
 
     def _input(self, name: str) -> Input:
@@ -173,7 +173,8 @@ class Executable:
         full, rest = divmod(len(order), batch)
         steps = full + (rest > 0)
         results = {each.name: _room(each, len(order), steps) for each in self.program.outputs}
-        table = self._numbers(steps, full, batch, rest, step, scalars or {})
+        rows = np.where(np.arange(steps) < full, float(batch), float(rest))
+        table = self._numbers.table(rows, step, scalars or {})
         self._write_context(order, batch, step, seed, table, results)
         if full:
             self._walk(batch, 0, full)
@@ -208,22 +209,6 @@ class Executable:
         if rows and len(order) and not (order.min() >= 0 and order.max() < rows[0]):
             raise IndexError(f"the order names rows outside of 0 .. {rows[0] - 1}")
         return order
-
-    def _numbers(
-        self, steps: int, full: int, batch: int, rest: int, first: int, scalars: Mapping[str, float]
-    ) -> NDArray[np.float32]:
-        """Work out the numbers of all steps at once, in float64; a row of float32 for each step."""
-        slots = self.program.scalars.slots
-        table = np.zeros((steps, len(slots)), np.float32)
-        if not slots:
-            return table
-        number = np.arange(first, first + steps, dtype=np.float64)
-        rows = np.where(np.arange(steps) < full, float(batch), float(rest))
-        known: dict[str, Any] = {"step": number, "t": number + 1, "rows": rows, **scalars}
-        values = evaluate(self.program.scalars.graph, Run(batch, scalars=known))
-        for column, name in enumerate(slots):
-            table[:, column] = values[name]
-        return table
 
     def _write_context(
         self,
@@ -324,57 +309,10 @@ class Executable:
         return Site(self._kernels, symbols, own, barrier)
 
 
-def checked(each: Input, array: NDArray[Any]) -> NDArray[Any]:
-    """Return a field as the program reads it, of the right type and in one piece.
-
-    Errors: E0721 for another shape or kind, E0722 for an index out of range.
-    """
-    rows = len(array) if is_batched(each.shape) and array.ndim else 0
-    if array.shape != sized(each.shape, rows):
-        raise _wrong(
-            "E0721", f"`{each.name}` has shape {array.shape}, and the program reads {_told(each.shape)}"
-        )
-    if each.dtype == "int" and array.dtype.kind not in "iu":
-        raise _wrong("E0721", f"`{each.name}` is to be whole numbers, and holds {array.dtype}")
-    if each.below is not None and array.size and not (array.min() >= 0 and array.max() < each.below):
-        raise _wrong("E0722", f"`{each.name}` holds an index outside of 0 .. {each.below - 1}")
-    return np.ascontiguousarray(array, TYPES[each.dtype])
-
-
 def _room(each: Output, rows: int, steps: int) -> NDArray[Any]:
     """Return the array that the results of a run are written to."""
     shape = (rows, *each.shape[1:]) if is_batched(each.shape) else (steps, *each.shape)
     return np.zeros(shape, TYPES[each.dtype])
-
-
-def _told(shape: Shape) -> str:
-    return "(" + ", ".join("batch" if extent == BATCH else str(extent) for extent in shape) + ")"
-
-
-def packed(value: NDArray[Any], buffer: Buffer) -> NDArray[Any]:
-    """Return the contents of a buffer that holds a value."""
-    content = np.zeros(size(buffer, 1), np.float32)
-    if buffer.layout == "rows":
-        content[: value.size] = value.ravel()
-        return content
-    height, width = matrix(buffer.shape, 1)
-    step, panels = stride(buffer, 1), -(-width // LANES)
-    padded = np.zeros((height, panels * LANES), np.float32)
-    padded[:, :width] = value.reshape(height, width)
-    view = content[: panels * step].reshape(panels, step)
-    view[:, : height * LANES] = padded.reshape(height, panels, LANES).transpose(1, 0, 2).reshape(panels, -1)
-    return content
-
-
-def unpacked(content: NDArray[Any], buffer: Buffer) -> NDArray[np.float32]:
-    """Return the value that a buffer holds, row-major."""
-    height, width = matrix(buffer.shape, 1)
-    if buffer.layout == "rows":
-        return content[: height * width].reshape(buffer.shape).copy()
-    step, panels = stride(buffer, 1), -(-width // LANES)
-    view = content[: panels * step].reshape(panels, step)[:, : height * LANES]
-    rows = view.reshape(panels, height, LANES).transpose(1, 0, 2).reshape(height, panels * LANES)
-    return rows[:, :width].reshape(buffer.shape).copy()
 
 
 def _load(program: Program) -> dict[str, int]:
@@ -383,7 +321,3 @@ def _load(program: Program) -> dict[str, int]:
     found = load(module_text(generated), [kernel.name for kernel in generated])
     hand_written = library()
     return found | {name: hand_written[name] for name, kernel in program.kernels.items() if not kernel.text}
-
-
-def _wrong(code: str, message: str) -> DiagnosticError:
-    return DiagnosticError([Diagnostic(code, message)], Exit.DATA)

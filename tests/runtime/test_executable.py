@@ -13,7 +13,7 @@ from netdsl.graph import BATCH, Builder
 from netdsl.operations import REGISTRY
 from netdsl.program import Buffer
 from netdsl.runtime import Executable
-from netdsl.runtime.executable import packed, unpacked
+from netdsl.runtime.packing import packed, unpacked
 from tests.compiling import classifier, experiment_of, rule_of
 from tests.lowering.running import program_of
 

@@ -1,0 +1,42 @@
+"""Fields as a program reads them: checked before anything runs, since kernels check nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
+from netdsl.graph import BATCH, Shape, is_batched, sized
+from netdsl.program import Input
+
+TYPES: Final[Mapping[str, type[np.generic]]] = {"float": np.float32, "int": np.int32, "bool": np.float32}
+"""How the kinds of elements lie in memory."""
+
+
+def checked(each: Input, array: NDArray[Any]) -> NDArray[Any]:
+    """Return a field as the program reads it, of the right type and in one piece.
+
+    Errors: E0721 for another shape or kind, E0722 for an index out of range.
+    """
+    rows = len(array) if is_batched(each.shape) and array.ndim else 0
+    if array.shape != sized(each.shape, rows):
+        raise wrong(
+            "E0721", f"`{each.name}` has shape {array.shape}, and the program reads {_told(each.shape)}"
+        )
+    if each.dtype == "int" and array.dtype.kind not in "iu":
+        raise wrong("E0721", f"`{each.name}` is to be whole numbers, and holds {array.dtype}")
+    if each.below is not None and array.size and not (array.min() >= 0 and array.max() < each.below):
+        raise wrong("E0722", f"`{each.name}` holds an index outside of 0 .. {each.below - 1}")
+    return np.ascontiguousarray(array, TYPES[each.dtype])
+
+
+def _told(shape: Shape) -> str:
+    return "(" + ", ".join("batch" if extent == BATCH else str(extent) for extent in shape) + ")"
+
+
+def wrong(code: str, message: str) -> DiagnosticError:
+    """Return the error for a field that does not fit."""
+    return DiagnosticError([Diagnostic(code, message)], Exit.DATA)

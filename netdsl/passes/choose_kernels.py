@@ -28,6 +28,10 @@ from netdsl.program import (
 CHUNK: Final = 128
 """Rows of a weight's tile, at most: what an optimizer reads of it then fits into the first cache."""
 
+ALIASED: Final = 1024
+"""Rows of a multiple of so many floats begin at the same place of a page, and push each other out of the
+cache: a product reads them half as fast as panels."""
+
 WIDE: Final = 8
 """Columns from which on a sum over the rows goes along lanes."""
 
@@ -108,6 +112,8 @@ class _Layouts:
         match self.form(group):
             case "product":
                 self.panels |= {index, right}
+                if count(self.graph[left].shape) % ALIASED == 0:
+                    self.panels.add(left)
             case "back":
                 self.panels |= {index, right, left}
                 self.turned.add(left)

@@ -161,3 +161,12 @@ def test_a_field_is_turned_where_a_product_back_reads_it() -> None:
         "y": RNG.normal(size=(21, 150)).astype(np.float32),
     }
     compare(builder.finish(), fields, 21, threads=3)
+
+
+def test_a_field_whose_rows_would_push_each_other_out_of_the_cache_lies_in_panels() -> None:
+    builder, x, w = inputs(1024, 64)
+    builder.outputs["y"] = product(x, w)
+    graph = builder.finish()
+    choice = chosen(graph)
+    assert choice.graph.leaves("input")["x"] in choice.panels
+    compare(graph, {"x": RNG.normal(size=(21, 1024)).astype(np.float32)}, 21, threads=2, tolerance=1e-4)

@@ -1,7 +1,7 @@
 """Options that several commands have in common, and what they become."""
 
 import re
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -13,6 +13,8 @@ from netdsl.run.options import Options
 
 OVERRIDE = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*)=(.*)", re.DOTALL)
 """`lr=0.01`, `train.epochs=3`."""
+
+MOST_THREADS = 256
 
 
 class Parser(ArgumentParser):
@@ -49,7 +51,7 @@ def add_experiment(parser: ArgumentParser) -> None:
         nargs="*",
         help="a value for a `param`, or for a field such as train.epochs; a word alone names the train block",
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="in place of the seed in the file")
+    parser.add_argument("--seed", type=whole, metavar="N", help="in place of the seed in the file")
     add_data(parser)
 
 
@@ -137,10 +139,20 @@ def warning(code: str, message: str, cure: str) -> Diagnostic:
     return Diagnostic(code, message, help=cure, severity=Severity.WARNING)
 
 
+def whole(text: str) -> int:
+    """Read a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"`{text[:40]}` is not a whole number") from None
+
+
 def _threads(text: str) -> int:
-    count = int(text)
-    if not 1 <= count <= 1024:
-        raise ValueError(text)
+    count = whole(text)
+    if count < 1:
+        raise ArgumentTypeError(f"{count} are too few: give at least 1, or leave it out for all cores")
+    if count > MOST_THREADS:
+        raise ArgumentTypeError(f"{count} are too many: give at most {MOST_THREADS}")
     return count
 
 

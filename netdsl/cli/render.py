@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from netdsl.cli.mistakes import print_diagnostics
-from netdsl.cli.options import Parser, add_experiment, add_format, command_parser, options_of
+from netdsl.cli.options import Parser, add_experiment, add_format, command_parser, options_of, whole
 from netdsl.files import write_atomic
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def parser() -> Parser:
     )
     result.add_argument("--kind", choices=KINDS, help="the kind of the picture (svg)")
     result.add_argument(
-        "--depth", type=int, default=1, metavar="N", help="levels of blocks that are opened (1)"
+        "--depth", type=whole, default=1, metavar="N", help="levels of blocks that are opened (1)"
     )
     result.add_argument("--unfold", action="store_true", help="draw each layer of a repeat")
     result.add_argument("--graph", action="store_true", help="the operations instead of the layers")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netdsl.cli.options import Parser, add_experiment, add_format, add_json, command_parser, options_of
+from netdsl.cli.options import Parser, add_experiment, add_format, add_json, command_parser, options_of, whole
 
 
 def parser() -> Parser:
@@ -19,7 +19,7 @@ def parser() -> Parser:
     )
     add_experiment(result)
     result.add_argument(
-        "--depth", type=int, default=1, metavar="N", help="levels of blocks that are opened (1)"
+        "--depth", type=whole, default=1, metavar="N", help="levels of blocks that are opened (1)"
     )
     add_json(result)
     add_format(result)

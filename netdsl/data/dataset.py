@@ -12,7 +12,7 @@ from netdsl.data.access import Access, is_offline
 from netdsl.data.content import Arrays, Content
 from netdsl.data.filling import Fills, fill, measure_fills
 from netdsl.data.places import Places, data_folder
-from netdsl.data.problems import fail
+from netdsl.data.problems import fail, placed
 from netdsl.data.sources import open_source
 from netdsl.data.split import Sizes, draw_parts, oversample, oversampled_count, size_parts
 from netdsl.diagnostics import Diagnostic, Exit
@@ -43,7 +43,11 @@ def open_data(
     Errors: E0520 to E0545, with the exit codes of usage and data.
     """
     places = Places(folder, data_folder(data_dir), allowed)
-    content = open_source(plan, Access(places, seed, is_offline(offline), opener, report))
+    span = plan.source.span
+    with placed(span):
+        content = open_source(plan, Access(places, seed, is_offline(offline), opener, report))
+    if not content.rows:
+        fail("E0543", f"`{plan.name}` has no rows", span, help="check the file that it is read from")
     sizes = size_parts(plan.split, content.rows, content.own_test)
     return Dataset(plan, content, sizes, seed)
 
@@ -147,7 +151,8 @@ class Dataset:
         return oversample(rows, self._labels[rows], self._plan.balance, "balance", self._seed)
 
     def _field(self, field: FieldSchema, name: PartName, rows: np.ndarray) -> np.ndarray:
-        whole = self._content.load(field.name, self._is_own_test(name))
+        with placed(self._plan.source.span):
+            whole = self._content.load(field.name, self._is_own_test(name))
         taken = whole if len(rows) == len(whole) and _counts_up(rows) else whole[rows]
         return taken if field.target or not self.fills else fill(field, taken, self.fills)
 

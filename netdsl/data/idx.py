@@ -117,7 +117,8 @@ def count_classes(labels: np.ndarray, path: Path, span: Span | None = None) -> i
     Errors: E0537 for labels that are no such numbers, E0540 for too many classes.
     """
     if labels.dtype.kind == "f":
-        fail("E0537", f"the labels in `{shown(path)}` are not whole numbers", span)
+        help = "save them as bytes or whole numbers that count from 0"
+        fail("E0537", f"the labels in `{shown(path)}` are not whole numbers", span, help=help)
     classes = int(labels.max(initial=0)) + 1
     check_labels(labels, classes, path, span)
     if classes > MOST_CLASSES:

@@ -162,9 +162,11 @@ def _rows(files: Mapping[Key, Path], test: bool, span: Span) -> int:
             f"{image.shape[0]:,} images in `{shown(files['image', test])}`, "
             f"but {label.shape[0]:,} labels in `{shown(files['label', test])}`",
             span,
+            help="take the two files that belong together, or download them again",
         )
     if test and image.shape[1:] != read_header(files["image", False], span).shape[1:]:
-        fail("E0539", "the images of the test part have another size than the others", span)
+        help = "take the test files of the same data set"
+        fail("E0539", "the images of the test part have another size than the others", span, help=help)
     return image.shape[0]
 
 

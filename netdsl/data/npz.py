@@ -149,7 +149,8 @@ def _check_test(plan: SourcePlan, files: _Files, members: _Archives) -> None:
             message = (
                 f"`{shown(files[True])}` has no array `{name}` of the shape it has in `{shown(files[False])}`"
             )
-            fail("E0539", message, span_of(plan, "test"))
+            help = "the test file holds the same arrays as the other, with rows of the same shape"
+            fail("E0539", message, span_of(plan, "test"), help=help)
 
 
 def _field(name: str, member: Member, given: Mapping[str, Any], classes: Mapping[str, int]) -> FieldSchema:
@@ -215,7 +216,8 @@ def _rows(members: Mapping[str, Member], path: Path, span: Span | None) -> int:
     for name, other in others:
         if other.shape[0] != member.shape[0]:
             counts = f"`{first}` has {member.shape[0]:,} rows, and `{name}` has {other.shape[0]:,}"
-            fail("E0539", f"`{shown(path)}`: {counts}", span)
+            help = "the first axis of every array is the rows; save those that belong together"
+            fail("E0539", f"`{shown(path)}`: {counts}", span, help=help)
     return member.shape[0]
 
 
@@ -247,9 +249,12 @@ def _fill(stream: IO[bytes], member: Member, limit: int, path: Path, span: Span 
 
 def _label(stored: np.ndarray, path: Path, name: str, plan: SourcePlan) -> np.ndarray:
     if stored.ndim != 1 or (stored.dtype.kind == "f" and not (stored == np.floor(stored)).all()):
-        fail("E0537", f"`{name}` in `{shown(path)}` is not one whole number a row", plan.span)
+        help = f"name it in `target=` if it holds numbers to predict: `target={name}`"
+        fail("E0537", f"`{name}` in `{shown(path)}` is not one whole number a row", plan.span, help=help)
     if stored.size and not 0 <= int(stored.min()) <= int(stored.max()) < 2**31:
-        fail("E0537", f"`{name}` in `{shown(path)}` has labels that do not count from 0", plan.span)
+        help = "number the classes 0, 1, 2, …: `_, y = numpy.unique(y, return_inverse=True)`"
+        message = f"`{name}` in `{shown(path)}` has labels that do not count from 0"
+        fail("E0537", message, plan.span, help=help)
     return stored.astype(np.int32)
 
 
@@ -267,6 +272,7 @@ def _finite(stored: np.ndarray, path: Path, name: str, span: Span | None) -> np.
             "E0531",
             f"`{shown(path)}`: {name}row {place[0] + 1} has {value}, not a finite number of 32 bits",
             span,
+            help="take such rows out, or fill them in, and save the file again",
         )
     return numbers
 

@@ -1,6 +1,8 @@
 """Mistakes in data blocks and data files, as messages to a user."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import NoReturn
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, Label, Severity, Span
@@ -25,6 +27,19 @@ def warn(code: str, message: str, span: Span | None, *, notes: Iterable[str] = (
     """Return a warning about data."""
     primary = Label(span, "") if span else None
     return Diagnostic(code, message, primary, (), tuple(notes), help, severity=Severity.WARNING)
+
+
+@contextmanager
+def placed(span: Span | None, label: str = "") -> Iterator[None]:
+    """Give messages without a place that of the `.net` file which asked for the work."""
+    try:
+        yield
+    except DiagnosticError as error:
+        if span is None:
+            raise
+        primary = Label(span, label)
+        found = [replace(each, primary=each.primary or primary) for each in error.diagnostics]
+        raise DiagnosticError(found, error.exit_code) from error
 
 
 def some(items: Iterable[str], *, of: int | None = None, limit: int = 10) -> tuple[str, ...]:

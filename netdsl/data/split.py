@@ -40,7 +40,8 @@ def size_parts(split: SplitPlan | None, rows: int, own_test: int | None) -> Size
         tested = {"test": _own_test(split, wanted.pop("test", own_test), own_test)}
     sizes = _sizes(split, wanted, rows)
     if not sizes.get("train"):
-        _refuse("E0543", "no rows are left to train on", split)
+        help = "ask for fewer rows in the other parts: `train` takes what they leave if it is not named"
+        _refuse("E0543", "no rows are left to train on", split, help)
     ordered = {part: (sizes | tested)[part] for part in PARTS if part in sizes | tested}
     return Sizes({part: count for part, count in ordered.items() if count}, own_test is not None)
 
@@ -120,9 +121,8 @@ def _own_test(split: SplitPlan | None, size: int | float, own_test: int) -> int:
             )
         return own_test if size else 0
     if size > own_test:
-        _refuse(
-            "E0534", f"`test` asks for {size:,} rows, and the source's own test part has {own_test:,}", split
-        )
+        message = f"`test` asks for {size:,} rows, and the source's own test part has {own_test:,}"
+        _refuse("E0534", message, split, f"leave `test` out for all of them, or ask for up to {own_test}")
     return size
 
 
@@ -131,12 +131,14 @@ def _sizes(split: SplitPlan | None, wanted: Mapping[PartName, int | float], rows
     shares = {part: size for part, size in wanted.items() if isinstance(size, float)}
     total = sum(shares.values())
     if total > 1 + _NEARLY:
-        _refuse("E0534", f"the shares are {100 * total:.6g} % together", split)
+        help = "make them 100 % or less together; `train` takes what the others leave if it is not named"
+        _refuse("E0534", f"the shares are {100 * total:.6g} % together", split, help)
     sizes = counts | _shared_out(shares, rows)
     asked = sum(sizes.values())
     if asked > rows:
         parts = ", ".join(f"{part} {count:,}" for part, count in sizes.items())
-        _refuse("E0534", f"the parts ask for {asked:,} rows ({parts}), and there are {rows:,}", split)
+        message = f"the parts ask for {asked:,} rows ({parts}), and there are {rows:,}"
+        _refuse("E0534", message, split, "ask for fewer, or for shares such as `valid=10%`")
     if "train" not in wanted:
         sizes["train"] = rows - asked
     return sizes

@@ -156,17 +156,19 @@ def job_of(
 def start_values(opened: Opened, raw: Mapping[PartName, Values]) -> dict[str, NDArray[np.float32]]:
     """Return where a training starts: at random, or from a weights file where the block says so.
 
-    Errors: E0834 where the file has none of the weights, or one of another shape.
+    Errors: E0834 where the file has none of the weights, or one of another shape; those of load_checkpoint.
     """
     experiment = opened.experiment
     values = initial_values(experiment, raw.get("train", {}))
     start = experiment.training.start
     if start is None:
         return values
+    from netdsl.data.problems import placed
+
     path = opened.folder / start
-    values, taken, differing = overlaid(
-        values, load_checkpoint(path / LAST if path.is_dir() else path).values
-    )
+    with placed(experiment.training.start_span, "to begin with these weights"):
+        kept = load_checkpoint(path / LAST if path.is_dir() else path).values
+    values, taken, differing = overlaid(values, kept)
     if differing or not taken:
         raise _unfit(experiment, start, differing)
     return values

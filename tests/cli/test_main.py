@@ -66,6 +66,23 @@ def test_wrong_arguments_are_diagnostics(arguments: list[str], capsys: Capture) 
     assert "E0903" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("threads", "told"),
+    [
+        ("0", "at least 1"),
+        ("-3", "at least 1"),
+        ("257", "at most 256"),
+        ("1e3", "not a whole number"),
+        ("9" * 5000, "not a whole number"),
+    ],
+)
+def test_numbers_of_threads(threads: str, told: str, capsys: Capture) -> None:
+    assert main(["train", "m.net", f"--threads={threads}"]) == 2
+    found = capsys.readouterr().err
+    assert told in found
+    assert "_threads" not in found
+
+
 def test_help_is_quick() -> None:
     begins = []
     for _ in range(3):

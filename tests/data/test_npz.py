@@ -80,6 +80,9 @@ def test_arrays_that_do_not_fit(
     found = refused(lambda: loaded(tmp_path, **named).part("train"))
     assert found.code == code
     assert told in text_of(found)
+    assert found.primary is not None
+    if code in {"E0531", "E0537", "E0539", "E0543"}:
+        assert found.help
 
 
 def test_python_objects_are_never_read(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from netdsl.data import open_data
 from netdsl.data.sources import source_names
 from netdsl.diagnostics import DiagnosticError, Exit
-from tests.data.plans import opened, plan, refused, source, split, text_of
+from tests.data.plans import SPAN, opened, plan, refused, source, split, text_of
 
 
 def test_an_unknown_source_is_told_with_the_nearest() -> None:
@@ -219,3 +219,12 @@ def test_every_source_is_in_the_documentation() -> None:
     page = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
     for name in source_names():
         assert re.search(rf"`{name}\(", page), name
+
+
+def test_a_folder_in_place_of_a_file_is_shown_where_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").mkdir()
+    found = refused(lambda: opened(plan(source("csv", "rows.csv")), tmp_path))
+    assert found.code == "E0805"
+    assert found.primary is not None
+    assert found.primary.span == SPAN
+    assert found.help

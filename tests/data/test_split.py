@@ -68,7 +68,11 @@ def test_a_test_part_of_its_own_is_kept(sizes: dict[str, int | float], expected:
     ],
 )
 def test_splits_that_cannot_be(sizes: dict[str, int | float], rows: int, own: int | None, code: str) -> None:
-    assert refused(lambda: size_parts(split(sizes), rows, own)).code == code
+    found = refused(lambda: size_parts(split(sizes), rows, own))
+    assert found.code == code
+    assert found.primary is not None
+    if code in {"E0534", "E0543"}:
+        assert found.help
 
 
 @given(st.integers(10, 500), st.floats(0.1, 0.8), st.booleans(), st.integers(0, 3))

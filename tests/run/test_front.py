@@ -164,6 +164,20 @@ def test_start_from_other_weights(tmp_path: Path) -> None:
     assert caught.value.diagnostics[0].primary is not None
 
 
+@pytest.mark.parametrize(("content", "code"), [(None, "E0803"), (b"x,y\n1,2\n", "E0810")])
+def test_weights_to_begin_with_that_cannot_be_read(tmp_path: Path, content: bytes | None, code: str) -> None:
+    path = write_digits(tmp_path)
+    path.write_text(path.read_text().replace("seed      = 1", 'start = "nope"'))
+    if content is not None:
+        (tmp_path / "nope").write_bytes(content)
+    with pytest.raises(DiagnosticError) as caught:
+        netdsl.compile(path)
+    (found,) = caught.value.diagnostics
+    assert found.code == code
+    assert found.primary is not None
+    assert found.primary.span.text == '"nope"'
+
+
 def test_a_function_is_minimized_without_data(tmp_path: Path) -> None:
     path = tmp_path / "ravine.net"
     path.write_text(RAVINE)

@@ -73,7 +73,10 @@ EXAMPLES: list[tuple[str, Callable[[Leaves], Value]]] = [
     ("softplus", lambda v: log(1.0 + exp(v.x))),
     ("softmax", lambda v: exp(v.x) / exp(v.x).sum([1])),
     ("softmax", lambda v: exp(v.x) / exp(v.x).sum([0])),
-    ("shifted scores", lambda v: (v.x - v.y.sum([1])).apply("softmax", axis=1)),
+    ("shifted scores", lambda v: (v.x - v.x.apply("maximum_over", axis=1)).apply("softmax", axis=1)),
+    ("shifted scores", lambda v: (v.x + -v.x.apply("minimum_over", axis=1)).apply("softmax", axis=1)),
+    ("shifted scores", lambda v: (v.x - v.x.sum([1]) / 4.0).apply("softmax", axis=1)),
+    ("shifted scores", lambda v: (v.x - v.x.sum([1]).apply("stop_gradient")).apply("log_softmax", axis=1)),
     ("shifted scores", lambda v: (v.x + 2.0).apply("log_softmax", axis=1)),
     ("scores less their logsumexp", lambda v: v.x - log(exp(v.x).sum([1]))),
     ("logarithm of a power", lambda v: log(exp(v.x))),
@@ -214,6 +217,11 @@ KEPT: Sequence[tuple[str, Callable[[Leaves], Value]]] = [
     ("softmax over another axis", lambda v: exp(v.x) / exp(v.x).sum([0]).sum([1])),
     ("another value in the sum", lambda v: exp(v.x) / exp(v.y).sum([1])),
     ("scores that are shifted one by one", lambda v: (v.x - v.y).apply("softmax", axis=1)),
+    ("a shift that has a NaN", lambda v: (v.y - v.x.sum([1])).apply("softmax", axis=1)),
+    (
+        "a shift by a product of reductions",
+        lambda v: (v.y - v.y.sum([1]) * v.x.sum([1])).apply("softmax", axis=1),
+    ),
     ("a sum over another axis than the classes", lambda v: (v.x * v.hot).sum([0])),
     ("a power that is none of the short ones", lambda v: v.p**2.7),
 ]

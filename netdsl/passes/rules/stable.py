@@ -72,6 +72,9 @@ FUNCTIONS = (
 
 # ---- softmax ----------------------------------------------------------------------------------
 
+REDUCTIONS: Final = ("maximum_over", "minimum_over", "sum", "logsumexp")
+"""Operations that are NaN where one of what they reduce is NaN."""
+
 
 def _softmax(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
     """Recognize exp(x) / sum(exp(x)), over one axis or several that are neighbors."""
@@ -97,15 +100,31 @@ def _over_axes(scores: Value, axes: Sequence[int]) -> Value | None:
 
 
 def _unshifted(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
-    """Drop what is added to all scores alike: it cancels. The stable form takes off the greatest itself."""
+    """Drop what is added to all scores alike: it cancels. The stable form takes off the greatest itself.
+
+    Anything else than a number or a reduction of the scores stays: a NaN in it is to be seen.
+    """
     (scores,) = operands
     axis = node.setting("axis")
     if not is_a(scores, "add", "subtract"):
         return None
-    shift = operand(scores, 1)
-    if is_a(shift, "broadcast") and axis in repeated_axes(operand(shift).shape, shift.shape):
-        return operand(scores).apply(node.operation.name, axis=axis)
-    return None
+    unshifted, shift = operand(scores), operand(scores, 1)
+    if not is_a(shift, "broadcast") or axis not in repeated_axes(operand(shift).shape, shift.shape):
+        return None
+    if number(shift) is None and not _is_reduced(shift, unshifted):
+        return None
+    return unshifted.apply(node.operation.name, axis=axis)
+
+
+def _is_reduced(shift: Value, scores: Value) -> bool:
+    """Tell whether a value is a multiple of the greatest, the least, the sum or the mean of some scores."""
+    while is_a(shift, "broadcast", "reshape", "stop_gradient", "negate") or _is_multiple(shift):
+        shift = operand(shift)
+    return is_a(shift, *REDUCTIONS) and operand(shift).index == scores.index
+
+
+def _is_multiple(value: Value) -> bool:
+    return is_a(value, "multiply", "divide") and number(operand(value, 1)) is not None
 
 
 def _log_softmax(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
@@ -117,7 +136,12 @@ def _log_softmax(builder: Rewriter, node: Node, operands: Operands) -> Value | N
 
 SOFTMAX = (
     Rule("softmax", ("divide",), "exp(x) / sum(exp(x), over=a) -> softmax(x, over=a)", _softmax),
-    Rule("shifted scores", ("softmax", "log_softmax"), "softmax(x - broadcast(s)) -> softmax(x)", _unshifted),
+    Rule(
+        "shifted scores",
+        ("softmax", "log_softmax"),
+        "softmax(x - max(x)) -> softmax(x), so min, sum, mean or a number",
+        _unshifted,
+    ),
     Rule("scores less their logsumexp", ("subtract",), "x - logsumexp(x) -> log_softmax(x)", _log_softmax),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError
 from netdsl.graph import Graph, Value
@@ -44,6 +44,8 @@ def plan_data(files: Files, overrides: Mapping[str, str], train: str | None) -> 
     """
     if files.salvage is not None:
         raise _unreadable(files, files.salvage, overrides, train)
+    if files.doubled:
+        raise DiagnosticError(mistakes(files, overrides, train))
     problems = Problems()
     world = make_world(files, overrides, problems)
     plan: DataPlan | None = None
@@ -82,12 +84,21 @@ def mistakes(files: Files, overrides: Mapping[str, str], train: str | None) -> t
     except DiagnosticError as error:
         for each in error.diagnostics:
             problems.tell(each)
-    return tuple(each for each in problems.in_order() if each.code not in IDLE)
+    found = (each for each in problems.in_order() if each.code not in IDLE)
+    return tuple(each for each in found if not _mixed_up(each, files.doubled))
+
+
+def _mixed_up(found: Diagnostic, doubled: Collection[Diagnostic]) -> bool:
+    """Tell whether a mistake may only be there because the other declaration of a name was meant."""
+    names = {each.primary.span.text for each in doubled if each.primary}
+    return found not in doubled and any(f"`{name}`" in found.message for name in names)
 
 
 def _worked_out(
     files: Files, overrides: Mapping[str, str], train: str | None, schema: Schema | None, problems: Problems
 ) -> Work:
+    for each in files.doubled:
+        problems.tell(each)
     world = make_world(files, overrides, problems)
     check_blocks(world.files, problems)
     check_names(world)

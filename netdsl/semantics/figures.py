@@ -14,7 +14,7 @@ from netdsl.semantics.expressions import evaluate
 from netdsl.semantics.frame import Frame, Site, Whole
 from netdsl.semantics.items import Item, Recipe, Tensor, Word, describe, text_of
 from netdsl.semantics.objective import Compared, default_application
-from netdsl.semantics.problems import mistake
+from netdsl.semantics.problems import MistakeError, mistake
 from netdsl.semantics.tensors import lift, real, single
 from netdsl.syntax import tree
 
@@ -76,7 +76,7 @@ class Figures:
         site = frame.site(expr.span)
         if isinstance(item, Recipe):
             if item.kind not in ("metric", "loss"):
-                raise site.mistake("E0606", f"{describe(item)} is no metric", "not a metric")
+                raise no_metric(item, site)
             return item, frame.implied(item, site) if frame.implied else item
         return self._recipe(expr, frame), item
 
@@ -179,6 +179,11 @@ class Figures:
         if self._whole is None or not self._whole_outputs:
             return None
         return cone(self._whole, self._whole_outputs)
+
+
+def no_metric(recipe: Recipe, site: Site) -> MistakeError:
+    """Return the error for a definition of another kind where a metric is meant."""
+    return site.mistake("E0606", f"{describe(recipe)} is no metric", "not a metric")
 
 
 def better(recipe: Recipe | None) -> Better:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Final
+from typing import Final, TypeAlias
 
-from netdsl.diagnostics import DiagnosticError, Label, Source, Span
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Label, Source, Span
 from netdsl.resources import resource_names, resource_text
 from netdsl.semantics.problems import MistakeError, Problems, mistake
 from netdsl.syntax import Salvage, attempt, parse, tree
 
 MOST_FILES: Final = 100
+
+Declared: TypeAlias = tree.Param | tree.Definition | tree.Section
 
 Read = Callable[[str, str], Source]
 """read(path as written, name of the importing file) -> the text."""
@@ -22,13 +24,15 @@ Read = Callable[[str, str], Source]
 class Module:
     """One file's declarations by name, and the modules it can see.
 
-    `opened` are the imports without an alias; `library` is None in the library itself. `owner` tells which
+    `opened` are the imports without an alias; `again` are definitions whose name another one has already;
+    `library` is None in the library itself. `owner` tells which
     module a name of the library's merged namespace belongs to.
     """
 
     name: str
     declarations: Mapping[str, tree.Param | tree.Definition | tree.Section]
     sections: tuple[tree.Section, ...] = ()
+    again: tuple[tree.Definition, ...] = ()
     aliases: dict[str, Module] = field(default_factory=dict)
     opened: list[tuple[tree.Import, Module]] = field(default_factory=list)
     library: Module | None = None
@@ -60,7 +64,7 @@ class Files:
     """Everything that was read: the main file, all user modules (the main one first), the library.
 
     `salvage` is there where the main file could not be read whole: what stands in `file` is the rest, which
-    is looked through for mistakes, and nothing else.
+    is looked through for mistakes, and nothing else. `doubled` tells of names that are declared twice.
     """
 
     main: Module
@@ -68,6 +72,7 @@ class Files:
     modules: tuple[Module, ...]
     library: Module
     salvage: Salvage | None = None
+    doubled: tuple[Diagnostic, ...] = ()
 
 
 def load_files(main: Source, read: Read) -> Files:
@@ -76,8 +81,8 @@ def load_files(main: Source, read: Read) -> Files:
     Names are looked up in the file itself, then in its imports, then in the library; so a file may declare
     a name that the library has, and means its own by it.
 
-    Errors: DiagnosticError with every mistake of names declared twice and of imports. Mistakes of syntax in
-    the main file are told by `plan_data`, together with those in what could be read of it.
+    Errors: DiagnosticError with every mistake of imports. Mistakes of syntax in the main file and names that
+    are declared twice are told by `plan_data`, together with those in what could be read.
     """
     problems = Problems()
     library = _library()
@@ -85,11 +90,12 @@ def load_files(main: Source, read: Read) -> Files:
     salvage = attempt(main)
     module = loader.load(salvage.file, ())
     if problems.has_errors:
-        for each in salvage.diagnostics:
+        for each in (*salvage.diagnostics, *loader.doubled):
             problems.tell(each)
     problems.stop_if_any()
     damaged = salvage if salvage.diagnostics else None
-    return Files(module, salvage.file, tuple(loader.modules.values()), library, damaged)
+    modules = tuple(loader.modules.values())
+    return Files(module, salvage.file, modules, library, damaged, tuple(loader.doubled))
 
 
 def find(module: Module, name: str, span: Span) -> Found | None:
@@ -131,12 +137,14 @@ class _Loader:
         self.library = library
         self.problems = problems
         self.modules: dict[str, Module] = {}
+        self.doubled: list[Diagnostic] = []
 
     def load(self, file: tree.File, importing: tuple[tree.Import, ...]) -> Module:
         module = Module(
             file.source.name,
-            _declared(file, self.problems),
+            names := _declared(file, self.doubled),
             tuple(each for each in file.declarations if isinstance(each, tree.Section)),
+            _again(file, names),
             library=self.library,
         )
         self.modules[file.source.name] = module
@@ -198,14 +206,14 @@ def _cycle(source: Source, chain: tuple[tree.Import, ...]) -> MistakeError:
     )
 
 
-def _declared(file: tree.File, problems: Problems) -> dict[str, tree.Param | tree.Definition | tree.Section]:
-    names: dict[str, tree.Param | tree.Definition | tree.Section] = {}
+def _declared(file: tree.File, doubled: list[Diagnostic]) -> dict[str, Declared]:
+    names: dict[str, Declared] = {}
     for each in _named(file.declarations):
         assert each.name is not None
         first = names.setdefault(each.name.text, each)
         if first is not each:
             assert first.name is not None
-            problems.tell(
+            doubled.append(
                 mistake(
                     "E0102",
                     f"`{each.name.text}` is declared twice",
@@ -218,9 +226,13 @@ def _declared(file: tree.File, problems: Problems) -> dict[str, tree.Param | tre
     return names
 
 
-def _named(
-    declarations: Iterable[tree.Declaration],
-) -> Iterator[tree.Param | tree.Definition | tree.Section]:
+def _again(file: tree.File, names: Mapping[str, Declared]) -> tuple[tree.Definition, ...]:
+    """Return the definitions that lost their name to an earlier declaration: their bodies are checked too."""
+    definitions = (each for each in file.declarations if isinstance(each, tree.Definition))
+    return tuple(each for each in definitions if names[each.name.text] is not each)
+
+
+def _named(declarations: Iterable[tree.Declaration]) -> Iterator[Declared]:
     for each in declarations:
         if not isinstance(each, tree.Import) and each.name is not None:
             yield each

@@ -29,6 +29,8 @@ def check_names(world: World) -> None:
             _check_reserved(name, each, world)
             if isinstance(each, tree.Definition):
                 _Walk(each.kind, module, world, words_of(each)).definition(each)
+        for definition in module.again:
+            _Walk(definition.kind, module, world, words_of(definition)).definition(definition)
         for section in module.sections:
             if section.kind != "search":
                 _note_uses(section, module, world)

@@ -11,6 +11,7 @@ from netdsl.semantics.frame import Frame, Site
 from netdsl.semantics.items import Item, Leaf, Objective, Recipe, Tensor, Weights, describe
 from netdsl.semantics.operators import as_objective, binary
 from netdsl.semantics.parts import check_part, in_part
+from netdsl.semantics.problems import MistakeError
 from netdsl.semantics.tensors import real, single
 from netdsl.semantics.weights import Made
 from netdsl.syntax import tree
@@ -92,17 +93,21 @@ def _implied(recipe: Recipe, compared: Compared, weights: Mapping[str, Made], si
             return default_application(recipe, compared, site)
         case "penalty":
             return _penalty(recipe, compared, weights, site)
-        case "metric":
-            raise site.mistake(
-                "E0607", f"`{recipe.name}` is a metric, which is told and not minimized", "not a loss"
-            )
         case _:
-            raise site.mistake(
-                "E0607",
-                f"{describe(recipe)} is no loss",
-                "not a loss",
-                help="a loss such as `cross_entropy` or `mse`",
-            )
+            raise no_loss(recipe, site)
+
+
+def no_loss(recipe: Recipe, site: Site) -> MistakeError:
+    """Return the error for a definition of another kind where a loss or penalty is meant."""
+    if recipe.kind == "metric":
+        message = f"`{recipe.name}` is a metric, which is told and not minimized"
+        return site.mistake("E0607", message, "not a loss")
+    return site.mistake(
+        "E0607",
+        f"{describe(recipe)} is no loss",
+        "not a loss",
+        help="a loss such as `cross_entropy` or `mse`",
+    )
 
 
 def default_application(recipe: Recipe, compared: Compared, site: Site) -> Item:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from netdsl.diagnostics import Span
 from netdsl.semantics.blocks import Block
-from netdsl.semantics.experiment import EarlyStop, Figure, Measure, Stop, TargetStop, TimeStop, TrainingPlan
+from netdsl.semantics.experiment import EarlyStop, Measure, Stop, TargetStop, TimeStop, TrainingPlan
 from netdsl.semantics.expressions import evaluate
 from netdsl.semantics.frame import Frame, World
 from netdsl.semantics.items import Item, Opaque, describe, whole
@@ -172,9 +172,9 @@ def frozen_parts(train: Block) -> list[tuple[str, Span]]:
 
 
 def check_figure(
-    part: str, figure: str, span: Span, figures: Collection[Figure], parts: Collection[str]
+    part: str, figure: str, span: Span, figures: Collection[str], parts: Collection[str]
 ) -> None:
-    """Check that a figure such as `valid.loss` will be there.
+    """Check that a figure such as `valid.loss` will be there; `figures` are the metrics that are one number.
 
     Errors: E0605 for a part or figure that is not there, E0610 for the valid part of data without one.
     """
@@ -194,8 +194,6 @@ def check_figure(
             f"no {part} part",
             help="give it one: `split = (train=80%, valid=20%)`",
         )
-    tables = [each.name for each in figures if each.shape]
-    known = {f"{part}.{each}" for each in ("loss", "objective", *(each.name for each in figures))}
-    known -= {f"{part}.{each}" for each in tables}
+    known = {f"{part}.{each}" for each in ("loss", "objective", *figures)}
     if f"{part}.{figure}" not in known:
         raise unknown("E0605", "figure", f"{part}.{figure}", span, known, listing="the figures are")

@@ -10,14 +10,14 @@ from netdsl.graph import Builder, Graph
 from netdsl.semantics.blocks import Block, data_block
 from netdsl.semantics.data_plan import planned
 from netdsl.semantics.experiment import DataPlan, EarlyStop, TargetStop, TrainingPlan, UpdateRule, Weight
-from netdsl.semantics.figures import Figures
+from netdsl.semantics.figures import Figures, no_metric
 from netdsl.semantics.files import find
 from netdsl.semantics.fitness import suspect_batch, suspect_data
 from netdsl.semantics.frame import Frame, World
 from netdsl.semantics.inputs import Fields, bound_inputs, expected_inputs, open_fields
 from netdsl.semantics.items import Item, Objective, Recipe, Record, Tensor
 from netdsl.semantics.names import check_expression
-from netdsl.semantics.objective import Compared, objective
+from netdsl.semantics.objective import Compared, no_loss, objective
 from netdsl.semantics.parts import check_part, in_part
 from netdsl.semantics.problems import PoisonedError, mistake, unknown
 from netdsl.semantics.rules import Rules
@@ -26,6 +26,7 @@ from netdsl.semantics.schedules import Schedules
 from netdsl.semantics.schema import Schema
 from netdsl.semantics.tensors import lift, real, reshaped
 from netdsl.semantics.training_plan import check_figure, clip_of, frozen_parts, planned_training
+from netdsl.semantics.unmade import Terms, called_metrics, check_steps, outputs_of, words_in
 from netdsl.semantics.weights import WeightMaker
 from netdsl.syntax import tree
 
@@ -82,8 +83,7 @@ class Work:
             self.check_comparisons()
         with tell():
             self.optimize()
-        if self.schema is not None or self.without_data:
-            self.check_stops()
+        self.check_stops()
         if self.schema is not None:
             suspect_batch(self.plan, self.schema, self.train, self.world.problems)
 
@@ -185,9 +185,12 @@ class Work:
         paths = [each.path for each in self.maker.made.values()]
         name = self.model.name.text if self.model else ""
         parts = frozen_parts(self.train)
-        if self.outputs:
-            for part, span in parts:
-                check_part(part, span, paths, name)
+        for part, span in parts:
+            with self.world.problems.statement():
+                if self.outputs:
+                    check_part(part, span, paths, name)
+                elif self.model is not None:
+                    check_steps(part, span, self.model)
         frozen = {path for path in paths if any(in_part(path, part, name) for part, _ in parts)}
         self.weights = tuple(
             Weight(each.path, each.shape, each.kind, each.initial, each.span, each.path in frozen)
@@ -253,18 +256,24 @@ class Work:
         return reshaped(replace(output, value=value), output.shape, site)
 
     def check_comparisons(self) -> None:
-        """Check the names in the loss and metrics where the model's mistakes keep them from being made."""
-        if self.model is None or self.schema is None:
-            return
-        last = self.model.body[-1].value if self.model.body else None
-        while isinstance(last, tree.Group):
-            last = last.value
-        outputs = [each.name.text for each in last.fields] if isinstance(last, tree.Record) else []
-        known = [self.model.name.text, *outputs, *(each.name for each in self.schema.fields), "weights"]
-        for name, kind in (("loss", "loss"), ("metrics", "metric")):
+        """Check the names in the loss and metrics where a mistake keeps what they compare from being made."""
+        outputs = outputs_of(self.model) if self.model else []
+        for name, kinds, refuse in (
+            ("loss", ("loss", "penalty"), no_loss),
+            ("metrics", ("metric", "loss"), no_metric),
+        ):
             expr = self.train.value(name)
-            if expr is not None:
+            if expr is None:
+                continue
+            kind = kinds[0]
+            if self.model is not None and self.schema is not None:
+                known = [*outputs, *(each.name for each in self.schema.fields), "weights"]
                 check_expression(expr, kind, known, self.train.module, self.world)
+            seen = {*outputs, "weights", *words_in(self.data.value("source") if self.data else None)}
+            seen |= {each.name for each in self.schema.fields} if self.schema else set()
+            if self.model is None:
+                seen |= words_in(self.train.value("model"))
+            Terms(kinds, seen, refuse, self.frame(kind)).check(expr)
 
     def compared_with(self, output: str) -> str | None:
         """Return the only target that losses compare an output with."""
@@ -309,7 +318,7 @@ class Work:
     def check_stops(self) -> None:
         """Check that the figures which stops and schedules ask for will be there."""
         assert self.plan is not None
-        figures = self.figures.found if self.figures else []
+        known = self._figure_names()
         parts = self._parts()
         asked = [
             (each.part, each.figure, each.span)
@@ -322,9 +331,20 @@ class Work:
         for part, figure, span in asked:
             assert span is not None
             with self.world.problems.statement():
-                check_figure(part, figure, span, figures, parts)
+                check_figure(part, figure, span, known, parts)
+
+    def _figure_names(self) -> set[str]:
+        """Return the figures that are one number, also those that a mistake keeps from being made."""
+        found = self.figures.found if self.figures else []
+        names = {each.name for each in found if not each.shape}
+        metrics = self.train.value("metrics")
+        if metrics is not None:
+            names |= called_metrics(metrics) - {each.name for each in found}
+        return names
 
     def _parts(self) -> list[str]:
-        if self.schema is None:
+        if self.without_data:
             return ["train"]
+        if self.schema is None:
+            return ["train", "valid"]  # which there are is not known
         return [name for name, rows in self.schema.rows.items() if rows]

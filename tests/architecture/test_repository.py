@@ -49,8 +49,8 @@ def test_the_script_of_all_checks_runs_what_the_readme_says() -> None:
     install, test = commands()[1].split(" && ")
     assert install == ".venv/bin/pip install -e '.[dev]'"
     assert test == ".venv/bin/pytest -n auto"
-    assert "\"$venv/bin/pip\" install --quiet -e '.[dev]'" in script
-    assert "pytest_kept -n auto" in script
+    assert 'bash -c "$(readme 1)"' in script
+    assert 'bash -c "$(readme 2)"' in script
 
 
 def test_each_dependency_is_told_why() -> None:

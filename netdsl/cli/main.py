@@ -18,8 +18,8 @@ def entry() -> None:
     code = main(sys.argv[1:])
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        _silence(sys.stdout.fileno())
+    except OSError as error:
+        code = _unwritten(error, code)
     if code in SIGNALED:
         # Who pressed Ctrl-C need not wait until threads have ended and modules are torn down.
         sys.stderr.flush()
@@ -66,10 +66,8 @@ def _run(name: str, arguments: list[str]) -> int:
         module = module_of(name)
         parser = module.parser()
         return int(module.run(parser.parse_intermixed_args(arguments)))
-    except BrokenPipeError:
-        # Whoever read our output wants no more of it; Python would complain when it flushes at the end.
-        _silence(sys.stdout.fileno())
-        return 0
+    except BrokenPipeError as error:
+        return _unwritten(error)
     except SystemExit as end:  # argparse has told what it had to tell
         return end.code if isinstance(end.code, int) else 2
     except BaseException as error:  # noqa: BLE001 - told to the user as what it is, with its exit code
@@ -88,8 +86,22 @@ def _unknown(name: str) -> int:
 
 
 def _print(text: str) -> int:
-    print(text)
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        return _unwritten(error)
     return 0
+
+
+def _unwritten(error: OSError, code: int = 0) -> int:
+    """Return the exit code where stdout takes no more: the given one if its reader has had enough."""
+    if not isinstance(error, BrokenPipeError):
+        from netdsl.cli.mistakes import tell
+
+        code = tell(error, [])
+    # Python would complain when it flushes at the end.
+    _silence(sys.stdout.fileno())
+    return code
 
 
 def _silence(descriptor: int) -> None:

@@ -1,5 +1,6 @@
 """How a command that failed says so: diagnostics, signals, and bugs of ours."""
 
+import errno
 import json
 import os
 import platform
@@ -22,6 +23,9 @@ from netdsl.diagnostics import (
 
 FORMATS = ("text", "json", "github")
 
+UNWRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""How writing to stdout fails; all other files are written by netdsl.files, which tells of them itself."""
+
 
 def tell(error: BaseException, arguments: Sequence[str]) -> int:
     """Tell what ended a command, and return the exit code."""
@@ -34,6 +38,8 @@ def tell(error: BaseException, arguments: Sequence[str]) -> int:
         return _interrupted(error)
     if isinstance(error, MemoryError):
         return _told(_memory(), arguments)
+    if isinstance(error, OSError) and error.errno in UNWRITTEN and error.filename is None:
+        return _told(_unwritten(error), (), Exit.FILES)
     if isinstance(error, Exception):
         return _told(_bug(error), arguments, Exit.BUG)
     raise error
@@ -85,6 +91,15 @@ def _memory() -> Diagnostic:
         "E0902",
         "there is not enough memory",
         help="take a smaller batch or fewer units; `netdsl compile` tells what a model needs",
+    )
+
+
+def _unwritten(error: OSError) -> Diagnostic:
+    full = error.errno != errno.EIO
+    return Diagnostic(
+        "E0801" if full else "E0804",
+        f"cannot write the output: {os.strerror(error.errno or 0).lower()}",
+        help="make room, or send the output elsewhere" if full else "check the disk it is sent to",
     )
 
 

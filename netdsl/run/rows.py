@@ -131,6 +131,7 @@ def _from_table(rows: Iterable[Row], fields: Sequence[FieldSchema], fills: Fills
     wanted = [column.name for field in fields for column in _columns_of(field)]
     absent = [each for each in dict.fromkeys(wanted) if each not in table.columns]
     if absent:
+        _refuse_width(fields, header, name)
         _refuse_absent(absent, header, name)
     return {field.name: _field(field, table, fills) for field in fields}
 
@@ -233,6 +234,17 @@ def _flat(pairs: Sequence[Row], field: FieldSchema, name: str) -> NDArray[np.flo
 
 def _count(field: FieldSchema) -> int:
     return int(np.prod(field.shape))
+
+
+def _refuse_width(fields: Sequence[FieldSchema], header: Sequence[str], name: str) -> None:
+    """Refuse a table for an input that is an array, and has no column by its name."""
+    field = fields[0]
+    if len(fields) == 1 and field.shape and not field.columns:
+        what = "1 column" if len(header) == 1 else f"{len(header)} columns"
+        shape = ", ".join(map(str, field.shape))
+        cure = f"give a column for each number of `{field.name}`, row by row: [{shape}] are {_count(field)}"
+        message = f"`{name}` has {what}, and `{field.name}` takes {_count(field)}"
+        fail("E0913", message, help=cure)
 
 
 def _refuse_absent(absent: Sequence[str], header: Sequence[str], name: str) -> NoReturn:

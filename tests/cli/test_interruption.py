@@ -112,3 +112,20 @@ def test_a_run_is_not_gone_on_with_twice_at_once(long: Path) -> None:
     assert "E0806" in err
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=30)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("arguments", [["--help"], ["explain", "E0543"], ["show", "digits.net"]])
+def test_output_that_cannot_be_written(tmp_path: Path, arguments: list[str]) -> None:
+    write_digits(tmp_path)
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "netdsl.cli", *arguments],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert ended.returncode == 4
+    assert ended.stderr.startswith("error[E0801]: cannot write the output: no space left")
+    assert len(ended.stderr.splitlines()) == 2

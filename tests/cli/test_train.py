@@ -267,6 +267,9 @@ def test_predict_from_arrays(tmp_path: Path, capsys: Capture) -> None:
         told.add(capsys.readouterr().out)
     assert len(told) == 1
     assert told.pop().startswith("label,label=0,label=1,")
+    np.savetxt("narrow.csv", images.reshape(3, 64)[:, 1:], fmt="%d", delimiter=",")
+    assert main(["predict", "runs/digits-1", "narrow.csv"]) == 3
+    assert "has 63 columns, and `image` takes 64" in capsys.readouterr().err
 
 
 def test_show(tmp_path: Path, capsys: Capture) -> None:

@@ -27,6 +27,7 @@ class Wanted:
 
     key: str
     function: Callable[[], Callable[..., Any]]
+    generated: bool = False
 
 
 class Library(Mapping[str, int]):
@@ -66,7 +67,8 @@ def load(source: str, names: Sequence[str]) -> dict[str, int]:
     kernels = _kernels(source)
     module = functools.cache(functools.partial(_run, source))
     wanted = {
-        name: Wanted(_key(_essence(kernels[name])), functools.partial(_named, module, name)) for name in names
+        name: Wanted(_key(_essence(kernels[name])), functools.partial(_named, module, name), generated=True)
+        for name in names
     }
     return addresses(wanted, open_cache())
 
@@ -81,7 +83,7 @@ def addresses(wanted: Mapping[str, Wanted], cache: ObjectCache) -> dict[str, int
 def _compile(wanted: Wanted, cache: ObjectCache) -> bytes:
     from netdsl.kernels.cpu.compilation import compile_kernel
 
-    data = compile_kernel(wanted.function(), _symbol(wanted.key))
+    data = compile_kernel(wanted.function(), _symbol(wanted.key), unrolled=not wanted.generated)
     cache.write(wanted.key, data)
     return data
 

@@ -43,7 +43,7 @@ def applied(address: int, values: list[float]) -> list[float]:
     return [float(each) for each in x]
 
 
-def no_compiler(*_: object) -> bytes:
+def no_compiler(*_: object, **__: object) -> bytes:
     raise AssertionError("compiled, though it is in the cache")
 
 
@@ -137,11 +137,11 @@ def test_an_interrupt_keeps_what_is_compiled(folder: Path, monkeypatch: pytest.M
 
     original, calls = compilation.compile_kernel, []
 
-    def interrupted(function: object, symbol: str) -> bytes:
+    def interrupted(function: object, symbol: str, *, unrolled: bool) -> bytes:
         calls.append(symbol)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return original(function, symbol)  # type: ignore[arg-type]
+        return original(function, symbol, unrolled=unrolled)  # type: ignore[arg-type]
 
     monkeypatch.setattr(compilation, "compile_kernel", interrupted)
     with pytest.raises(KeyboardInterrupt):

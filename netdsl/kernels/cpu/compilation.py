@@ -26,26 +26,29 @@ ALLOWED: Final = frozenset({"sched_yield", "memcpy", "memset", "memmove", "_GLOB
 """What an object may ask of the C library. Its mathematics is not among them: bits must not depend on it."""
 
 
-def compile_kernel(function: Callable[..., Any], symbol: str) -> bytes:
+def compile_kernel(function: Callable[..., Any], symbol: str, *, unrolled: bool = True) -> bytes:
     """Compile a kernel into an object file that defines one symbol.
+
+    Short loops are unrolled, unless that is unwanted: a loop over 16 lanes is a vector only as long as it is
+    a loop.
 
     Errors: TypeError for a signature that is no kernel's; ValueError when the kernel can raise or calls what
     it may not; Numba's own errors for text that it cannot compile.
     """
     module = _lower(function, symbol)
     target = _target(machine())
-    _optimize(module, target)
+    _optimize(module, target, unrolled=unrolled)
     data = bytes(target.emit_object(module))
     if data.startswith(MAGIC) and (strange := undefined_symbols(data) - ALLOWED):
         raise ValueError(f"kernel {function.__name__} may not call {', '.join(sorted(strange))}")
     return data
 
 
-def assembly(function: Callable[..., Any], symbol: str = "kernel") -> str:
+def assembly(function: Callable[..., Any], symbol: str = "kernel", *, unrolled: bool = True) -> str:
     """Return the assembly text of a kernel, for reading."""
     module = _lower(function, symbol)
     target = _target(machine())
-    _optimize(module, target)
+    _optimize(module, target, unrolled=unrolled)
     return str(target.emit_assembly(module))
 
 
@@ -88,9 +91,10 @@ def _entry(context: Any, described: Any, symbol: str) -> Any:
     return module
 
 
-def _optimize(module: Any, target: Any) -> None:
+def _optimize(module: Any, target: Any, *, unrolled: bool) -> None:
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = True
+    options.loop_unrolling = unrolled
     builder = llvm.create_pass_builder(target, options)
     builder.getModulePassManager().run(module, builder)
 

@@ -94,6 +94,17 @@ def test_an_optimizer_is_vectorized(level: str) -> None:
     assert "divps" in assembly(adam)
 
 
+def normalized(x_: int, mean_: int, y_: int, rows: int) -> None:
+    x, mean, y = at(x_), at(mean_), at(y_)
+    for r in range(rows):
+        for lane in range(16):
+            y[16 * r + lane] = (x[16 * r + lane] - mean[lane]) / f32(3.0)
+
+
+def test_loops_over_lanes_are_vectors_where_they_are_not_unrolled(level: str) -> None:
+    assert assembly(normalized, unrolled=False).count("divps") > 0
+
+
 def test_multiplications_and_additions_are_not_fused_unasked() -> None:
     def decay(g_: int, m_: int, n: int) -> None:
         g, m = at(g_), at(m_)

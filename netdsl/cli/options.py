@@ -22,6 +22,9 @@ class Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong with the arguments."""
+        if "required" in message:
+            # Positional arguments of which there may be none are named as if they were missing.
+            message = message.replace(", NAME=VALUE", "")
         cure = f"{self.format_usage().strip()}\n`{self.prog} --help` tells more"
         raise DiagnosticError([Diagnostic("E0903", f"{self.prog}: {message}", help=cure)])
 

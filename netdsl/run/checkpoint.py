@@ -24,8 +24,11 @@ class Restored:
 def weights_file(path: Path) -> Path:
     """Return the weights file that a path means: of a run, the one that its training ended with.
 
-    Errors: E0832 for a folder that is no run, E0837 for a run without weights.
+    Errors: E0810 for a `.net` file, E0832 for a folder that is no run, E0837 for a run without weights.
     """
+    if path.suffix == ".net":
+        cure = f"give the folder of a run, such as `runs/{path.stem}-1`; `netdsl train {path}` makes one"
+        fail("E0810", f"`{shown(path)}` has no weights: it says what to train", help=cure)
     if not path.is_dir():
         return path
     read_manifest(path)

@@ -132,7 +132,7 @@ def _from_table(rows: Iterable[Row], fields: Sequence[FieldSchema], fills: Fills
     absent = [each for each in dict.fromkeys(wanted) if each not in table.columns]
     if absent:
         _refuse_width(fields, header, name)
-        _refuse_absent(absent, header, name)
+        _refuse_absent(absent, wanted, header, name)
     return {field.name: _field(field, table, fills) for field in fields}
 
 
@@ -247,12 +247,17 @@ def _refuse_width(fields: Sequence[FieldSchema], header: Sequence[str], name: st
         fail("E0913", message, help=cure)
 
 
-def _refuse_absent(absent: Sequence[str], header: Sequence[str], name: str) -> NoReturn:
+def _refuse_absent(
+    absent: Sequence[str], wanted: Sequence[str], header: Sequence[str], name: str
+) -> NoReturn:
     told = ", ".join(f"`{each}`" for each in absent[:10]) + (", …" if len(absent) > 10 else "")
-    notes = [f"`{each}` may be `{near}`" for each in absent[:10] if (near := suggest(each, header))]
+    others = [each for each in header if each not in wanted]
+    notes = [f"`{each}` may be `{near}`" for each in absent[:10] if (near := suggest(each, others))]
     there = ", ".join(f"`{each}`" for each in header[:20]) + (", …" if len(header) > 20 else "")
     what = "the column" if len(absent) == 1 else "the columns"
     cure = f"its first line names {there}"
+    if other := next((each for each in ";\t|" if len(header) == 1 and each in header[0]), None):
+        cure = f"its cells seem to be separated otherwise: `--separator {other!r}`"
     fail("E0913", f"`{name}` lacks {what} {told}", help=cure, notes=notes)
 
 

@@ -83,6 +83,11 @@ def test_numbers_of_threads(threads: str, told: str, capsys: Capture) -> None:
     assert "_threads" not in found
 
 
+def test_only_what_is_required_is_told_to_be_missing(capsys: Capture) -> None:
+    assert main(["train"]) == 2
+    assert "required: FILE.net\n" in capsys.readouterr().err
+
+
 def test_help_is_quick() -> None:
     begins = []
     for _ in range(3):

@@ -119,8 +119,8 @@ def test_missed_target(tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_explosion(tmp_path: Path, capsys: Capture) -> None:
-    write_digits(tmp_path, optimizer="sgd(lr)")
-    assert main(["train", "digits.net", "--quiet", "lr=1e6"]) == 1
+    write_digits(tmp_path, optimizer="sgd(lr)", loss="cross_entropy + 0.1 * l2(weights)")
+    assert main(["train", "digits.net", "--quiet", "lr=1e3"]) == 1
     assert re.search(r"E070[12]", capsys.readouterr().err)
 
 
@@ -239,12 +239,16 @@ def test_predict_refuses_what_it_cannot_read(tmp_path: Path, capsys: Capture) ->
         ("a,b,c,d,soil\n1,1,1,1,rock\n", "E0914", "one of `clay`, `loam`, `sand`"),
         ("a,b,c,d,soil\n1,1,1,1\n", "E0914", "line 2 has 4"),
         ("", "E0914", "is empty"),
+        ("a;b;c;d;soil\n1;1;1;1;clay\n", "E0913", "`--separator ';'`"),
+        ("a,b,c,d,soils\n1,1,1,1,clay\n", "E0913", "`soil` may be `soils`"),
     ):
         new.write_text(text)
         assert main(["predict", "runs/flowers-1", "new.csv"]) == 3
         error = capsys.readouterr().err
         assert code in error
         assert told in error
+    assert main(["predict", "flowers.net", "new.csv"]) == 4
+    assert "`netdsl train flowers.net` makes one" in capsys.readouterr().err
     assert main(["predict", "runs/flowers-1", "new.xlsx"]) == 3
     assert "E0912" in capsys.readouterr().err
 

@@ -219,7 +219,7 @@ def test_evaluate_and_predict(tmp_path: Path) -> None:
 
 def test_loss_that_explodes_names_the_operation(tmp_path: Path) -> None:
     with pytest.raises(DiagnosticError) as caught:
-        quietly(write_digits(tmp_path, optimizer="sgd(lr)"), lr=1e6)
+        quietly(write_digits(tmp_path, optimizer="sgd(lr)", loss="cross_entropy + 0.1 * l2(weights)"), lr=1e3)
     (told,) = caught.value.diagnostics
     assert told.code in ("E0701", "E0702")
     if told.code == "E0701":

@@ -55,9 +55,9 @@ def test_the_first_step_fails(
 
 
 def test_a_rate_that_is_too_high(tmp_path: Path) -> None:
-    path = spoiled(tmp_path, loss="mean((log(p) - t)^2)")
+    path = spoiled(tmp_path, loss="1k * mean((log(p) - t)^2)")
     path.write_text(path.read_text().replace("adam(lr)", "sgd(lr)"))
-    found = told(path, lr=1e5)
+    found = told(path, lr=1e3)
     assert found.code == "E0701"
     assert "learning rate" in (found.help or "")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from netdsl.diagnostics import Label
 from netdsl.semantics.blocks import Block
-from netdsl.semantics.experiment import TrainingPlan
+from netdsl.semantics.experiment import TrainingPlan, Weight
 from netdsl.semantics.inputs import Fields
 from netdsl.semantics.items import Tensor
 from netdsl.semantics.problems import Problems, warning
@@ -53,6 +53,8 @@ def suspect_data(
 def suspect_batch(plan: TrainingPlan, schema: Schema, train: Block, problems: Problems) -> None:
     """Warn of a batch that is larger than the data."""
     rows = schema.rows.get("train", 0)
+    if problems.has_errors:
+        return  # of the batch, perhaps
     field = train.fields.get("batch")
     if plan.batch is not None and field is not None and plan.batch > rows > 0:
         problems.tell(
@@ -62,5 +64,21 @@ def suspect_batch(plan: TrainingPlan, schema: Schema, train: Block, problems: Pr
                 field.value.span,
                 "more than all",
                 help="write `batch = all` for batch gradient descent",
+            )
+        )
+
+
+def suspect_frozen(weights: Sequence[Weight], train: Block, problems: Problems) -> None:
+    """Warn of a training that moves no weight, since all are frozen."""
+    field = train.fields.get("freeze")
+    learned = [each for each in weights if each.kind != "running"]
+    if field is not None and learned and all(each.frozen for each in learned):
+        problems.tell(
+            warning(
+                "W0603",
+                "every weight of the model is frozen, so nothing is trained",
+                field.value.span,
+                "all that there is",
+                help="leave a part out, such as the last layer, or take `freeze` away",
             )
         )

@@ -210,7 +210,7 @@ def describe(item: Item) -> str:
         case str():
             return "a text"
         case Quantity(unit=unit):
-            return f"a number of {unit}"
+            return "a time" if unit == "s" else f"a number of {unit}"
         case Sides():
             return "an extent"
         case Word(text):

@@ -98,10 +98,27 @@ def missing(name: tree.Name, frame: Frame) -> MistakeError:
     if kinds is not None and frame.kind not in kinds:
         where = " and ".join(_PLURALS.get(kind, f"{kind}s") for kind in kinds)
         return mistake("E0111", f"`{name.text}` is for {where} only", name.span, f"this is a {frame.kind}")
+    if name.text.lower() in LATER and frame.kind in ("layer", "model"):
+        message = f"`{name.text}` comes with a later version of netdsl"
+        return mistake("E0190", message, name.span, "not there yet")
     return unknown("E0101", "name", name.text, name.span, visible(frame))
 
 
 _PLURALS: Final = {"loss": "losses", "penalty": "penalties"}
+
+LATER: Final = frozenset(
+    {
+        *(
+            f"{name}{suffix}"
+            for name in ("conv", "maxpool", "max_pool", "avgpool", "avg_pool", "averagepool", "average_pool")
+            for suffix in ("", "1d", "2d", "3d")
+        ),
+        *("convolution", "conv_transpose", "deconv", "upsample"),
+        *("rnn", "lstm", "bilstm", "gru", "recurrent"),
+        *("attention", "self_attention", "multi_head_attention", "multihead_attention", "transformer"),
+    }
+)
+"""Names that people look for, of layers that this version has not."""
 
 SEEN_BY: Final = (
     (("layer", "model"), ("weight", "offset", "gain", "running", "training")),

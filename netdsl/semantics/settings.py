@@ -239,8 +239,10 @@ def _declared(slot: Slot) -> list[Label]:
 def _within(slot: Slot, item: Item, site: Site) -> bool:
     if slot.type == "list" and isinstance(item, tuple):
         return all(any(_matches(each, choice, site) for choice in _parts(slot.domain or ())) for each in item)
-    if isinstance(item, (Record, Recipe)) and slot.type == "number":
-        return True
+    if isinstance(item, (Recipe, Tensor, Now)) and slot.type == "number":
+        return True  # changes in time
+    if isinstance(item, Record) and slot.type == "number":
+        return all(_within(slot, each, site) for each in item.fields.values())
     if isinstance(item, tuple) and slot.type == "number":
         return all(_within(slot, each, site) for each in item)
     return any(_matches(item, choice, site) for choice in _parts(slot.domain or ()))
@@ -270,13 +272,27 @@ def _outside(slot: Slot, item: Item, span: Span, site: Site) -> Exception:
     assert slot.domain is not None
     allowed = ", ".join(written(each) for each in _parts(slot.domain))
     meant = nearest(item.text, slot.words) if isinstance(item, Word) else None
+    found, cure = written(item), f"did you mean `{meant}`?" if meant else None
+    if isinstance(item, Record):
+        part, value = next(
+            (name, each) for name, each in item.fields.items() if not _within(slot, each, site)
+        )
+        found = f"{written(value)} for `{part}`"
+    elif isinstance(item, int) and item > 1 and _is_share(slot) and _within(slot, item / 100, site):
+        cure = f"a share is written `{found}%`"
     return site.mistake(
         "E0206",
-        f"`{slot.name}` is {written(item)}, and may be {allowed}"
+        f"`{slot.name}` is {found}, and may be {allowed}"
         if isinstance(slot.domain, Interval)
-        else f"`{slot.name}` is {written(item)}, and may be one of {allowed}",
+        else f"`{slot.name}` is {found}, and may be one of {allowed}",
         "out of range" if isinstance(slot.domain, Interval) else "not one of these",
         span=span,
         secondary=[Label(slot.domain_span, "allowed here")] if slot.domain_span else [],
-        help=f"did you mean `{meant}`?" if meant else None,
+        help=cure,
     )
+
+
+def _is_share(slot: Slot) -> bool:
+    """Tell whether a setting's default is written with a percent sign."""
+    source, end = slot.span.source, slot.domain_span.start if slot.domain_span else slot.span.end
+    return "%" in source.text[slot.span.start : end]

@@ -27,7 +27,7 @@ def compared(definition: tree.Definition, given: Mapping[str, Item], site: Site)
         for name, each in tensors.items()
     }
     free = [each.name.text for each in definition.tensors if each.pattern is None and each.name.text in read]
-    _same_shapes(definition, free, read, site)
+    _same_shapes(definition, free, read, tensors, site)
     return dict(read)
 
 
@@ -61,8 +61,17 @@ def class_values(classes: tuple[str, ...]) -> tuple[float, ...] | None:
         return None
 
 
-def _same_shapes(definition: tree.Definition, names: list[str], read: dict[str, Tensor], site: Site) -> None:
-    """Check that all have the shape of the first; a single number fits [] and [1] alike."""
+def _same_shapes(
+    definition: tree.Definition,
+    names: list[str],
+    read: dict[str, Tensor],
+    labels: Mapping[str, Tensor],
+    site: Site,
+) -> None:
+    """Check that all have the shape of the first; a single number fits [] and [1] alike.
+
+    `labels` are the tensors as they came, with their classes.
+    """
     if not names:
         return
     first = read[names[0]]
@@ -76,7 +85,7 @@ def _same_shapes(definition: tree.Definition, names: list[str], read: dict[str, 
                 f"`{definition.name.text}` compares {text_of(first.shape)} with {text_of(each.shape)}",
                 "the shapes must be equal",
                 secondary=trails([first, each]),
-                help=_cure(first, each),
+                help=_cure(first, each, len(labels[name].classes)),
             )
 
 
@@ -87,7 +96,13 @@ def _like(tensor: Tensor, other: Tensor, site: Site) -> Tensor:
     return replace(tensor, value=site.add("reshape", tensor.value, shape=shape))
 
 
-def _cure(first: Tensor, other: Tensor) -> str | None:
+def _cure(first: Tensor, other: Tensor, classes: int) -> str | None:
+    if classes == 1:
+        return "the data has one class only; learning to tell classes apart takes two"
     if first.output and len(first.shape) == len(other.shape) == 1:
-        return f"end the model with {other.shape[0]} units: `dense({other.shape[0]})`"
+        count = other.shape[0]
+        return f"end the model with {count} {'unit' if count == 1 else 'units'}: `dense({count})`"
+    if first.output and first.made == "softmax" and other.field and other.shape == ():
+        name = other.field
+        return f"to learn classes, make `{name}` a label: `label={name}` in `csv(…)` or `npz(…)`"
     return None

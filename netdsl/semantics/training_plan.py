@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from netdsl.diagnostics import Span
 from netdsl.semantics.blocks import Block
 from netdsl.semantics.experiment import EarlyStop, Measure, Stop, TargetStop, TimeStop, TrainingPlan
 from netdsl.semantics.expressions import evaluate
 from netdsl.semantics.frame import Frame, World
-from netdsl.semantics.items import Item, Opaque, describe, whole
-from netdsl.semantics.problems import mistake, unknown
+from netdsl.semantics.items import Item, Opaque, Quantity, describe, whole, written
+from netdsl.semantics.problems import MistakeError, mistake, unknown
 from netdsl.semantics.stops import CLIPS, STOPS
 from netdsl.semantics.tensors import expected
 from netdsl.syntax import tree
@@ -33,11 +33,34 @@ def batch_of(train: Block, frame: Frame) -> int | None:
 def _count(expr: tree.Expr, what: str, frame: Frame, least: int = 1) -> int:
     item = evaluate(expr, frame)
     count = whole(item)
+    if isinstance(item, Quantity) and what in _LENGTHS:
+        raise _length(item, expr, what)
     if count is None:
         raise expected("a whole number", item, what, frame.site(expr.span))
     if not least <= count <= 2**53:
         raise mistake("E0206", f"{what} is {least} or more, not {count}", expr.span, "out of range")
     return count
+
+
+_LENGTHS: Final = ("`epochs`", "`steps`")
+
+
+def _length(item: Quantity, expr: tree.Expr, what: str) -> MistakeError:
+    """Return the error for a length with a unit: the field is the unit, and a time is a stop."""
+    amount = written(item.value)
+    cures = {
+        "s": f"stop = time({expr.span.text})",
+        "epochs": f"epochs = {amount}",
+        "steps": f"steps = {amount}",
+    }
+    cure = cures.get(item.unit)
+    return mistake(
+        "E0205",
+        f"{what} must be a whole number, not {describe(item)}",
+        expr.span,
+        "not a whole number",
+        help=f"write `{cure}`" + (f", beside {what}" if item.unit == "s" else "") if cure else None,
+    )
 
 
 def length_of(train: Block, has_data: bool, frame: Frame) -> tuple[int, Measure]:

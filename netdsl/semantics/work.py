@@ -12,7 +12,7 @@ from netdsl.semantics.data_plan import planned
 from netdsl.semantics.experiment import DataPlan, EarlyStop, TargetStop, TrainingPlan, UpdateRule, Weight
 from netdsl.semantics.figures import Figures, no_metric
 from netdsl.semantics.files import find
-from netdsl.semantics.fitness import suspect_batch, suspect_data
+from netdsl.semantics.fitness import suspect_batch, suspect_data, suspect_frozen
 from netdsl.semantics.frame import Frame, World
 from netdsl.semantics.inputs import Fields, bound_inputs, expected_inputs, open_fields
 from netdsl.semantics.items import Item, Objective, Recipe, Record, Tensor
@@ -196,6 +196,8 @@ class Work:
             Weight(each.path, each.shape, each.kind, each.initial, each.span, each.path in frozen)
             for each in self.maker.made.values()
         )
+        if self.outputs:
+            suspect_frozen(self.weights, self.train, self.world.problems)
 
     # ---- what is minimized and told -------------------------------------------------------------
 

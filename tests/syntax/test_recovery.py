@@ -131,7 +131,7 @@ def test_a_fix_mends_the_mistake() -> None:
 
 
 def test_no_more_than_anyone_reads_is_told() -> None:
-    assert 20 <= len(codes("a b\n" * 500)) <= 60
+    assert 20 <= len(codes("a = b\n" * 500)) <= 60
 
 
 PIECES = st.sampled_from(

@@ -45,11 +45,19 @@ def word_as_value(s: Situation) -> Diagnostic | None:
 
 
 def _word_as_value(s: Situation, word: Piece) -> Diagnostic:
+    if word.text == "if" and _in_chain(s, word):
+        message, cure = "an `if` is no stage of a chain", "write `if … then x -> … else x -> …`"
+        return mistake("E0021", message, s.span(word), "not a stage", help=cure)
     if word.text == "if":
         message, cure = "an `if` inside of a formula stands in parentheses", "write `(if … then … else …)`"
         return mistake("E0021", message, s.span(word), "no parentheses around it", help=cure)
     message, cure = "nothing flows into this `repeat`", "write `x -> repeat …`"
     return mistake("E0019", message, s.span(word), "no value before it", help=cure)
+
+
+def _in_chain(s: Situation, word: Piece) -> bool:
+    pieces = [piece for piece in s.reading.pieces if piece.kind != "newline" and piece.end <= word.start]
+    return bool(pieces) and pieces[-1].text == "->"
 
 
 def unfinished_if(s: Situation) -> Diagnostic | None:

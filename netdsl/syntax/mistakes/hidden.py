@@ -25,14 +25,33 @@ def hidden_characters(source: Source) -> Iterator[Diagnostic]:
     """Yield what is told of each hidden character; of very many only the first."""
     if _HIDDEN.search(source.text, _start(source)) is None:
         return
+    if alone := _returns_alone(source):
+        yield alone
+        return
     found = (match.start() for match in _HIDDEN.finditer(source.text, _start(source)))
     for _, at in zip(range(_MOST), (at for at in found if not _joins(source.text, at)), strict=False):
         yield _told(Span(source, at, at + 1))
 
 
-def without_hidden(source: Source) -> str:
-    """Return the text with a blank in the place of a byte-order mark and of each hidden character."""
+def _returns_alone(source: Source) -> Diagnostic | None:
+    """Tell once of a file whose lines all end in a carriage return."""
     text = source.text
+    if "\n" in text or text.count("\r") < 2:
+        return None
+    at = text.index("\r")
+    cure = "save the file with line ends `\\n` or `\\r\\n`"
+    message = "the lines of this file end in carriage returns alone, which end no line"
+    return mistake("E0007", message, Span(source, at, at + 1), "the first of them", help=cure)
+
+
+def without_hidden(source: Source) -> str:
+    """Return the text with a blank in the place of a byte-order mark and of each hidden character.
+
+    Carriage returns that end all lines are taken for line ends.
+    """
+    text = source.text
+    if _returns_alone(source):
+        text = text.replace("\r", "\n")
     return _HIDDEN.sub(lambda found: found[0] if _joins(text, found.start()) else " ", text)
 
 

@@ -32,6 +32,7 @@ class Figures:
     frame: Frame
     compared: Compared
     found: list[Figure] = field(default_factory=list)
+    shares: set[str] = field(default_factory=set)
     outputs: dict[str, Value] = field(default_factory=dict)
     _whole: Builder | None = None
     _whole_outputs: dict[str, Value] = field(default_factory=dict)
@@ -113,7 +114,10 @@ class Figures:
 
     def _example(self, name: tree.Name, item: Item, recipe: Recipe | None, site: Site) -> Figure:
         inner = self._frame(self.frame, self.compared, whole=False).site(site.span)
-        given = real(lift(item, inner), inner)
+        lifted = lift(item, inner)
+        if lifted.value.dtype == "bool":
+            self.shares.add(name.text)
+        given = real(lifted, inner)
         tensor = single(given, inner)
         if tensor is None or not tensor.batched:
             raise site.mistake(

@@ -24,11 +24,15 @@ REST = "rest"
 
 @dataclass(slots=True)
 class Rules:
-    """Works out the `optimizer` field for each weight; weights of one shape and one rate share a rule."""
+    """Works out the `optimizer` field for each weight; weights of one shape and one rate share a rule.
+
+    Where a mistake kept the model from being `made`, no part is looked for.
+    """
 
     expr: tree.Expr
     schedules: Schedules
     model: str
+    made: bool = True
     _known: dict[tuple[object, ...], UpdateRule] = field(default_factory=dict)
 
     def for_weights(self, weights: Sequence[Weight]) -> Mapping[str, UpdateRule]:
@@ -37,7 +41,7 @@ class Rules:
         paths = [each.path for each in weights if each.kind in ("weight", "offset", "gain")]
         parts = self._parts(recipe, paths, site)
         trained = [each for each in weights if each.path in paths and not each.frozen]
-        return {each.path: self._rule(each, parts) for each in trained}
+        return {each.path: self._rule(each, parts) for each in trained} if self.made else {}
 
     def rate(self) -> Graph | None:
         """Return the graph of the setting `lr`, None for an optimizer that has none."""
@@ -71,6 +75,8 @@ class Rules:
     def _parts(self, recipe: Recipe, paths: Sequence[str], site: Site) -> list[str]:
         """Return the parts that any setting tells apart, checked."""
         found: list[str] = []
+        if not self.made:
+            return found
         for name, (item, span) in recipe.given.items():
             if not isinstance(item, Record):
                 continue

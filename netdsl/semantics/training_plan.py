@@ -220,3 +220,13 @@ def check_figure(
     known = {f"{part}.{each}" for each in ("loss", "objective", *figures)}
     if f"{part}.{figure}" not in known:
         raise unknown("E0605", "figure", f"{part}.{figure}", span, known, listing="the figures are")
+
+
+def check_share(stop: TargetStop) -> None:
+    """Check that the target of a share of examples can be reached.
+
+    Errors: E0206 for one that is not from 0 to 1.
+    """
+    if stop.span is not None and not 0 <= stop.value <= 1:
+        message = f"`{stop.figure}` is a share of examples, and never {stop.value:g}"
+        raise mistake("E0206", message, stop.span, "goes from 0 to 1", help="such as `95%`")

@@ -25,7 +25,7 @@ from netdsl.semantics.scaling import NotInvertibleError, inverted
 from netdsl.semantics.schedules import Schedules
 from netdsl.semantics.schema import Schema
 from netdsl.semantics.tensors import lift, real, reshaped
-from netdsl.semantics.training_plan import check_figure, clip_of, frozen_parts, planned_training
+from netdsl.semantics.training_plan import check_figure, check_share, clip_of, frozen_parts, planned_training
 from netdsl.semantics.unmade import Terms, called_metrics, check_steps, outputs_of, words_in
 from netdsl.semantics.weights import WeightMaker
 from netdsl.syntax import tree
@@ -298,7 +298,7 @@ class Work:
                 help="add `optimizer = adam(0.001)`",
             )  # fmt: skip
         self.schedules = Schedules(self.world, self._clock())
-        rules = Rules(expr, self.schedules, self.model.name.text if self.model else "")
+        rules = Rules(expr, self.schedules, self.model.name.text if self.model else "", bool(self.outputs))
         self.rules = rules.for_weights(self.weights)
         self.rate = rules.rate()
 
@@ -334,6 +334,10 @@ class Work:
             assert span is not None
             with self.world.problems.statement():
                 check_figure(part, figure, span, known, parts)
+        for stop in self.plan.stops:
+            if isinstance(stop, TargetStop) and self.figures and stop.figure in self.figures.shares:
+                with self.world.problems.statement():
+                    check_share(stop)
 
     def _figure_names(self) -> set[str]:
         """Return the figures that are one number, also those that a mistake keeps from being made."""

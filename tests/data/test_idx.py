@@ -28,7 +28,7 @@ def write_set(
         for name, content in (("images-idx3", image[:count]), ("labels-idx1", label[:count])):
             data = idx(content)
             ending = "-ubyte.gz" if packed else "-ubyte"
-            (folder / f"{stem}-{name}{ending}").write_bytes(gzip.compress(data) if packed else data)
+            (folder / f"{stem}-{name}{ending}").write_bytes(gzip.compress(data, mtime=0) if packed else data)
     return image, label
 
 
@@ -37,7 +37,7 @@ def write_set(
 def test_arrays_are_read(tmp_path: Path, kind: str, packed: bool) -> None:
     array = np.arange(24).reshape(2, 3, 4)
     data = idx(array, kind)
-    (tmp_path / "a").write_bytes(gzip.compress(data) if packed else data)
+    (tmp_path / "a").write_bytes(gzip.compress(data, mtime=0) if packed else data)
     found = read_idx(tmp_path / "a")
     assert (found == array).all()
     assert found.dtype == {"u": np.uint8, "i": np.int32, "f": np.float32}[kind[0]]
@@ -46,7 +46,7 @@ def test_arrays_are_read(tmp_path: Path, kind: str, packed: bool) -> None:
 
 def test_a_file_larger_than_one_piece(tmp_path: Path) -> None:
     array = np.random.default_rng(1).integers(0, 256, (3000, 30, 30), np.uint8)
-    for name, data in (("plain", idx(array)), ("packed", gzip.compress(idx(array), 1))):
+    for name, data in (("plain", idx(array)), ("packed", gzip.compress(idx(array), 1, mtime=0))):
         (tmp_path / name).write_bytes(data)
         assert (read_idx(tmp_path / name) == array).all()
 
@@ -61,10 +61,13 @@ def test_a_file_larger_than_one_piece(tmp_path: Path) -> None:
         (lambda data: b"PK" + data[2:], "does not begin"),
         (lambda data: data[:2] + b"\x0a" + data[3:], "does not begin"),
         (lambda data: data[:4] + b"\xff\xff\xff\xff" + data[8:], "more than can be in it"),
-        (lambda data: gzip.compress(data)[:-9], "ends in the middle"),
-        (lambda data: gzip.compress(data) + b"x", "behind its end"),
-        (lambda data: gzip.compress(data)[:20] + b"\0" + gzip.compress(data)[21:], "damaged"),
-        (lambda data: gzip.compress(data[:-1]), "and 23 follow"),
+        (lambda data: gzip.compress(data, mtime=0)[:-9], "ends in the middle"),
+        (lambda data: gzip.compress(data, mtime=0) + b"x", "behind its end"),
+        (
+            lambda data: gzip.compress(data, mtime=0)[:20] + b"\0" + gzip.compress(data, mtime=0)[21:],
+            "damaged",
+        ),
+        (lambda data: gzip.compress(data[:-1], mtime=0), "and 23 follow"),
     ],
 )
 def test_damaged_files(tmp_path: Path, change: object, told: str) -> None:
@@ -85,7 +88,7 @@ def test_a_bomb_takes_little_memory(tmp_path: Path) -> None:
     engine = zlib.compressobj(9, zlib.DEFLATED, 31)
     packed = engine.compress(b"\0" * 10_000_000) + engine.flush()
     header = bytes([0, 0, 8, 3]) + np.array([2**31, 2**20, 2**20], ">u4").tobytes()
-    for content in (packed, header + b"\0" * 100, gzip.compress(header + b"\0" * 1000)):
+    for content in (packed, header + b"\0" * 100, gzip.compress(header + b"\0" * 1000, mtime=0)):
         (tmp_path / "a").write_bytes(content)
         tracemalloc.start()
         assert refused(lambda: read_idx(tmp_path / "a")).code == "E0527"
@@ -97,7 +100,7 @@ def test_a_bomb_takes_little_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("packed", [True, False])
 def test_changed_files_end_in_a_message_or_whole(tmp_path: Path, packed: bool) -> None:
     array = np.random.default_rng(1).integers(0, 4, (10, 5, 5), np.uint8)
-    content = gzip.compress(idx(array)) if packed else idx(array)
+    content = gzip.compress(idx(array), mtime=0) if packed else idx(array)
     refusals = 0
     for changed in mutations(content, 500):
         (tmp_path / "a").write_bytes(changed)

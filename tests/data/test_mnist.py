@@ -103,7 +103,7 @@ def test_another_file_under_that_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mnist").mkdir()
     for file in MNIST.files:
         axes = (10, 28, 28) if "images" in file.name else (10,)
-        (tmp_path / "mnist" / file.name).write_bytes(gzip.compress(idx(np.zeros(axes, np.uint8))))
+        (tmp_path / "mnist" / file.name).write_bytes(gzip.compress(idx(np.zeros(axes, np.uint8)), mtime=0))
     found = refused(lambda: opened(plan(source("mnist")), tmp_path).part("train"))
     assert found.code == "E0526"
     assert 'idx("folder")' in text_of(found)

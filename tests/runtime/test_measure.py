@@ -4,7 +4,7 @@ from netdsl.runtime.measure import launch_table, peak, product_rates
 
 
 def test_a_launch_table() -> None:
-    table = launch_table([("fill_words", (1, 2, 3)), ("copy_words", (4, 5, 6)), ("fill_words", (7, 8, 9))])
+    table = launch_table([("take_whole", (1, 2, 3)), ("give_whole", (4, 5, 6)), ("take_whole", (7, 8, 9))])
     assert table.shape == (3, 12)
     assert table[:, 1:4].tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
     assert table[0, 0] == table[2, 0] != table[1, 0]

@@ -13,19 +13,14 @@ _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "peak": ("multiply_adds",),
     "reductions": ("column_sums",),
     "draws": ("draw_uniform", "draw_gaussian", "draw_uniform_panel", "draw_gaussian_panel"),
-    "losses": ("softmax_cross_entropy",),
     "movement": (
         "take_rows",
-        "take_bytes",
         "take_panels",
         "take_whole",
         "give_rows",
         "give_panels",
         "give_whole",
-        "pack_panels",
         "unpack_panels",
-        "copy_words",
-        "fill_words",
     ),
 }
 

@@ -278,12 +278,6 @@ def sqrt32(x: Number) -> Number:
     return x.call("sqrt")
 
 
-@formula(types.float32, types.float32, types.float32, types.float32)
-def fma32(a: Number, b: Number, c: Number) -> Number:
-    """Return a*b + c, rounded once where the machine can."""
-    return fma(a, b, c)
-
-
 @float2
 def maximum32(a: Number, b: Number) -> Number:
     """Return the greater of two; NaN if one is."""
@@ -294,9 +288,3 @@ def maximum32(a: Number, b: Number) -> Number:
 def minimum32(a: Number, b: Number) -> Number:
     """Return the smaller of two; NaN if one is."""
     return _either(a < b, a.is_nan()).choose(a, b)
-
-
-@formula(types.float32, types.boolean, types.float32, types.float32)
-def where32(condition: Number, yes: Number, no: Number) -> Number:
-    """Return one of two, both computed: never a branch."""
-    return condition.choose(yes, no)

@@ -27,18 +27,6 @@ def at_long(builder: Any, address: Value) -> Value:
     return builder.inttoptr(address, I64.as_pointer())
 
 
-@emits(types.CPointer(types.uint8), WORD)
-def at_byte(builder: Any, address: Value) -> Value:
-    """Return the bytes at an address."""
-    return builder.inttoptr(address, I8.as_pointer())
-
-
-@emits(types.float32, WORD)
-def float_bits(builder: Any, word: Value) -> Value:
-    """Return the float32 whose bits are the low half of a word: how a launch passes a number."""
-    return builder.bitcast(builder.trunc(word, I32), F32)
-
-
 @emits(WORD, WORD, WORD)
 def atomic_add(builder: Any, address: Value, amount: Value) -> Value:
     """Add to a word that other threads write, and return what it was."""
@@ -103,12 +91,6 @@ def call_kernel(builder: Any, *words: Value) -> None:
     """Call the kernel at the first word with the other eleven."""
     kind = ir.FunctionType(VOID, [I64] * 11)
     builder.call(builder.inttoptr(words[0], kind.as_pointer()), list(words[1:]))
-
-
-@emits(NOTHING, WORD)
-def prefetch(builder: Any, address: Value) -> None:
-    """Ask for the cache line at an address, which will be read soon."""
-    ask_for_line(builder, address)
 
 
 def ask_for_line(builder: Any, address: Value) -> None:

@@ -6,8 +6,7 @@ the address of the field or of the result.
 
 from netdsl.kernels.cpu.context import BATCH, ORDER, STEP
 from netdsl.kernels.cpu.kernel import kernel
-from netdsl.kernels.cpu.memory import at, at_byte, at_int, at_long, move_words
-from netdsl.kernels.cpu.prelude import float_of
+from netdsl.kernels.cpu.memory import at_long, move_words
 from netdsl.kernels.cpu.turning import min16
 
 
@@ -19,19 +18,6 @@ def take_rows(context: int, word: int, target: int, width: int, first: int, last
     begin = own[STEP] * own[BATCH]
     for r in range(first, last):
         move_words(own[word] + 4 * width * order[begin + r], target + 4 * width * r, width)
-
-
-@kernel
-def take_bytes(context: int, word: int, target: int, width: int, first: int, last: int) -> None:
-    """Take rows as `take_rows` does from a field of bytes, which become float32."""
-    own = at_long(context)
-    order = at_long(own[ORDER])
-    begin = own[STEP] * own[BATCH]
-    for r in range(first, last):
-        source = at_byte(own[word] + width * order[begin + r])
-        row = at(target + 4 * width * r)
-        for i in range(width):
-            row[i] = float_of(source[i])
 
 
 @kernel
@@ -83,20 +69,6 @@ def give_whole(context: int, word: int, source: int, width: int) -> None:
 
 
 @kernel
-def pack_panels(
-    source: int, source_row: int, target: int, target_panel: int, columns: int, first: int, last: int
-) -> None:
-    """Copy the rows `first` to before `last` of a row-major matrix into panels."""
-    for r in range(first, last):
-        for p in range((columns + 15) >> 4):
-            move_words(
-                source + 4 * source_row * r + 64 * p,
-                target + 4 * target_panel * p + 64 * r,
-                min16(columns - 16 * p),
-            )
-
-
-@kernel
 def unpack_panels(
     source: int, source_panel: int, target: int, target_row: int, columns: int, first: int, last: int
 ) -> None:
@@ -108,17 +80,3 @@ def unpack_panels(
                 target + 4 * target_row * r + 64 * p,
                 min16(columns - 16 * p),
             )
-
-
-@kernel
-def copy_words(source: int, target: int, count: int) -> None:
-    """Copy neighbors; the places do not overlap."""
-    move_words(source, target, count)
-
-
-@kernel
-def fill_words(target: int, bits: int, count: int) -> None:
-    """Set neighbors to one value, given by its bits."""
-    x = at_int(target)
-    for i in range(count):
-        x[i] = bits

@@ -12,7 +12,6 @@ from netdsl.kernels.cpu.mathematics import (
     erf32,
     exp32,
     floor32,
-    fma32,
     log1p32,
     log32,
     maximum32,
@@ -24,11 +23,10 @@ from netdsl.kernels.cpu.mathematics import (
     softplus32,
     sqrt32,
     tanh32,
-    where32,
 )
-from netdsl.kernels.cpu.memory import at, at_byte, at_int, at_long, float_bits, prefetch
+from netdsl.kernels.cpu.memory import at, at_int, at_long
 from netdsl.kernels.cpu.philox import gaussian32, uniform32
-from netdsl.kernels.cpu.reductions import dot_of, maximum_of, minimum_of, sum_of
+from netdsl.kernels.cpu.reductions import maximum_of, minimum_of, sum_of
 
 f32 = np.float32
 """A float32 constant; a bare 0.5 would be float64, and all that it touches."""
@@ -55,20 +53,16 @@ def bool_of(builder: object, value: object) -> object:
 __all__ = [
     "arctan32",
     "at",
-    "at_byte",
     "at_int",
     "at_long",
     "bool_of",
     "ceil32",
     "cos32",
-    "dot_of",
     "erf32",
     "exp32",
     "f32",
-    "float_bits",
     "float_of",
     "floor32",
-    "fma32",
     "gaussian32",
     "int_of",
     "kernel",
@@ -80,7 +74,6 @@ __all__ = [
     "minimum_of",
     "np",
     "pow32",
-    "prefetch",
     "round32",
     "sigmoid32",
     "sin32",
@@ -89,5 +82,4 @@ __all__ = [
     "sum_of",
     "tanh32",
     "uniform32",
-    "where32",
 ]

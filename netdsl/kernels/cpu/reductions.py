@@ -21,13 +21,11 @@ from netdsl.kernels.cpu.emission import (
     emits,
     floats,
     load_vector,
-    multiply_add,
     store_vector,
     whole,
 )
 from netdsl.kernels.cpu.kernel import kernel
 from netdsl.kernels.cpu.looping import Carried, repeat
-from netdsl.kernels.cpu.machine import machine
 
 Combine = Callable[[Any, Value, Value], Value]
 CHAINS: Final = 4
@@ -105,42 +103,6 @@ def maximum_of(builder: Any, address: Value, count: Value) -> Value:
 def minimum_of(builder: Any, address: Value, count: Value) -> Value:
     """Return the smallest of neighboring floats, NaN if one is."""
     return _reduced(builder, floats(builder, address), count, float("inf"), _smaller)
-
-
-@emits(FLOAT, WORD, WORD, WORD)
-def dot_of(builder: Any, left: Value, right: Value, count: Value) -> Value:
-    """Return the sum of the products of neighboring floats, each added with one rounding."""
-    fused = machine().fma
-    nothing = ir.Constant(PANEL, [0.0] * LANES)
-
-    def line(_: Value, held: Carried) -> Carried:
-        a, b, *sums = held
-        new = [
-            multiply_add(
-                builder,
-                load_vector(builder, advance(builder, a, i * LANES)),
-                load_vector(builder, advance(builder, b, i * LANES)),
-                each,
-                fused,
-            )
-            for i, each in enumerate(sums)
-        ]
-        return [advance(builder, a, len(sums) * LANES), advance(builder, b, len(sums) * LANES), *new]
-
-    def one(_: Value, held: Carried) -> Carried:
-        a, b, total = held
-        product = multiply_add(builder, builder.load(a, align=4), builder.load(b, align=4), total, fused)
-        return [advance(builder, a, 1), advance(builder, b, 1), product]
-
-    places = [floats(builder, left), floats(builder, right)]
-    *places, first, second, third, fourth = repeat(
-        builder, builder.lshr(count, whole(6)), [*places, *[nothing] * CHAINS], line
-    )
-    total = _chains(builder, [first, second, third, fourth], _add)
-    rest = builder.and_(builder.lshr(count, whole(4)), whole(CHAINS - 1))
-    *places, total = repeat(builder, rest, [*places, total], line)
-    odd = builder.and_(count, whole(LANES - 1))
-    return repeat(builder, odd, [*places, _lanes(builder, total, _add)], one)[2]
 
 
 @emits(NOTHING, WORD, WORD, WORD)

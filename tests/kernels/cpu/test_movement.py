@@ -1,7 +1,6 @@
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -73,16 +72,6 @@ def test_labels_are_moved_to_the_bit() -> None:
     assert np.array_equal(rows, field[run.order[2:]])
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_bytes_become_numbers(level: str) -> None:
-    field = np.arange(256, dtype=np.uint8).reshape(4, 64)
-    run = Run(field, 2, 1, 64)
-    rows = run.memory.room(2, 64)
-    call(hand_written(level)["take_bytes"], run.context, FIELD, rows, 64, 0, 2)
-    run.memory.check()
-    assert np.array_equal(rows, field[run.order[2:]].astype(np.float32))
-
-
 def test_whole_values() -> None:
     run = Run(table(1, 7), 1, 0, 7)
     value = run.memory.room(7)
@@ -97,33 +86,15 @@ def test_whole_values() -> None:
 
 @given(shape=extents, share=st.integers(0, 40), gap=st.integers(0, 5))
 @modest
-def test_panels_and_back(shape: tuple[int, int], share: int, gap: int) -> None:
+def test_panels_become_rows(shape: tuple[int, int], share: int, gap: int) -> None:
     rows, columns = shape
     first = min(share, rows)
-    memory, value = Memory(), table(rows, columns + gap)
-    panels = memory.room(-(-columns // 16), stride(rows))
-    source = memory.place(value)
-    call(
-        hand_written(LEVEL)["pack_panels"], source, columns + gap, panels, stride(rows), columns, first, rows
-    )
-    memory.check()
-    assert np.array_equal(from_panels(panels, rows, columns)[first:], value[first:, :columns])
+    memory, value = Memory(), table(rows, columns)
+    panels = memory.place(in_panels(value))
     back = memory.room(rows, columns + gap)
     call(
         hand_written(LEVEL)["unpack_panels"], panels, stride(rows), back, columns + gap, columns, first, rows
     )
     memory.check()
-    assert np.array_equal(back[first:, :columns], value[first:, :columns])
+    assert np.array_equal(back[first:, :columns], value[first:])
     assert np.isnan(back[:, columns:]).all()
-
-
-@pytest.mark.parametrize("count", [0, 1, 15, 16, 1000])
-def test_copy_and_fill(count: int) -> None:
-    memory = Memory()
-    source, target = memory.place(table(1, max(count, 1))[0]), memory.room(count)
-    call(hand_written(LEVEL)["copy_words"], source, target, count)
-    memory.check()
-    assert np.array_equal(target, source[:count])
-    call(hand_written(LEVEL)["fill_words"], target, int(np.float32(-2.5).view(np.int32)), count)
-    memory.check()
-    assert np.array_equal(target, np.full(count, -2.5, np.float32))

@@ -15,7 +15,6 @@ def reduce(x: int, n: int, y_: int) -> None:
     y[0] = sum_of(x, n)
     y[1] = maximum_of(x, n)
     y[2] = minimum_of(x, n)
-    y[3] = dot_of(x, x, n)
 """
 
 
@@ -25,7 +24,7 @@ def normal(*shape: int) -> NDArray[np.float32]:
 
 def reduced(level: str, x: NDArray[Any]) -> NDArray[Any]:
     memory = Memory()
-    given, result = memory.place(x), memory.room(4)
+    given, result = memory.place(x), memory.room(3)
     call(generated(level, REDUCE, "reduce"), given, x.size, result)
     memory.check()
     return result
@@ -35,11 +34,10 @@ def reduced(level: str, x: NDArray[Any]) -> NDArray[Any]:
 @pytest.mark.parametrize("count", COUNTS)
 def test_reductions(level: str, count: int) -> None:
     x = normal(count)
-    total, top, bottom, square = (float(each) for each in reduced(level, x))
+    total, top, bottom = (float(each) for each in reduced(level, x))
     assert abs(total - math.fsum(x)) <= 1e-6 * (1 + np.abs(x).sum())
     assert top == np.max(x, initial=-np.inf)
     assert bottom == np.min(x, initial=np.inf)
-    assert square == pytest.approx(math.fsum(x.astype(np.float64) ** 2), rel=1e-5)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -63,4 +61,4 @@ def test_column_sums(level: str, rows: int) -> None:
 
 def test_sums_have_the_same_bits_on_every_machine() -> None:
     x = normal(997)
-    assert len({reduced(level, x)[:3].tobytes() for level in LEVELS}) == 1
+    assert len({reduced(level, x).tobytes() for level in LEVELS}) == 1

@@ -1,6 +1,7 @@
 """The words a thread's kernels share: its context block and the barrier.
 
 Both are arrays of 64-bit integers, aligned to 128 bytes, so that no two threads write to one cache line.
+`netdsl.lowering.cpu.words` lays the context block out, and names the words that programs alone use.
 """
 
 from typing import Final

@@ -3,6 +3,8 @@
 The first word is the interpreter's: the number of the step. `BATCH` is how many rows each step takes, so
 that the rows of step s begin at s * batch, the short last batch too. Each address from `FIRST` on is that of
 a bound field, in the order of a program's inputs, then those of its results.
+
+`netdsl.kernels.cpu.context` has what the hand-written kernels read of them: they know of no program.
 """
 
 from typing import Final

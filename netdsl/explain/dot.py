@@ -5,7 +5,6 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 FONT = "Helvetica, Arial, sans-serif"
-MONOSPACE = "Menlo, Consolas, DejaVu Sans Mono, monospace"
 
 
 def label(text: str) -> str:

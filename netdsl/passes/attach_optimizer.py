@@ -22,11 +22,6 @@ class Rule(Protocol):
         """The starting value of each state."""
 
 
-def starting_values(rules: Mapping[str, Rule]) -> dict[str, float]:
-    """Return the number that each state of the optimizer starts with, by `<weight path>@<state>`."""
-    return {f"{path}@{state}": start for path, rule in rules.items() for state, start in rule.states.items()}
-
-
 def attach_optimizer(
     graph: Graph,
     rules: Mapping[str, Rule],

@@ -8,7 +8,7 @@ import pytest
 
 from netdsl.graph import Builder, Graph, Shape, evaluate, evaluate_updates, verify
 from netdsl.operations import REGISTRY
-from netdsl.passes.attach_optimizer import attach_optimizer, starting_values
+from netdsl.passes.attach_optimizer import attach_optimizer
 from netdsl.passes.differentiate import differentiate
 from netdsl.passes.simplify import simplify
 from tests.passes.networks import regression, run_of
@@ -63,10 +63,6 @@ def test_simplifying_changes_no_update() -> None:
     before, after = (evaluate_updates(each, run) for each in (graph, simplify(graph, differentiated=True)))
     for name, value in before.items():
         np.testing.assert_allclose(after[name], value, rtol=1e-9, atol=1e-12)
-
-
-def test_states_start_where_the_rule_says() -> None:
-    assert starting_values({"net/w": momentum((2,))}) == {"net/w@v": 0.5}
 
 
 def test_clipping_by_value() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from netdsl.graph import Value
 
 Gradients = Sequence["Value | None"]
+_LARGEST: Final = float(np.finfo(np.float32).max)
+"""The bound of what is taken off before exp on the CPU: infinity less itself would be no number."""
 
 
 def _sum_shape(operands: Sequence[Node], settings: Mapping[str, Setting]) -> tuple[Shape, DType]:
@@ -101,7 +103,8 @@ def _logsumexp_gradient(dy: Value, y: Value, x: Value) -> Gradients:
 
 def _logsumexp_expanded(x: Value, axis: int) -> Value:
     greatest = x.apply("maximum_over", axis=axis)
-    return greatest + (x - greatest).apply("exp").sum([axis]).apply("log")
+    shift = greatest.pointwise("minimum", _LARGEST).pointwise("maximum", -_LARGEST)
+    return shift + (x - shift).apply("exp").sum([axis]).apply("log")
 
 
 def _softmax_meaning(node: Node, run: Run, x: np.ndarray) -> Any:

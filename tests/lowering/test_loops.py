@@ -107,6 +107,15 @@ def test_extremes_and_stable_forms(name: str, axis: int) -> None:
     compare(builder.finish(), FIELDS, ROWS)
 
 
+def test_logsumexp_of_infinite_rows() -> None:
+    far = np.float32(np.inf)
+    fields = {"x": np.array([[far, 1, far], [-far, -far, -far], [-far, 2, 1]], np.float32)}
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 3), dtype="float")
+    builder.outputs["value"] = x.apply("logsumexp", axis=1)
+    compare(builder.finish(), fields, 3)
+
+
 MOVES: dict[str, Callable[[Builder, Value, Value], Value]] = {
     "reshape": lambda b, x, y: (x + y).reshape((BATCH, 2, 6)) * 2.0,
     "reshape twice": lambda b, x, y: (x * y).reshape((BATCH, 12)).reshape((BATCH, 6, 2)).sum((1,)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import networkx
 
 from netdsl.diagnostics import Span
-from netdsl.graph.graph import Graph
+from netdsl.graph.graph import Graph, all_below
 from netdsl.graph.node import Node, Operation, Setting
 from netdsl.graph.shape import BATCH, DType, Shape, shape_text
 
@@ -129,14 +129,7 @@ class Builder:
 
     def ancestors(self, values: Iterable[Value]) -> set[int]:
         """Return the indices of values and of all that they are computed from."""
-        found = {each.index for each in values}
-        pending = list(found)
-        while pending:
-            for each in self._operands[pending.pop()]:
-                if each not in found:
-                    found.add(each)
-                    pending.append(each)
-        return found
+        return all_below((each.index for each in values), self.operands)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The one intermediate representation: a networkx graph of small operations, with named roots."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import networkx
@@ -49,17 +49,22 @@ class Graph:
 
     def ancestors(self, wanted: Iterable[int]) -> set[int]:
         """Return nodes and all that they are computed from."""
-        found = set(wanted)
-        pending = list(found)
-        while pending:
-            for each in self.operands(pending.pop()):
-                if each not in found:
-                    found.add(each)
-                    pending.append(each)
-        return found
+        return all_below(wanted, self.operands)
 
     def leaves(self, operation: str) -> dict[str, int]:
         """Return the leaves of one operation ("input", "weight", "state", "scalar") by name."""
         return {
             self[index].setting("name"): index for index in self if self[index].operation.name == operation
         }
+
+
+def all_below(wanted: Iterable[int], operands: Callable[[int], Iterable[int]]) -> set[int]:
+    """Return nodes and all that they are computed from."""
+    found = set(wanted)
+    pending = list(found)
+    while pending:
+        for each in operands(pending.pop()):
+            if each not in found:
+                found.add(each)
+                pending.append(each)
+    return found

@@ -40,7 +40,7 @@ class NumberTable:
     def scalars(self) -> Scalars:
         """Return the formulas of the table's numbers."""
         builder = Builder(REGISTRY)
-        needed = sorted(_with_operands(self.graph, self.slots))
+        needed = sorted(self.graph.ancestors(self.slots))
         values: dict[int, Any] = {}
         for index in needed:
             values[index] = builder.add(
@@ -77,14 +77,3 @@ def wanted(text: KernelText) -> tuple[int, ...]:
     """Return the list of numbers that a kernel reads."""
     keys = [key for key in text.blocks[0].known if isinstance(key, tuple) and key[0] == "number"]
     return tuple(key[1] for key in keys)
-
-
-def _with_operands(graph: Graph, indices: list[int]) -> set[int]:
-    found: set[int] = set()
-    todo = list(indices)
-    while todo:
-        index = todo.pop()
-        if index not in found:
-            found.add(index)
-            todo.extend(graph.operands(index))
-    return found

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from netdsl.graph import Builder, Graph, Node, Value
 
 Substitute = Callable[[Builder, Node], Value | None]
 """What stands for a node in the copy, None for the node itself."""
-
-
-def reachable(builder: Builder, roots: Iterable[int]) -> list[int]:
-    """Return the nodes that some depend on, themselves too, operands before users."""
-    found: set[int] = set()
-    waiting = list(roots)
-    while waiting:
-        index = waiting.pop()
-        if index not in found:
-            found.add(index)
-            waiting.extend(builder.operands(index))
-    return sorted(found)
 
 
 def cone(
@@ -32,15 +20,10 @@ def cone(
     updates = updates or {}
     fresh = Builder(builder.registry)
     values: dict[int, Value] = {}
-    for index in reachable(builder, (each.index for each in (*outputs.values(), *updates.values()))):
+    for index in sorted(builder.ancestors((*outputs.values(), *updates.values()))):
         node = builder.node(index)
         replaced = substitute(fresh, node)
         values[index] = replaced or fresh.add(node, [values[each] for each in builder.operands(index)])
     fresh.outputs = {name: values[each.index] for name, each in outputs.items()}
     fresh.updates = {name: values[each.index] for name, each in updates.items()}
     return fresh.finish()
-
-
-def depends(builder: Builder, value: Value, on: Value) -> bool:
-    """Tell whether a value depends on another."""
-    return on.index in reachable(builder, [value.index])

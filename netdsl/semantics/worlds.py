@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from netdsl.operations import REGISTRY
 from netdsl.semantics.files import Files
-from netdsl.semantics.frame import Frame, World
+from netdsl.semantics.frame import World
 from netdsl.semantics.overrides import overridden
 from netdsl.semantics.problems import Problems
 from netdsl.semantics.uses import apply, use
@@ -16,8 +16,3 @@ def make_world(files: Files, overrides: Mapping[str, str], problems: Problems) -
     """Return the world of a file with the overrides of the command line in place."""
     files, params = overridden(files, overrides, problems)
     return World(files, REGISTRY, problems, use, apply, params)
-
-
-def static_frame(world: World, kind: str) -> Frame:
-    """Return a frame of the main file in which only static items make sense."""
-    return Frame(world, world.files.main, kind)

@@ -68,8 +68,10 @@ def run(arguments: Namespace) -> int:
     rows = _rows(experiment)
     programs = [_described(program, rows) for program in programs_of(engine.compiled).values()]
     if arguments.json:
+        from netdsl.explain.summary import parameter_count
+
         record = {"event": "result", "programs": programs, "batch": rows, "seconds": times}
-        print(json.dumps({**record, "parameters": _parameters(experiment)}))
+        print(json.dumps({**record, "parameters": parameter_count(experiment.weights)}))
     else:
         _print(experiment, engine.compiled, programs, times, arguments)
     if arguments.out is not None:
@@ -95,12 +97,6 @@ def _rows(experiment: "Experiment") -> int:
         return 1
     rows = experiment.schema.rows.get("train", BATCH) if experiment.schema else BATCH
     return min(experiment.training.batch or rows, rows)
-
-
-def _parameters(experiment: "Experiment") -> int:
-    from netdsl.graph import count
-
-    return sum(count(each.shape) for each in experiment.weights if each.kind in ("weight", "offset", "gain"))
 
 
 def _described(program: "Program", rows: int) -> dict[str, object]:

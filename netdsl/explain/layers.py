@@ -187,7 +187,7 @@ def _layer(graph: Graph, key: _Key, members: list[int], weights: Iterable[Weight
         name if kind != "formula" else "",
         _title(graph, kind, name, members),
         example(graph[end].shape),
-        sum(count(each.shape) for each in held if each.kind in ("weight", "offset", "gain")),
+        sum(count(each.shape) for each in held if each.is_parameter),
         sum(count(each.shape) for each in held if each.kind in ("running", "fitted")),
         next((graph[n].repeat for n in sorted(members) if graph[n].repeat), ()),
         members=tuple(sorted(members)),

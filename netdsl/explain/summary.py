@@ -30,7 +30,7 @@ def summary(experiment: Experiment, *, width: int = 80, depth: int = 1, fold: bo
     """Return a table of a model's layers that fits `width` characters, and its totals below."""
     layers = layers_of(experiment, depth=depth, fold=fold).layers
     rows: list[Sequence[str]] = [_row(layer) for layer in layers]
-    rows += [(), ("total", "", f"{_trained(experiment.weights):,}")]
+    rows += [(), ("total", "", f"{parameter_count(experiment.weights):,}")]
     lines = [f"model {experiment.model}", "", table(_COLUMNS, rows, width), *_totals(experiment)]
     return "\n".join(lines) + "\n"
 
@@ -43,7 +43,7 @@ def _row(layer: Layer) -> Sequence[str]:
 
 
 def _totals(experiment: Experiment) -> Iterable[str]:
-    trained, frozen = _trained(experiment.weights), _frozen(experiment.weights)
+    trained, frozen = parameter_count(experiment.weights), _frozen(experiment.weights)
     yield f"{trained:,} parameters, {_size(trained * _BYTES)} in float32" + (
         f", {frozen:,} of them frozen" if frozen else ""
     )
@@ -59,14 +59,13 @@ def _totals(experiment: Experiment) -> Iterable[str]:
         yield f"{states:,} numbers that the optimizer keeps while it trains, {_size(states * _BYTES)}"
 
 
-def _trained(weights: Iterable[Weight]) -> int:
-    return sum(count(each.shape) for each in weights if each.kind in ("weight", "offset", "gain"))
+def parameter_count(weights: Iterable[Weight]) -> int:
+    """Return how many numbers are learned."""
+    return sum(count(each.shape) for each in weights if each.is_parameter)
 
 
 def _frozen(weights: Iterable[Weight]) -> int:
-    return sum(
-        count(each.shape) for each in weights if each.frozen and each.kind in ("weight", "offset", "gain")
-    )
+    return sum(count(each.shape) for each in weights if each.frozen and each.is_parameter)
 
 
 def _size(size: float) -> str:

@@ -70,6 +70,11 @@ class Weight:
     span: Span | None
     frozen: bool = False
 
+    @property
+    def is_parameter(self) -> bool:
+        """Tell whether it is learned, and not measured."""
+        return self.kind in ("weight", "offset", "gain")
+
 
 @dataclass(frozen=True, slots=True)
 class UpdateRule:

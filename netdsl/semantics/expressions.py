@@ -385,16 +385,18 @@ def call(expr: tree.Call, frame: Frame, flow: Item | None, name: str | None) -> 
 
 
 def _weights(expr: tree.Call) -> Weights:
-    parts: list[tuple[str, Span]] = []
-    for each in expr.positional:
-        match each:
-            case tree.Path(text=text, span=span):
-                parts.append((text.replace(".", "/"), span))
-            case tree.Text(value=value, span=span):
-                parts.append((value, span))
-            case _:
-                raise mistake("E0608", "a part of the model is given by its name", each.span, "not a name")
-    return Weights(tuple(parts))
+    return Weights(tuple(map(model_part, expr.positional)))
+
+
+def model_part(expr: tree.Expr) -> tuple[str, Span]:
+    """Return the path of a part of the model that is named, `stem` or `"encoder/stem"`, with its place."""
+    match expr:
+        case tree.Path(text=text, span=span):
+            return text.replace(".", "/"), span
+        case tree.Text(value=value, span=span):
+            return value, span
+        case _:
+            raise mistake("E0608", "a part of the model is given by its name", expr.span, "not a name")
 
 
 def _tool(tool: Tool, expr: tree.Call, flow: Item | None, frame: Frame, name: str | None) -> Item:

@@ -179,8 +179,6 @@ Item: TypeAlias = (
     | Opaque
     | Poison
 )
-
-Scope: TypeAlias = Mapping[str, Item]
 Kind: TypeAlias = Literal[
     "layer", "model", "loss", "penalty", "metric", "initializer", "optimizer", "schedule", "scaler"
 ]

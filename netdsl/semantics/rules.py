@@ -38,7 +38,7 @@ class Rules:
     def for_weights(self, weights: Sequence[Weight]) -> Mapping[str, UpdateRule]:
         """Return a rule for each weight that is trained, by its path."""
         recipe, site = self._optimizer(Builder(self.schedules.world.registry))
-        paths = [each.path for each in weights if each.kind in ("weight", "offset", "gain")]
+        paths = [each.path for each in weights if each.is_parameter]
         parts = self._parts(recipe, paths, site)
         trained = [each for each in weights if each.path in paths and not each.frozen]
         return {each.path: self._rule(each, parts) for each in trained} if self.made else {}

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from netdsl.diagnostics import Span
 from netdsl.semantics.blocks import Block
 from netdsl.semantics.experiment import EarlyStop, Measure, Stop, TargetStop, TimeStop, TrainingPlan
-from netdsl.semantics.expressions import evaluate
+from netdsl.semantics.expressions import evaluate, model_part
 from netdsl.semantics.frame import Frame, World
 from netdsl.semantics.items import Item, Opaque, Quantity, describe, whole, written
 from netdsl.semantics.problems import MistakeError, mistake, unknown
@@ -179,16 +179,7 @@ def clip_of(train: Block, world: World) -> tuple[Literal["value", "norm"] | None
 def frozen_parts(train: Block) -> list[tuple[str, Span]]:
     """Return the parts that are frozen, each with its place."""
     expr = train.value("freeze")
-    parts: list[tuple[str, Span]] = []
-    for each in _items(expr) if expr is not None else ():
-        match each:
-            case tree.Path(text=text, span=span):
-                parts.append((text.replace(".", "/"), span))
-            case tree.Text(value=value, span=span):
-                parts.append((value, span))
-            case _:
-                raise mistake("E0608", "a part of the model is given by its name", each.span, "not a name")
-    return parts
+    return [] if expr is None else [model_part(each) for each in _items(expr)]
 
 
 # ---- figures that are asked for -----------------------------------------------------------------

@@ -79,10 +79,12 @@ class _Draft:
         start, end = pieces[line.first].start, pieces[line.end - 1].end
         start += pieces[line.first].text == "}"
         kept = [each if each == "\n" else " " for each in self.characters[start:end]]
-        if line.head:
-            kept[-1:] = "{"
+        if line.head and kept:
+            # As many characters as before: every place in the text is counted from its beginning.
             head = "train" if pieces[line.first].text in SECTIONS else "layer _"
-            kept[: len(head)] = head[: len(kept) - 1]
+            room = min(len(head), len(kept) - 1)
+            kept[:room] = head[:room]
+            kept[-1] = "{"
         self.characters[start:end] = kept
         return True
 

@@ -186,6 +186,13 @@ def test_any_text_is_read_or_told(which: int, start: int, edits: list[tuple[int,
         assert parse(Source("given.net", text)) == file
 
 
+@pytest.mark.parametrize("text", ["({)", "A({)", "({", "x{)", "}{)", "}({)", "a\n}{)\n({)"])
+def test_heads_shorter_than_what_stands_for_them_keep_their_length(text: str) -> None:
+    _, found, _ = read(text)
+    assert found
+    render(found)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=80))
 def test_any_characters_are_read_or_told(text: str) -> None:

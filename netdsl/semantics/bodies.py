@@ -85,6 +85,7 @@ def _bind(statement: tree.Bind, frame: Frame) -> None:
     declare(statement.name, frame)
     item = implied(evaluate(statement.value, frame, statement.name.text), frame, statement.value.span)
     frame.names[statement.name.text] = item
+    frame.see(statement.name.span, item)
 
 
 def _state(statement: tree.State, frame: Frame) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError
 from netdsl.graph import Graph, Value
@@ -11,7 +11,7 @@ from netdsl.semantics.cones import cone
 from netdsl.semantics.data_plan import planned
 from netdsl.semantics.experiment import DataPlan, Experiment, Output, Resolved, Weight
 from netdsl.semantics.files import Files
-from netdsl.semantics.frame import World
+from netdsl.semantics.frame import Observer, World
 from netdsl.semantics.items import Tensor
 from netdsl.semantics.names import check_names, check_params, tell_unused
 from netdsl.semantics.problems import IDLE, Problems, mistake
@@ -29,11 +29,11 @@ def elaborate(
     Errors: DiagnosticError with every mistake found.
     """
     problems = Problems()
-    work = _worked_out(files, overrides, train, schema, problems)
+    work = worked_out(files, overrides, train, schema, problems)
     if not problems.has_errors:
         tell_unused(work.world)
     problems.stop_if_any()
-    return _assembled(work, overrides)
+    return assembled(work, overrides)
 
 
 def plan_data(files: Files, overrides: Mapping[str, str], train: str | None) -> DataPlan | None:
@@ -60,15 +60,19 @@ def plan_data(files: Files, overrides: Mapping[str, str], train: str | None) -> 
 def _unreadable(
     files: Files, salvage: Salvage, overrides: Mapping[str, str], train: str | None
 ) -> DiagnosticError:
-    """Return what could not be read, and the mistakes on other lines that do not come of that."""
+    return DiagnosticError(beside_unread(salvage, mistakes(files, overrides, train)))
+
+
+def beside_unread(salvage: Salvage, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Return what could not be read, and of the mistakes found in the rest those that do not come of that."""
     problems = Problems()
     for each in salvage.diagnostics:
         problems.tell(each)
     broken = {_line(each) for each in salvage.diagnostics}
-    for each in salvage.independent(mistakes(files, overrides, train)):
+    for each in salvage.independent(found):
         if _line(each) not in broken:
             problems.tell(each)
-    return DiagnosticError(problems.in_order())
+    return problems.in_order()
 
 
 def _line(diagnostic: Diagnostic) -> tuple[str, int] | None:
@@ -80,12 +84,17 @@ def mistakes(files: Files, overrides: Mapping[str, str], train: str | None) -> t
     """Return every mistake that can be told without the data, and warnings beside them."""
     problems = Problems()
     try:
-        _worked_out(files, overrides, train, None, problems)
+        worked_out(files, overrides, train, None, problems)
     except DiagnosticError as error:
         for each in error.diagnostics:
             problems.tell(each)
+    return without_idle(problems, files.doubled)
+
+
+def without_idle(problems: Problems, doubled: Collection[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Return what was found, but for what other mistakes may be the cause of."""
     found = (each for each in problems.in_order() if each.code not in IDLE)
-    return tuple(each for each in found if not _mixed_up(each, files.doubled))
+    return tuple(each for each in found if not _mixed_up(each, doubled))
 
 
 def _mixed_up(found: Diagnostic, doubled: Collection[Diagnostic]) -> bool:
@@ -94,12 +103,21 @@ def _mixed_up(found: Diagnostic, doubled: Collection[Diagnostic]) -> bool:
     return found not in doubled and any(f"`{name}`" in found.message for name in names)
 
 
-def _worked_out(
-    files: Files, overrides: Mapping[str, str], train: str | None, schema: Schema | None, problems: Problems
+def worked_out(
+    files: Files,
+    overrides: Mapping[str, str],
+    train: str | None,
+    schema: Schema | None,
+    problems: Problems,
+    observer: Observer | None = None,
 ) -> Work:
+    """Return a training as far as it could be worked out; mistakes are told.
+
+    Errors: DiagnosticError where it is not clear which training is meant.
+    """
     for each in files.doubled:
         problems.tell(each)
-    world = make_world(files, overrides, problems)
+    world = make_world(files, overrides, problems, observer)
     check_blocks(world.files, problems)
     check_names(world)
     check_params(world)
@@ -114,7 +132,8 @@ def _worked_out(
     return work
 
 
-def _assembled(work: Work, overrides: Mapping[str, str]) -> Experiment:
+def assembled(work: Work, overrides: Mapping[str, str]) -> Experiment:
+    """Return the experiment of a training that was worked out without a mistake."""
     assert work.plan is not None
     assert work.model is not None
     assert work.figures is not None

@@ -121,6 +121,7 @@ def path(expr: tree.Path, frame: Frame) -> Item:
         item, name = _item(lookup(first, frame), first, frame), first
     for each in rest:
         item, name = field_of(item, each, name.text), each
+    frame.see(expr.span, item)
     return replace(item, called=expr.text) if isinstance(item, Tensor) else item
 
 
@@ -279,6 +280,7 @@ def _stage(stage: tree.Stage, value: Item, frame: Frame, name: str | None) -> It
             result = call(tree.Call(callee, (), (), span), frame, value, label)
         case tree.Call(span=span) as step:
             result = call(step, frame, value, label)
+    frame.see(span, result)
     return _remembered(result, value, span, frame)
 
 

@@ -94,6 +94,14 @@ class Memory(Protocol):
         ...
 
 
+class Observer(Protocol):
+    """Is told what stands in the user's files as it is worked out; an editor shows it."""
+
+    def see(self, span: Span, item: Item, path: str) -> None:
+        """Take what a place stands for; `path` is that of the use which is written there, or empty."""
+        ...
+
+
 class Whole(Exception):  # noqa: N818 - a signal, no error
     """Tell that a metric sees the whole part: its formula has `over=examples`."""
 
@@ -106,7 +114,8 @@ class World:
     expressions of uses of definitions. `items` keeps what each top-level param stands for, `used` which
     declarations are referred to, `calls` how often a model is used, `models` which
     model a name stands for, `pairs` which outputs a loss compares
-    with which fields, `nodes` and `uses` how many there were in all graphs.
+    with which fields, `nodes` and `uses` how many there were in all graphs. `observer`, if there is one, is
+    told what the expressions of the user's files stand for.
     """
 
     files: Files
@@ -123,6 +132,7 @@ class World:
     pairs: list[tuple[str, str]] = field(default_factory=list)
     nodes: int = 0
     uses: int = 0
+    observer: Observer | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -161,6 +171,11 @@ class Frame:
     def inner(self, **changes: Any) -> Frame:
         """Return this frame with some things changed."""
         return replace(self, **changes)
+
+    def see(self, span: Span, item: Item, path: str = "") -> None:
+        """Tell whoever observes what a place in the user's text stands for."""
+        if self.world.observer is not None and not self.module.is_library:
+            self.world.observer.see(span, item, path)
 
     def site(self, span: Span, label: str | None = None) -> Site:
         """Return a place in this frame."""

@@ -241,8 +241,9 @@ def apply(
     inner = _inner_frame(recipe, site)
     _give_tensors(recipe, tensors, inner, site)
     _give_settings(recipe, given, inner, site)
-    result = run_body(recipe.definition, inner)
-    return _finished(recipe, result, frame)
+    result = _finished(recipe, run_body(recipe.definition, inner), frame)
+    frame.see(site.span, result, inner.path)
+    return result
 
 
 def has_memory(definition: tree.Definition) -> bool:

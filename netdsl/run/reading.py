@@ -48,10 +48,13 @@ class Reader:
         found = (self.folder / name).resolve()
         if not any(found.is_relative_to(each) for each in self._allowed):
             raise _outside(path, found.parent)
-        name = _within(found, self.folder.resolve(), name)
-        source = decoded(name, read_bytes(found, limit=LIMIT))
-        self.texts[name] = source.text
+        source = self.source(_within(found, self.folder.resolve(), name), found)
+        self.texts[source.name] = source.text
         return source
+
+    def source(self, name: str, path: Path) -> Source:
+        """Read an imported file, which messages call by a name."""
+        return decoded(name, read_bytes(path, limit=LIMIT))
 
 
 class Kept:

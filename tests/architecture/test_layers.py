@@ -54,6 +54,8 @@ def test_the_contract_of_layers_is_kept() -> None:
         ("llvmlite", {"kernels", "runtime"}),
         ("lark", {"syntax"}),
         ("graphviz", {"explain"}),
+        ("pygls", {"lsp"}),
+        ("lsprotocol", {"lsp"}),
         ("safetensors", {"files", "training", "interchange"}),
         ("torch", set()),
         ("sklearn", set()),

@@ -66,7 +66,9 @@ class Operation:
     name, `{operands}` for all of them); `binds` is how tightly an infix text binds (see graph/formula.py).
     `scalar` is the form of one element for the loop emitters ("exp32({0})"), empty where the operation is
     not element-wise. `expand(*operands, **settings)` says the same in simpler operations, for a target
-    that has no kernel of its own for it. `corners` says where it is not smooth ("at 0"), empty where it is.
+    that has no kernel of its own for it. `corners` says where it is not smooth ("{0} = 0"), empty where it
+    is; `pieces(node, y, *operands)` then numbers the smooth piece that each element lies on: a corner lies
+    between two points with different numbers. What gives whole numbers, or yes and no, numbers itself.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Operation:
     doc: str = ""
     expand: "Callable[..., Value] | None" = None
     binds: int = 10
+    pieces: Callable[..., np.ndarray] | None = None
 
     def __repr__(self) -> str:
         return self.name

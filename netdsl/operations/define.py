@@ -31,10 +31,12 @@ def elementwise(
     corners: str = "",
     binds: int = 10,
     expand: Callable[..., Value] | None = None,
+    pieces: Callable[..., np.ndarray] | None = None,
 ) -> Operation:
     """Define an operation that works on each element alone: operands and result have one shape.
 
-    `takes` is the kind that all operands have, None for any one kind; `gives` is the kind of the result.
+    `takes` is the kind that all operands have, None for any one kind; `gives` is the kind of the result;
+    `pieces` is given the operands' elements.
     """
 
     def shape(operands: Sequence[Node], settings: Mapping[str, Setting]) -> tuple[Shape, DType]:
@@ -48,8 +50,24 @@ def elementwise(
     def meaning(node: Node, run: Run, *arrays: np.ndarray) -> np.ndarray:
         return evaluate(*arrays)
 
+    def numbered(node: Node, y: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
+        assert pieces is not None
+        return pieces(*arrays)
+
     return Operation(
-        name, "elementwise", shape, meaning, gradient, text, latex, scalar, corners, doc, expand, binds
+        name,
+        "elementwise",
+        shape,
+        meaning,
+        gradient,
+        text,
+        latex,
+        scalar,
+        corners,
+        doc,
+        expand,
+        binds,
+        numbered if pieces else None,
     )
 
 

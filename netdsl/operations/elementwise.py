@@ -72,6 +72,15 @@ def _safe_ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(zero, np.zeros_like(a), a / np.where(zero, np.ones_like(b), b))
 
 
+def _side_of_divisor(a: np.ndarray, b: np.ndarray) -> Any:
+    return np.sign(b)
+
+
+def _side_of_root(a: np.ndarray, b: np.ndarray) -> Any:
+    """A whole power of 1 and more is smooth at 0."""
+    return np.where((b >= 1) & (b == np.rint(b)), 1.0, np.sign(a))
+
+
 ARITHMETIC = (
     elementwise("add", 2, np.add, lambda dy, y, a, b: (dy, dy),
                 "{0} + {1}", "{0} + {1}", "({0} + {1})", "The sum.", binds=4),
@@ -81,15 +90,17 @@ ARITHMETIC = (
                 "{0} * {1}", r"{0} \cdot {1}", "({0} * {1})", "The product, element by element.", binds=5),
     elementwise("divide", 2, np.divide, _divide_gradient,
                 "{0} / {1}", r"\frac{{{0}}}{{{1}}}", "({0} / {1})", "The quotient.",
-                corners="{1} = 0", binds=5),
+                corners="{1} = 0", pieces=_side_of_divisor, binds=5),
     elementwise("ratio", 2, _safe_ratio, _ratio_gradient,
                 "ratio({0}, {1})", r"\operatorname{{ratio}}({0}, {1})",
                 "({0} / {1} if {1} != f32(0.0) else f32(0.0))",
-                "The quotient, 0 where the divisor is 0.", corners="{1} = 0"),
+                "The quotient, 0 where the divisor is 0.", corners="{1} = 0",
+                pieces=_side_of_divisor),
     elementwise("negate", 1, np.negative, lambda dy, y, x: (-dy,),
                 "-{0}", "-{0}", "(-{0})", "The negative.", binds=6),
     elementwise("power", 2, np.power, _power_gradient,
-                "{0} ^ {1}", "{{{0}}}^{{{1}}}", "pow32({0}, {1})", "The power.", corners="{0} = 0", binds=7),
+                "{0} ^ {1}", "{{{0}}}^{{{1}}}", "pow32({0}, {1})", "The power.", corners="{0} = 0", binds=7,
+                pieces=_side_of_root),
 )  # fmt: skip
 
 
@@ -113,18 +124,22 @@ def _sign_text() -> str:
 
 FUNCTIONS = (
     elementwise("abs", 1, np.abs, lambda dy, y, x: (dy * x.apply("sign"),),
-                "abs({0})", r"\left|{0}\right|", "abs({0})", "The absolute value.", corners="{0} = 0"),
+                "abs({0})", r"\left|{0}\right|", "abs({0})", "The absolute value.", corners="{0} = 0",
+                pieces=np.sign),
     elementwise("sign", 1, np.sign, None,
-                "sign({0})", r"\operatorname{{sign}}({0})", _sign_text(), "-1, 0 or 1.", corners="{0} = 0"),
+                "sign({0})", r"\operatorname{{sign}}({0})", _sign_text(), "-1, 0 or 1.", corners="{0} = 0",
+                pieces=np.sign),
     elementwise("exp", 1, np.exp, lambda dy, y, x: (dy * y,),
                 "exp({0})", "e^{{{0}}}", "exp32({0})", "The exponential function."),
     elementwise("log", 1, np.log, lambda dy, y, x: (dy / x,),
-                "log({0})", r"\ln({0})", "log32({0})", "The natural logarithm.", corners="{0} <= 0"),
+                "log({0})", r"\ln({0})", "log32({0})", "The natural logarithm.", corners="{0} <= 0",
+                pieces=np.sign),
     elementwise("log1p", 1, np.log1p, lambda dy, y, x: (dy / (x + 1.0),),
                 "log1p({0})", r"\ln(1 + {0})", "log1p32({0})", "log(1 + x), precise near 0.",
-                corners="{0} <= -1"),
+                corners="{0} <= -1", pieces=lambda x: np.sign(x + 1)),
     elementwise("sqrt", 1, np.sqrt, lambda dy, y, x: (dy * 0.5 / y,),
-                "sqrt({0})", r"\sqrt{{{0}}}", "sqrt32({0})", "The square root.", corners="{0} <= 0"),
+                "sqrt({0})", r"\sqrt{{{0}}}", "sqrt32({0})", "The square root.", corners="{0} <= 0",
+                pieces=np.sign),
     elementwise("sin", 1, np.sin, lambda dy, y, x: (dy * x.apply("cos"),),
                 "sin({0})", r"\sin({0})", "sin32({0})", "The sine of radians."),
     elementwise("cos", 1, np.cos, lambda dy, y, x: (-(dy * x.apply("sin")),),
@@ -137,13 +152,13 @@ FUNCTIONS = (
                 "erf({0})", r"\operatorname{{erf}}({0})", "erf32({0})", "The error function."),
     elementwise("floor", 1, np.floor, None,
                 "floor({0})", r"\lfloor {0} \rfloor", "floor32({0})", "The whole number below.",
-                corners="whole numbers"),
+                corners="whole numbers", pieces=np.floor),
     elementwise("ceil", 1, np.ceil, None,
                 "ceil({0})", r"\lceil {0} \rceil", "ceil32({0})", "The whole number above.",
-                corners="whole numbers"),
+                corners="whole numbers", pieces=np.ceil),
     elementwise("round", 1, np.rint, None,
                 "round({0})", r"\operatorname{{round}}({0})", "round32({0})",
-                "The nearest whole number, of two the even one.", corners="halves"),
+                "The nearest whole number, of two the even one.", corners="halves", pieces=np.rint),
     elementwise("sigmoid", 1, _sigmoid, lambda dy, y, x: (dy * (y * (1.0 - y)),),
                 "sigmoid({0})", r"\sigma({0})", "sigmoid32({0})", "1 / (1 + exp(-x)), for any x.",
                 expand=lambda x: 1.0 / ((-x).apply("exp") + 1.0)),
@@ -157,6 +172,10 @@ FUNCTIONS = (
 
 
 # ---- choices ----------------------------------------------------------------------------------
+
+
+def _which_is_greater(a: np.ndarray, b: np.ndarray) -> Any:
+    return np.sign(a - b)
 
 
 def _maximum_gradient(dy: Value, y: Value, a: Value, b: Value) -> Gradients:
@@ -201,11 +220,11 @@ CHOICES = (
     elementwise("minimum", 2, np.minimum, _minimum_gradient,
                 "min({0}, {1})", r"\min({0}, {1})",
                 "({0} if ({0} < {1}) | ({0} != {0}) else {1})",
-                "The smaller of two; NaN if one is.", corners="{0} = {1}"),
+                "The smaller of two; NaN if one is.", corners="{0} = {1}", pieces=_which_is_greater),
     elementwise("maximum", 2, np.maximum, _maximum_gradient,
                 "max({0}, {1})", r"\max({0}, {1})",
                 "({0} if ({0} > {1}) | ({0} != {0}) else {1})",
-                "The greater of two; NaN if one is.", corners="{0} = {1}"),
+                "The greater of two; NaN if one is.", corners="{0} = {1}", pieces=_which_is_greater),
     Operation("where", "elementwise", _where_shape, _where_meaning, _where_gradient,
               "where({0}, {1}, {2})", r"({1} \text{{ if }} {0} \text{{ else }} {2})",
               "({1} if {0} else {2})", doc="The first branch where the condition holds, else the second."),

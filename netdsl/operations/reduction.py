@@ -74,6 +74,14 @@ def _min_meaning(node: Node, run: Run, x: np.ndarray) -> Any:
     return np.min(x, axis=node.setting("axis"), keepdims=True)
 
 
+def _which_is_greatest(node: Node, y: np.ndarray, x: np.ndarray) -> Any:
+    return np.argmax(x, axis=node.setting("axis"), keepdims=True)
+
+
+def _which_is_least(node: Node, y: np.ndarray, x: np.ndarray) -> Any:
+    return np.argmin(x, axis=node.setting("axis"), keepdims=True)
+
+
 def _argmax_meaning(node: Node, run: Run, x: np.ndarray) -> Any:
     return np.argmax(x, axis=node.setting("axis"), keepdims=True)
 
@@ -145,10 +153,12 @@ OPERATIONS = (
     Operation("maximum_over", "reduction", _over("maximum_over", "float"),
               _max_meaning, _extreme_gradient("argmax"),
               "max({0}, over={axis})", r"\max_{{{axis}}} {0}", corners="equal maxima",
+              pieces=_which_is_greatest,
               doc="The greatest along an axis; the gradient goes to the first of equals."),
     Operation("minimum_over", "reduction", _over("minimum_over", "float"),
               _min_meaning, _extreme_gradient("argmin"),
               "min({0}, over={axis})", r"\min_{{{axis}}} {0}", corners="equal minima",
+              pieces=_which_is_least,
               doc="The smallest along an axis; the gradient goes to the first of equals."),
     Operation("argmax", "reduction", _over("argmax", "int"), _argmax_meaning, None,
               "argmax({0}, over={axis})", r"\operatorname{{argmax}}_{{{axis}}} {0}",

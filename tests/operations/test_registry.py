@@ -46,6 +46,7 @@ def test_an_operation_says_all_about_itself(operation: Operation) -> None:
         *("leaf", "elementwise", "reduction", "linear", "movement", "random", "host", "differential")
     }
     leafless = operation.family not in {"leaf", "random", "host", "differential"}
+    assert bool(operation.corners) == (operation.pieces is not None)
     assert (operation.gradient is None) == (operation.name in NO_GRADIENT or not leafless)
 
 

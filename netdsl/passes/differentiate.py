@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import add
 
-from netdsl.graph import Builder, Graph, Node, Origin, Value
+from netdsl.graph import Builder, Graph, Value
+from netdsl.graph.gradients import gradient_origin, gradients
 from netdsl.operations import REGISTRY
 
 
@@ -25,7 +28,7 @@ def differentiate(graph: Graph, root: str = "objective", weights: Iterable[str] 
         wanted = [leaf for path in paths for leaf in leaves[path]]
         found = gradients(builder.outputs[root], wanted)
         for path in paths:
-            builder.outputs[f"gradient/{path}"] = _total([found[leaf.index] for leaf in leaves[path]])
+            builder.outputs[f"gradient/{path}"] = reduce(add, (found[leaf.index] for leaf in leaves[path]))
     return builder.finish(unused=False)
 
 
@@ -45,70 +48,8 @@ def _without_gradient_of(builder: Builder, graph: Graph) -> dict[int, Value]:
         node, operands = graph[index], [values[each] for each in graph.operands(index)]
         if node.operation.name == "gradient_of":
             y, x = operands
-            with builder.within(_origin(node)):
+            with builder.within(gradient_origin(node)):
                 values[index] = gradients(y, [x])[x.index]
         else:
             values[index] = builder.add(node, operands)
     return values
-
-
-def gradients(y: Value, by: Sequence[Value]) -> dict[int, Value]:
-    """Return the gradient of the sum of y by each of some values, by their index; 0 where it has none."""
-    builder = y.builder
-    wanted = {each.index for each in by}
-    active = _active(y, wanted)
-    shares: dict[int, list[Value]] = {}
-    if y.index in active:
-        shares[y.index] = [builder.constant(1.0).broadcast(y.shape)]
-    totals: dict[int, Value] = {}
-    for index in reversed(active):
-        if index not in shares:
-            continue
-        node = builder.node(index)
-        with builder.within(_origin(node)):
-            dy = _total(shares.pop(index))
-            assert dy.shape == node.shape, (node.operation.name, dy.shape, node.shape)
-            if index in wanted:
-                totals[index] = dy
-            _send_back(Value(builder, index), dy, active, shares)
-    for each in by:
-        if each.index not in totals:
-            totals[each.index] = builder.constant(0.0).broadcast(each.shape)
-    return totals
-
-
-def _send_back(y: Value, dy: Value, active: Mapping[int, None], shares: dict[int, list[Value]]) -> None:
-    """Give each operand its share of the gradient."""
-    node, builder = y.node, y.builder
-    operands = [Value(builder, index) for index in builder.operands(y.index)]
-    if node.operation.gradient is None or not any(each.index in active for each in operands):
-        return
-    for operand, share in zip(operands, node.operation.gradient(dy, y, *operands), strict=True):
-        if share is not None and operand.index in active:
-            shares.setdefault(operand.index, []).append(share)
-
-
-def _active(y: Value, wanted: set[int]) -> dict[int, None]:
-    """Return, in order, what y is computed from and what is computed from the wanted values."""
-    builder = y.builder
-    active: dict[int, None] = {}
-    for index in sorted(builder.ancestors([y])):
-        node = builder.node(index)
-        passes = node.operation.gradient is not None and any(
-            each in active for each in builder.operands(index)
-        )
-        if node.dtype == "float" and (index in wanted or passes):
-            active[index] = None
-    return active
-
-
-def _total(shares: Sequence[Value]) -> Value:
-    """Add shares in the order in which they came, that of the users from last to first."""
-    total = shares[0]
-    for each in shares[1:]:
-        total = total + each
-    return total
-
-
-def _origin(node: Node) -> Origin:
-    return Origin(node.span, node.path, node.repeat, "gradient")

@@ -97,12 +97,7 @@ def compile_experiment(experiment: Experiment, target: Target = CPU) -> Compiled
 def _training(work: _Work, experiment: Experiment) -> Graph:
     """Make the graph of a step: the objective, its gradients, the optimizer's updates."""
     at = work.at("training")
-    graph = at(
-        "specialize", lambda g: specialize(g, {"training": 1.0}), with_prepared_inputs(experiment.graph)
-    )
-    graph = at("objective", with_objective, graph)
-    graph = at("simplify", lambda g: simplify(g, work.rewrites["training"]), graph)
-    graph = at("differentiate", lambda g: differentiate(g, "objective", experiment.rules), graph)
+    graph = _differentiated(work, experiment.rules, _objective(work, experiment))
     work.graphs["differentiated"] = graph
     clip = experiment.clip, experiment.clip_at
     graph = at("attach_optimizer", lambda g: attach_optimizer(g, experiment.rules, *clip), graph)
@@ -110,6 +105,45 @@ def _training(work: _Work, experiment: Experiment) -> Graph:
     graph = at("prune", lambda g: prune(g, outputs=told), graph)
     graph = at("simplify", lambda g: simplify(g, work.rewrites["training"], differentiated=True), graph)
     return at("deduplicate", deduplicate, graph)
+
+
+def _objective(work: _Work, experiment: Experiment) -> Graph:
+    """Make the graph of the objective, as it is written."""
+    at = work.at("training")
+    graph = at(
+        "specialize", lambda g: specialize(g, {"training": 1.0}), with_prepared_inputs(experiment.graph)
+    )
+    return at("objective", with_objective, graph)
+
+
+def _differentiated(work: _Work, weights: Iterable[str], graph: Graph) -> Graph:
+    """Simplify the graph of an objective, and add its gradients."""
+    at = work.at("training")
+    graph = at("simplify", lambda g: simplify(g, work.rewrites["training"]), graph)
+    return at("differentiate", lambda g: differentiate(g, "objective", weights), graph)
+
+
+def objective_and_gradients(
+    experiment: Experiment, weights: Iterable[str], target: Target = CPU
+) -> tuple[Graph, Graph]:
+    """Return the graph of a training's objective as it is written, and the one that has its gradients.
+
+    The first still has `gradient_of` where the file says `gradient(y, x)`; the second has the outputs
+    "objective" and "gradient/<path>" for each of the weights that it depends on. Both read prepared fields.
+    """
+    work = _Work(target)
+    written = _objective(work, experiment)
+    return written, _differentiated(work, weights, written)
+
+
+def gradient_program(graph: Graph, target: Target = CPU) -> Program:
+    """Return a program that tells the gradients of a differentiated graph, and changes nothing."""
+    work = _Work(target)
+    at = work.at("training")
+    told = [name for name in graph.outputs if name.startswith("gradient/")]
+    graph = at("prune", lambda g: prune(g, outputs=told, updates=[]), graph)
+    graph = at("simplify", lambda g: simplify(g, differentiated=True), graph)
+    return work.program("training", at("deduplicate", deduplicate, graph))
 
 
 # ---- what stands between the passes -----------------------------------------------------------

@@ -19,7 +19,8 @@ class Content:
     `rows` are those to split, `own_test` those of a test part that the source itself has (None if it has
     none). `load(field, test)` reads all rows of a field: labels and categories as int32 (-1 where a category
     is missing), images as uint8 where they are stored so, other numbers as float32 (NaN where a cell is
-    missing). `place(test, row)` says where a row stands.
+    missing). `place(test, row)` says where a row stands. `between` is for rows that follow one another, as
+    the windows of a text do: parts are stretches of them, with so many rows left out between two.
     """
 
     fields: tuple[FieldSchema, ...]
@@ -28,11 +29,12 @@ class Content:
     load: Callable[[str, bool], np.ndarray]
     place: Callable[[bool, int], str]
     warnings: tuple[Diagnostic, ...] = ()
+    between: int | None = None
 
     @property
     def labels(self) -> tuple[FieldSchema, ...]:
-        """Return the targets that are classes."""
-        return tuple(each for each in self.fields if each.target and each.kind == "label")
+        """Return the targets that are classes, one an example."""
+        return tuple(each for each in self.fields if each.target and each.kind == "label" and not each.shape)
 
 
 def of_arrays(

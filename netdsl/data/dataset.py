@@ -14,7 +14,7 @@ from netdsl.data.filling import Fills, fill, measure_fills
 from netdsl.data.places import Places, data_folder
 from netdsl.data.problems import fail, placed
 from netdsl.data.sources import open_source
-from netdsl.data.split import Sizes, draw_parts, oversample, oversampled_count, size_parts
+from netdsl.data.split import Sizes, draw_parts, lay_parts, oversample, oversampled_count, size_parts
 from netdsl.diagnostics import Diagnostic, Exit
 from netdsl.semantics.experiment import DataPlan
 from netdsl.semantics.schema import FieldSchema, PartName, Schema
@@ -48,7 +48,7 @@ def open_data(
         content = open_source(plan, Access(places, seed, is_offline(offline), opener, report))
     if not content.rows:
         fail("E0543", f"`{plan.name}` has no rows", span, help="check the file that it is read from")
-    sizes = size_parts(plan.split, content.rows, content.own_test)
+    sizes = size_parts(plan.split, content.rows, content.own_test, content.between)
     return Dataset(plan, content, sizes, seed)
 
 
@@ -137,6 +137,8 @@ class Dataset:
         if self._parts is not None:
             return self._parts
         split, content = self._plan.split, self._content
+        if content.between is not None:
+            return lay_parts(self._sizes, content.between)
         labels = self._labels if split and split.stratified else None
         return draw_parts(split, self._sizes, content.rows, content.own_test or 0, labels, self._seed)
 

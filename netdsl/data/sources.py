@@ -18,10 +18,13 @@ _NAMES: Final = (
     "cifar10",
     "csv",
     "npz",
+    "text",
     "moons",
     "circles",
     "spirals",
     "blobs",
+    "waves",
+    "addition",
 )
 _LATER: Final = {"images": "reads folders of pictures"}
 
@@ -66,12 +69,18 @@ def _opener(name: str) -> Callable[[SourcePlan, Access], Content]:
             from netdsl.data.cifar import open_cifar10 as opener
         case "npz":
             from netdsl.data.npz import open_npz as opener
+        case "text":
+            from netdsl.data.text import open_text as opener
         case "moons":
             from netdsl.data.toys import open_moons as opener
         case "circles":
             from netdsl.data.toys import open_circles as opener
         case "spirals":
             from netdsl.data.toys import open_spirals as opener
+        case "waves":
+            from netdsl.data.sequences import open_waves as opener
+        case "addition":
+            from netdsl.data.sequences import open_addition as opener
         case _:
             from netdsl.data.toys import open_blobs as opener
     return opener

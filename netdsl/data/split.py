@@ -24,20 +24,24 @@ class Sizes:
     own_test: bool
 
 
-def size_parts(split: SplitPlan | None, rows: int, own_test: int | None) -> Sizes:
+def size_parts(split: SplitPlan | None, rows: int, own_test: int | None, between: int | None = None) -> Sizes:
     """Work out how many rows each part has.
 
     Without a split all rows are for training. A share is one of all rows to split; a `train` that is not
     named takes what the others leave. A test part that the source has is the test part: whole if nothing is
-    said, else as many of its rows as asked for.
+    said, else as many of its rows as asked for. `between` rows are no part's where a part follows another.
 
     Errors: E0534 when there are not as many rows, E0535 for a part or a size that cannot be, E0543 when
     nothing is left to train on.
     """
     wanted: dict[PartName, int | float] = {"train": 1.0} if split is None else _wanted(split)
+    if between is not None:
+        _refuse_draw(split)
     tested: dict[PartName, int] = {}
     if own_test is not None:
         tested = {"test": _own_test(split, wanted.pop("test", own_test), own_test)}
+    if between is not None:
+        rows = max(0, rows - between * (len({"train", *(part for part in wanted if wanted[part])}) - 1))
     sizes = _sizes(split, wanted, rows)
     if not sizes.get("train"):
         help = "ask for fewer rows in the other parts: `train` takes what they leave if it is not named"
@@ -68,6 +72,19 @@ def draw_parts(
             parts[part] = np.sort(order[start : start + counts[part]])
             start += counts[part]
     return {part: parts[part] for part in PARTS if part in parts}
+
+
+def lay_parts(sizes: Sizes, between: int) -> dict[PartName, np.ndarray]:
+    """Lay the parts one after the other, `between` rows apart: for rows whose neighbors share something."""
+    parts: dict[PartName, np.ndarray] = {}
+    start = 0
+    for part, count in sizes.rows.items():
+        if part == "test" and sizes.own_test:
+            parts[part] = np.arange(count)
+        else:
+            parts[part] = np.arange(start, start + count)
+            start += count + between
+    return parts
 
 
 def oversample(rows: np.ndarray, labels: np.ndarray, share: float, *key: int | str) -> np.ndarray:
@@ -124,6 +141,12 @@ def _own_test(split: SplitPlan | None, size: int | float, own_test: int) -> int:
         message = f"`test` asks for {size:,} rows, and the source's own test part has {own_test:,}"
         _refuse("E0534", message, split, f"leave `test` out for all of them, or ask for up to {own_test}")
     return size
+
+
+def _refuse_draw(split: SplitPlan | None) -> None:
+    if split is not None and split.seed:
+        message = "the rows of this source follow one another, and are not drawn"
+        _refuse("E0535", message, split, "leave `seed` out of the split: its parts are stretches of the text")
 
 
 def _sizes(split: SplitPlan | None, wanted: Mapping[PartName, int | float], rows: int) -> dict[PartName, int]:

@@ -1,6 +1,6 @@
 """Predictions for new rows, as the columns of a table."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from netdsl.run.options import Options
 from netdsl.run.rows import read_new_rows
 from netdsl.semantics.experiment import Output
 from netdsl.semantics.schema import FieldSchema
+from netdsl.training.executable import Values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,11 +52,20 @@ def predict_rows(
     given = read_new_rows(rows, fields, fills, separator)
     with Engine(experiment, options.threads) as engine:
         outputs = Net(engine, restored.checkpoint.values).predict(given)
-    columns: dict[str, NDArray[np.generic]] = {}
+    columns: dict[str, NDArray[np.generic]] = texts_of(fields, given)
     for each in experiment.outputs:
         target = schema.field(each.field) if schema and each.field else None
         columns.update(columns_of(each, target, outputs[each.name]))
     return Predictions(columns)
+
+
+def texts_of(fields: Sequence[FieldSchema], given: Values) -> dict[str, NDArray[np.generic]]:
+    """Return the inputs that are texts, to be told beside what is predicted from them."""
+    return {
+        each.name: np.array(["".join(np.array(each.classes)[row]) for row in given[each.name]])
+        for each in fields
+        if each.is_text
+    }
 
 
 def columns_of(
@@ -64,16 +74,28 @@ def columns_of(
     """Return an output as columns.
 
     A score for each class becomes the name of the best class and a column `label=class` for each; a single
-    number for two classes is the probability of the second. Other outputs are a column for each number.
+    number for two classes is the probability of the second. Scores for a row of characters become a text.
+    Other outputs are a column for each number.
     """
     name = output.field or output.name
     flat = values.reshape(len(values), -1)
+    if target is not None and target.shape and output.classes:
+        return _sequences(name, target, values.argmax(axis=-1))
     if output.classes:
         return _classes(name, output.classes, flat)
     if flat.shape[1] == 1:
         return {name: flat[:, 0]}
     places = list(np.ndindex(values.shape[1:]))
     return {f"{name}[{','.join(map(str, place))}]": flat[:, index] for index, place in enumerate(places)}
+
+
+def _sequences(name: str, target: FieldSchema, best: NDArray[np.intp]) -> dict[str, NDArray[np.generic]]:
+    """Return the best class at each place: as one text where classes are characters."""
+    names = np.array(target.classes)
+    if target.is_text:
+        return {name: np.array(["".join(names[row]) for row in best])}
+    places = np.ndindex(best.shape[1:])
+    return {f"{name}[{','.join(map(str, place))}]": names[best[:, *place]] for place in places}
 
 
 def _classes(

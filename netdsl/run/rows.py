@@ -15,6 +15,7 @@ from netdsl.data.lines import Format, Row, read_rows
 from netdsl.data.problems import cell_text, fail, some
 from netdsl.diagnostics import suggest
 from netdsl.run.net import shaped
+from netdsl.run.windows import read_windows
 from netdsl.semantics.schema import Column, FieldSchema
 from netdsl.training.executable import Values
 
@@ -32,6 +33,8 @@ def read_new_rows(
     Errors: E0912 for a file of another kind, E0913 for columns or fields that are missing, E0914 for cells
     that cannot be read, E0911 for arrays of another shape; those of reading the file.
     """
+    if len(fields) == 1 and fields[0].is_text and (path is None or path.suffix == ".txt"):
+        return {fields[0].name: read_windows(path, fields[0])}
     kind = _kind(path)
     if path is None or kind == "csv":
         rows = _text_rows(sys.stdin, separator) if path is None else list(_file_rows(path, separator))

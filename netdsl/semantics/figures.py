@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Final, Literal, TypeAlias
 
 from netdsl.diagnostics import Label
@@ -115,9 +116,9 @@ class Figures:
     def _example(self, name: tree.Name, item: Item, recipe: Recipe | None, site: Site) -> Figure:
         inner = self._frame(self.frame, self.compared, whole=False).site(site.span)
         lifted = lift(item, inner)
-        if lifted.value.dtype == "bool":
-            self.shares.add(name.text)
         given = real(lifted, inner)
+        if _greatest(given.value) == 1:
+            self.shares.add(name.text)
         tensor = single(given, inner)
         if tensor is None or not tensor.batched:
             raise site.mistake(
@@ -207,3 +208,22 @@ def better(recipe: Recipe | None) -> Better:
         if setting.name.text == "better" and isinstance(setting.default, tree.Path):
             return _WAYS.get(setting.default.text, "higher")
     return "higher"
+
+
+def _greatest(value: Value) -> float | None:
+    """Return the greatest value of a mean or sum of comparisons; None of what is neither."""
+    if value.dtype == "bool":
+        return 1.0
+    operands = [Value(value.builder, index) for index in value.builder.operands(value.index)]
+    inner = _greatest(operands[0]) if operands else None
+    match value.node.operation.name:
+        case "constant":
+            number = value.node.setting("value")
+            return float(number) if isinstance(number, int | float) else None
+        case "sum" if inner is not None:
+            return float(inner * prod(operands[0].shape[axis] for axis in value.node.setting("axes")))
+        case "divide" if inner is not None and (by := _greatest(operands[1])):
+            return inner / by
+        case "reshape" | "broadcast" | "cast":
+            return inner
+    return None

@@ -171,7 +171,7 @@ def expected_inputs(definition: tree.Definition, builder: Builder) -> dict[str, 
 
 def _as_input(parameter: tree.Tensor, fields: Fields, name: str, data: Block | None) -> Tensor:
     tensor = fields.prepared[name]
-    shape = (len(tensor.classes),) if tensor.classes else tensor.shape
+    shape = (*tensor.shape, len(tensor.classes)) if tensor.classes else tensor.shape
     labels = [Label(parameter.span, f"the input has shape {text_of(shape)}")]
     _check_shape(parameter, shape, name, data)
     return replace(tensor, trail=tuple(labels))

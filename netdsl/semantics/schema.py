@@ -27,8 +27,8 @@ class Column:
 class FieldSchema:
     """A field of every example.
 
-    `shape` is that of one example; [] for a label or a single number. `classes` are the names of the
-    classes of a label (their order is the label's number). `target` tells what is to be predicted from
+    `shape` is that of one example; [] for a label or a single number, [n] for n labels in a row. `classes`
+    are the names of the classes of a label (their order is the label's number). `target` tells what is to be predicted from
     what is given. `columns` names the parts of a table's vector. `range` is the smallest and largest value
     that can occur, where the source knows it (pixels: 0, 255).
     """
@@ -40,6 +40,11 @@ class FieldSchema:
     classes: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     range: tuple[float, float] | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Tell whether an example is a row of characters."""
+        return len(self.shape) == 1 and bool(self.classes) and all(len(each) == 1 for each in self.classes)
 
 
 @dataclass(frozen=True, slots=True)

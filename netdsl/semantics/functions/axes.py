@@ -59,7 +59,7 @@ def _one(part: Item, tensor: Tensor, site: Site) -> Axes:
         case Word("places"):
             return Axes(tuple(range(rank - 1)))
         case Word("last"):
-            return Axes((axis(-1, tensor, site),))
+            return Axes((rank - 1,) if rank else ())  # a number is reduced already
         case Word(text):
             raise unknown("E0305", "axis", text, site.span, WORDS, listing="an axis is a number or one of")
     return Axes((axis(part, tensor, site),))

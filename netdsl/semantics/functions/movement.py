@@ -199,7 +199,7 @@ def _pad(site: Site, given: Given) -> Item:
 
 def _size(site: Site, given: Given) -> Item:
     tensor = lift(given["x"][0], site, given["x"][1])
-    shape = (len(tensor.classes),) if tensor.classes else tensor.shape
+    shape = (*tensor.shape, len(tensor.classes)) if tensor.classes else tensor.shape
     if "over" not in given:
         return prod(shape)
     axes = axes_of(given["over"][0], tensor, site)

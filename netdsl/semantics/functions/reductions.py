@@ -11,7 +11,7 @@ from netdsl.graph import BATCH, Value
 from netdsl.semantics.frame import Site
 from netdsl.semantics.functions.axes import Axes, axes_of
 from netdsl.semantics.functions.function import Function, Given
-from netdsl.semantics.items import Item, Tensor, describe, text_of
+from netdsl.semantics.items import Item, Tensor, Word, describe, text_of
 from netdsl.semantics.tensors import derived, lift, pointwise, real
 
 Reduce = Callable[[Tensor, Axes, Site], Tensor]
@@ -114,7 +114,7 @@ def _position(operation: str) -> Function:
     def run(site: Site, given: Given) -> Item:
         tensor = real(lift(given["x"][0], site, given["x"][1]), site)
         drop = _drop(site, given)
-        if "over" in given:
+        if "over" in given and (tensor.shape or given["over"][0] != Word("last")):
             axes = axes_of(given["over"][0], tensor, site.frame.site(given["over"][1]))
             if axes.batch or len(axes.inner) != 1:
                 raise site.mistake(

@@ -11,6 +11,7 @@ import numpy as np
 from netdsl.data.access import Access, is_offline
 from netdsl.data.content import Arrays, Content
 from netdsl.data.filling import Fills, fill, measure_fills
+from netdsl.data.pairs import pairs_of
 from netdsl.data.places import Places, data_folder
 from netdsl.data.problems import fail, placed
 from netdsl.data.sources import open_source
@@ -68,6 +69,7 @@ class Dataset:
         self._sizes = sizes
         self._seed = seed
         self._parts = parts
+        self._pairs = pairs_of(content, plan.pairs, plan.span) if plan.pairs else None
         self._check_labels_are_there()
 
     @property
@@ -81,7 +83,10 @@ class Dataset:
         rows = dict(self._sizes.rows)
         if self._plan.balance is not None:
             rows["train"] = oversampled_count(self._labels[self._drawn["train"]], self._plan.balance)
-        return Schema(self._plan.name, self._content.fields, rows, self._plan.span)
+        if self._pairs is None:
+            return Schema(self._plan.name, self._content.fields, rows, self._plan.span)
+        paired = {part: count * self._pairs.count for part, count in rows.items()}
+        return Schema(self._plan.name, self._pairs.fields(), paired, self._plan.span)
 
     @cached_property
     def fills(self) -> Fills:
@@ -101,11 +106,22 @@ class Dataset:
         Units: raw, as the source has them.
         Errors: E0545 when the split has no such part; those of the source's files.
         """
-        rows = self.rows(name)
-        return {field.name: self._field(field, name, rows) for field in self._content.fields}
+        rows = self._rows(name)
+        fields = {field.name: self._field(field, name, rows) for field in self._content.fields}
+        if self._pairs is None:
+            return fields
+        values, labels = fields[self._pairs.field.name], fields[self._pairs.label.name]
+        return self._pairs.draw(values, labels, "pairs", self._seed, name)
 
     def rows(self, name: PartName) -> np.ndarray:
-        """Return which rows of the source a part has (those of its own test part for that one)."""
+        """Return which rows of the source a part has (those of its own test part for that one).
+
+        Of pairs it is the row of the first example.
+        """
+        rows = self._rows(name)
+        return rows if self._pairs is None else self._pairs.rows(rows)
+
+    def _rows(self, name: PartName) -> np.ndarray:
         if name not in self._drawn:
             parts = ", ".join(f"`{each}`" for each in self._drawn)
             help = f"it has {parts}; name `{name}` in `split`"

@@ -107,7 +107,7 @@ def _key(plan: DataPlan) -> str:
     """Return what a plan says, without the places where it says so."""
     split = plan.split and (dict(plan.split.sizes), plan.split.stratified, plan.split.seed)
     source = (plan.source.name, plan.source.positional, dict(plan.source.named))
-    return repr((plan.name, source, split, plan.missing, plan.balance))
+    return repr((plan.name, source, split, plan.missing, plan.balance, plan.pairs))
 
 
 def _stamps(plan: DataPlan, folder: Path, data_dir: Path | None) -> Iterator[tuple[str, int, int]]:

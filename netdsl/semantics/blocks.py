@@ -12,7 +12,7 @@ from netdsl.semantics.problems import Problems, mistake, nearest, unknown
 from netdsl.syntax import tree
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "data": ("source", "split", "scale", "missing", "balance"),
+    "data": ("source", "split", "scale", "missing", "balance", "pairs"),
     "train": (
         "model",
         "data",

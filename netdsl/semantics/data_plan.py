@@ -29,6 +29,7 @@ from netdsl.syntax import tree
 
 PARTS: Final = ("train", "valid", "test")
 _SPLIT: Final = (*PARTS, "stratified", "seed")
+_MOST_PAIRS: Final = 10_000
 _MISSING: Final[Mapping[str, Literal["drop", "mean", "category", "error"]]] = {
     "drop": "drop",
     "mean": "mean",
@@ -53,13 +54,16 @@ def planned(block: Block, world: World) -> DataPlan:
     split: SplitPlan | None = None
     missing: Literal["error", "drop", "mean", "category"] = "error"
     balance: float | None = None
+    pairs: int | None = None
     with world.problems.statement():
         split = _split(block.value("split"), frame)
     with world.problems.statement():
         missing = _missing(block.value("missing"))
     with world.problems.statement():
         balance = _balance(block.value("balance"), frame)
-    return DataPlan(block.name, source, split, missing, balance, block.title.span)
+    with world.problems.statement():
+        pairs = _pairs(block.value("pairs"), frame)
+    return DataPlan(block.name, source, split, missing, balance, block.title.span, pairs)
 
 
 # ---- the source ---------------------------------------------------------------------------------
@@ -116,7 +120,7 @@ def _python(item: Item, span: Span) -> Any:
     raise mistake("E0205", f"{describe(item)} cannot be given to a source", span, "not possible")
 
 
-# ---- split, missing, balance --------------------------------------------------------------------
+# ---- split, missing, balance, pairs -------------------------------------------------------------
 
 
 def _split(expr: tree.Expr | None, frame: Frame) -> SplitPlan | None:
@@ -216,3 +220,19 @@ def _balance(expr: tree.Expr | None, frame: Frame) -> float | None:
             "E0504", f"`balance` is `oversample(share)`, not {describe(item)}", expr.span, "not known"
         )
     return item.value
+
+
+def _pairs(expr: tree.Expr | None, frame: Frame) -> int | None:
+    if expr is None:
+        return None
+    item = evaluate(expr, frame)
+    count = whole(item)
+    if count is None or not 1 <= count <= _MOST_PAIRS:
+        raise mistake(
+            "E0504",
+            f"`pairs` is a number of pairs for each example, 1 to {_MOST_PAIRS:,}, not {written(item)}",
+            expr.span,
+            "not a number of pairs",
+            help="such as `pairs = 4`",
+        )
+    return count

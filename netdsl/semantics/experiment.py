@@ -49,6 +49,8 @@ class DataPlan:
     missing: Literal["error", "drop", "mean", "category"]
     balance: float | None
     span: Span
+    pairs: int | None = None
+    """How many pairs of examples each is the first of; None for single examples."""
 
 
 # ---- model, loss, optimizer -------------------------------------------------------------------

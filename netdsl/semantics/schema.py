@@ -28,9 +28,9 @@ class FieldSchema:
     """A field of every example.
 
     `shape` is that of one example; [] for a label or a single number, [n] for n labels in a row. `classes`
-    are the names of the classes of a label (their order is the label's number). `target` tells what is to be predicted from
-    what is given. `columns` names the parts of a table's vector. `range` is the smallest and largest value
-    that can occur, where the source knows it (pixels: 0, 255).
+    are the names of the classes of a label (their order is the label's number). `target` tells what is to be
+    predicted from what is given. `columns` names the parts of a table's vector. `range` is the smallest and
+    largest value that can occur, where the source knows it (pixels: 0, 255).
     """
 
     name: str

@@ -8,6 +8,7 @@ from netdsl.syntax import parse, tree
 
 _ORDER = (
     "layers",
+    "attention",
     "activations",
     "losses",
     "penalties",

@@ -12,6 +12,7 @@ from netdsl.graph import Value
 from netdsl.operations import product
 from netdsl.semantics.frame import Site
 from netdsl.semantics.items import (
+    Interval,
     Item,
     Now,
     Objective,
@@ -102,7 +103,7 @@ def binary(sign: str, left: Item, right: Item, site: Site) -> Item:
         assert isinstance(left, (int, float))
         assert isinstance(right, (int, float))
         return _COMPARE[sign](left, right) if sign in _COMPARE else arithmetic(sign, left, right, site)
-    if isinstance(left, tuple) or isinstance(right, tuple):
+    if isinstance(left, (tuple, Interval)) or isinstance(right, (tuple, Interval)):
         return _tensors(sign, left, right, site)
     raise site.mistake(
         "E0211", f"`{sign}` cannot join {describe(left)} and {describe(right)}", "not possible"

@@ -73,7 +73,7 @@ def _unfit(parameter: tree.Tensor, tensor: Tensor, owner: str, site: Site, note:
         f"expects {parameter.name.text}: {wanted}",
         secondary=[*trails([tensor]), *_written_here(parameter, site)],
         notes=[note] if note else [],
-        help=_cure(parameter.pattern, tensor.shape, site),
+        help=_cure(parameter.pattern, tensor.shape, owner, site),
         fix=_fix(parameter.pattern, tensor.shape, site),
     )
 
@@ -94,20 +94,35 @@ def _noun(pattern: tree.Pattern) -> str:
     return noun if noun and free else f"a value {text}"
 
 
-def _cure(pattern: tree.Pattern, shape: Shape, site: Site) -> str | None:
+def _cure(pattern: tree.Pattern, shape: Shape, owner: str, site: Site) -> str | None:
     vector = len(pattern.extents) == 1 and isinstance(pattern.extents[0], tree.Name)
     if vector and len(shape) > 1:
-        return f"flatten it first: `-> flatten -> {site.span.text}`"
+        flattened = f"flatten it first: `-> flatten -> {site.span.text}`"
+        if _is_sequence(shape) and owner == "dense":
+            at_each = site.span.text.replace("dense", "pointwise", 1)
+            return f"{flattened}, or let one layer work at each place: `-> {at_each}`"
+        return flattened
     if vector and not shape:
         return "a single number is made a vector by `-> flatten`"
     return None
 
 
+def _is_sequence(shape: Shape) -> bool:
+    """Tell whether a value may be places in a row, which a dense layer can work at one by one."""
+    return len(shape) == 2
+
+
 def _fix(pattern: tree.Pattern, shape: Shape, site: Site) -> Fix | None:
-    """Put `flatten` before a stage that takes a vector."""
+    """Put `flatten` before a stage that takes a vector, where that is the only way."""
     start = site.span.source.text.rfind("->", 0, site.span.start)
     in_chain = start >= 0 and not site.span.source.text[start + 2 : site.span.start].strip()
-    if len(pattern.extents) != 1 or len(shape) < 2 or not in_chain or site.frame.module.is_library:
+    if (
+        len(pattern.extents) != 1
+        or len(shape) < 2
+        or _is_sequence(shape)
+        or not in_chain
+        or site.frame.module.is_library
+    ):
         return None
     return Fix(Span(site.span.source, site.span.start, site.span.start), "flatten -> ")
 

@@ -20,14 +20,14 @@ def suspect_use(recipe: Recipe, tensors: Mapping[str, Item], site: Site) -> None
     before = next((each.made for each in tensors.values() if isinstance(each, Tensor) and each.made), None)
     tell = site.frame.world.problems.tell
     match recipe.name:
-        case "dense" if before == "dense":
+        case "dense" | "pointwise" as name if before == name:
             tell(
                 warning(
                     "W0302",
                     "two dense layers with nothing between them are one linear function",
                     site.span,
-                    "straight after another `dense`",
-                    help="put an activation between them: `dense(…) -> relu -> dense(…)`",
+                    f"straight after another `{name}`",
+                    help=f"put an activation between them: `{name}(…) -> relu -> {name}(…)`",
                 )
             )
         case name if name in _SQUASHING and before in _SQUASHING:
@@ -45,7 +45,7 @@ def suspect_loss(recipe: Recipe, tensors: Mapping[str, Item], site: Site) -> Non
     """Warn of a loss that takes probabilities and is given scores."""
     wanted = _WANTS.get(recipe.name) if recipe.module.is_library else None
     output = next((each for each in tensors.values() if isinstance(each, Tensor) and each.output), None)
-    if wanted is None or output is None or output.made not in ("dense", "relu", "tanh"):
+    if wanted is None or output is None or output.made not in ("dense", "pointwise", "relu", "tanh"):
         return
     site.frame.world.problems.tell(
         warning(

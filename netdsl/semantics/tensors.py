@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
+from typing import Final
 
 from netdsl.diagnostics import Label, Span
 from netdsl.graph import BATCH, Shape, Value, broadcast_shapes, example, is_batched
 from netdsl.semantics.frame import Site
-from netdsl.semantics.items import Item, Tensor, describe, is_number, text_of, written
+from netdsl.semantics.items import Interval, Item, Tensor, describe, is_number, text_of, whole, written
+
+_EXACT: Final = 2**24
+"""Up to here float32 has every whole number."""
 
 
 def lift(item: Item, site: Site, span: Span | None = None) -> Tensor:
-    """Return an item as a tensor: a number as a constant, a list of numbers as a constant vector."""
+    """Return an item as a tensor: a number as a constant, a list or a range of numbers as a vector."""
     match item:
         case Tensor():
             return item
@@ -21,6 +25,8 @@ def lift(item: Item, site: Site, span: Span | None = None) -> Tensor:
             return Tensor(site.constant(float(item)))
         case tuple() if item:
             return _stacked(item, site, span)
+        case Interval():
+            return _counted(item, site, span)
         case _:
             raise site.mistake(
                 "E0211", f"a tensor or a number is expected, not {describe(item)}", "not a tensor", span=span
@@ -46,6 +52,24 @@ def _flatten(items: Item, numbers: list[float], site: Site, span: Span | None) -
     if len(shapes) > 1:
         raise site.mistake("E0211", "the rows of this list differ in length", "not a rectangle", span=span)
     return (len(items), *shapes.pop())
+
+
+def _counted(item: Interval, site: Site, span: Span | None) -> Tensor:
+    """Return the whole numbers of a range, both ends included, as a vector.
+
+    Errors: E0211 for a range of others, one that is empty, or numbers that float32 does not tell apart.
+    """
+    low, high = whole(item.low), whole(item.high)
+    if low is None or high is None or not -_EXACT <= low <= high <= _EXACT:
+        raise site.mistake(
+            "E0211",
+            f"a vector is made of a range of whole numbers, not of `{written(item)}`",
+            f"both ends are whole numbers, of {_EXACT:,} at most",
+            span=span,
+        )
+    number = site.add("cast", site.add("iota", extent=high - low + 1), dtype="float")
+    with site.building():
+        return Tensor(number + float(low) if low else number)
 
 
 def real(tensor: Tensor, site: Site) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -163,20 +164,51 @@ def _typed(slot: Slot, item: Item, span: Span, site: Site) -> Item:
 
 
 def _list(slot: Slot, items: tuple[Item, ...], span: Span, site: Site) -> Item:
+    """Check that a list has elements like those of the default: whole numbers, numbers, times, or lists."""
     if isinstance(slot.default, tuple) and slot.default:
-        integers = all(whole(each) is not None for each in slot.default)
-        numbers = all(map(is_number, slot.default))
+        kind, fits = _elements(slot.default)
         for each in items:
-            if (integers and whole(each) is None) or (numbers and not is_number(each)):
-                kind = "whole numbers" if integers else "numbers"
+            if not fits(each):
                 raise site.mistake(
                     "E0205",
-                    f"`{slot.name}` is a list of {kind}, and {_article(each)} is in it",
+                    f"`{slot.name}` is a list of {kind}, and {_shown(each)} is in it",
                     f"not {kind}",
                     span=span,
                     secondary=_declared(slot),
+                    help=None
+                    if is_number(slot.default[0])
+                    else f"such as `{slot.name}={written(slot.default)}`",
                 )
     return items
+
+
+def _shown(item: Item) -> str:
+    return written(item) if isinstance(item, tuple) else _article(item)
+
+
+def _elements(default: tuple[Item, ...]) -> tuple[str, Callable[[Item], bool]]:
+    """Return what the elements of a default are, and whether another one is such."""
+    if all(whole(each) is not None for each in default):
+        return "whole numbers", lambda each: whole(each) is not None
+    if all(map(is_number, default)):
+        return "numbers", is_number
+    if all(map(_is_time, default)):
+        return "times", _is_time
+    if isinstance(default[0], tuple):
+        row = default[0]
+        return f"lists such as {written(row)}", lambda each: isinstance(each, tuple) and _alike(row, each)
+    return "values", lambda each: True
+
+
+def _alike(row: tuple[Item, ...], other: tuple[Item, ...]) -> bool:
+    """Tell whether a list has as many elements as another, and times where that has them."""
+    return len(row) == len(other) and all(
+        _is_time(found) or not _is_time(wanted) for wanted, found in zip(row, other, strict=True)
+    )
+
+
+def _is_time(item: Item) -> bool:
+    return isinstance(item, Quantity) and item.unit in TIMES
 
 
 def _same_kind(slot: Slot, item: Recipe | Tool) -> bool:

@@ -85,6 +85,26 @@ def adamax(w: Array, gradients: Sequence[Array]) -> Iterator[Array]:
         yield w
 
 
+def nadam(w: Array, gradients: Sequence[Array]) -> Iterator[Array]:
+    """Dozat's algorithm 8, with the warming of section 4.2."""
+    m, v, product = np.zeros(3), np.zeros(3), 1.0
+    for t, g in enumerate(gradients, 1):
+        mu, after = (0.9 * (1 - 0.5 * 0.96 ** (n * 0.004)) for n in (t, t + 1))
+        product *= mu
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        ahead = after * m / (1 - product * after) + (1 - mu) * g / (1 - product)
+        w = w - 0.1 * ahead / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        yield w
+
+
+def lion(w: Array, gradients: Sequence[Array]) -> Iterator[Array]:
+    m = np.zeros(3)
+    for g in gradients:
+        w = w - 0.1 * (np.sign(0.9 * m + 0.1 * g) + 0.05 * w)
+        m = 0.99 * m + 0.01 * g
+        yield w
+
+
 RULES: dict[str, Rule] = {
     "sgd(0.1)": sgd,
     "momentum(0.1, mu=0.8)": momentum,
@@ -95,6 +115,8 @@ RULES: dict[str, Rule] = {
     "adam(0.1)": adam,
     "adamw(0.1, decay=0.05)": adamw,
     "adamax(0.1)": adamax,
+    "nadam(0.1)": nadam,
+    "lion(0.1, decay=0.05)": lion,
 }
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from netdsl.diagnostics import DiagnosticError
 from netdsl.graph import Run
 from netdsl.graph.evaluate import evaluate, evaluate_updates
 from netdsl.semantics.experiment import Experiment
@@ -58,6 +59,56 @@ def test_now_is_the_epoch_or_the_step_by_the_unit_it_meets(now: int) -> None:
             0.5 / (1 + 0.2 * now)
         )
         assert rate(f"warmup(0.5, over=10 {unit})", **at) == pytest.approx(0.5 * min(1, 0.1 + 0.09 * now))
+
+
+@pytest.mark.parametrize("now", [0, 29, 30, 59, 60, 99])
+def test_at_times_of_ones_own(now: int) -> None:
+    assert rate("drop_at(0.5, at=30 steps)", now) == pytest.approx(0.5 if now < 30 else 0.05)
+    assert rate("change_at(0.5, at=30 steps, to=0.7)", now) == (0.5 if now < 30 else 0.7)
+    expected = 0.5 * 0.2 ** ((now >= 30) + (now >= 60))
+    assert rate("multistep_decay(0.5, at=[30 steps, 60 steps], factor=0.2)", now) == pytest.approx(expected)
+    pieces = "piecewise(0.5, changes=[[30 steps, 0.1], [60 steps, linear_decay(1.0)]])"
+    assert rate(pieces, now) == pytest.approx(0.5 if now < 30 else 0.1 if now < 60 else 1 - now / STEPS)
+
+
+@pytest.mark.parametrize(
+    ("call", "now", "share"),
+    [
+        ("cosine_restarts(0.5, every=10 epochs)", 0, 0),
+        ("cosine_restarts(0.5, every=10 epochs)", 9, 0.9),
+        ("cosine_restarts(0.5, every=10 epochs)", 10, 0),
+        ("cosine_restarts(0.5, every=10 epochs)", 14, 0.4),
+        ("cosine_restarts(0.5, every=1 epochs, growth=2)", 6, 3 / 4),
+        ("cosine_restarts(0.5, every=1 epochs, growth=2)", 7, 0),
+        ("cosine_restarts(0.5, every=1 epochs, growth=5)", 31, 0),
+        ("cosine_restarts(0.5, every=1 epochs, growth=10)", 111, 0),
+        ("cosine_restarts(0.5, every=1 epochs, growth=10)", 110, 99 / 100),
+    ],
+)
+def test_a_cosine_that_begins_again(call: str, now: int, share: float) -> None:
+    assert rate(call, 0, now) == pytest.approx(0.25 * (1 + math.cos(math.pi * share)))
+
+
+@pytest.mark.parametrize(
+    ("step", "share_of_base"),
+    [(0, 0.04), (15, 0.52), (30, 1.0), (65, (1 + 4e-6) / 2), (100, 4e-6)],
+)
+def test_one_cycle_rises_and_falls(step: int, share_of_base: float) -> None:
+    assert rate("one_cycle(0.5)", step) == pytest.approx(0.5 * share_of_base, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "piecewise(0.5, changes=[[30, 0.1]])",
+        "piecewise(0.5, changes=[30 epochs, 0.1])",
+        "piecewise(0.5, changes=[[30 epochs, 0.1, 2]])",
+        "multistep_decay(0.5, at=[30, 60])",
+    ],
+)
+def test_times_have_units(call: str) -> None:
+    with pytest.raises(DiagnosticError, match="E0205"):
+        rate(call, 0)
 
 
 def test_schedules_nest() -> None:

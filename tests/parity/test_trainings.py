@@ -1,12 +1,9 @@
-"""Optimizers, losses and layers beside PyTorch's: 100 steps from the same weights on the same examples."""
+"""Losses and layers beside PyTorch's: 100 steps from the same weights on the same examples."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -14,56 +11,21 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (its usual name)
 from torch.optim import SGD
 
-from tests.parity.training import CLASSES, Case, Forward, Loss, Optimizer, Weights, dense, losses
+from tests.parity.training import (
+    CLASSES,
+    CLASSIFIER,
+    TOLERANCE,
+    Activation,
+    Case,
+    Loss,
+    Weights,
+    check,
+    dense,
+    losses,
+    two_layers,
+)
 
 pytestmark = pytest.mark.parity
-
-TOLERANCE = 1e-4
-
-Activation: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
-
-
-def two_layers(activation: Activation = torch.tanh) -> Forward:
-    def forward(weights: Weights, x: torch.Tensor) -> torch.Tensor:
-        return dense(weights, 2, activation(dense(weights, 1, x)))
-
-    return forward
-
-
-def check(case: Case, folder: Path) -> None:
-    ours, theirs = losses(case, folder)
-    assert np.all(np.isfinite(theirs))
-    assert abs(theirs[-1] - theirs[0]) > 1e-3 * abs(theirs[0]), "the peer's loss must move"
-    np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE, atol=1e-6)
-
-
-CLASSIFIER = "dense(16) -> tanh -> dense(5) -> softmax"
-
-OPTIMIZERS: dict[str, Optimizer] = {
-    "sgd(0.1)": partial(SGD, lr=0.1),
-    "momentum(0.05, mu=0.9)": partial(SGD, lr=0.05, momentum=0.9),
-    "nesterov(0.05, mu=0.9)": partial(SGD, lr=0.05, momentum=0.9, nesterov=True),
-    "adagrad(0.05)": partial(torch.optim.Adagrad, lr=0.05, eps=1e-8),
-    "rmsprop(0.005, decay=0.9)": partial(torch.optim.RMSprop, lr=0.005, alpha=0.9, eps=1e-8),
-    "adadelta": partial(torch.optim.Adadelta, lr=1.0, rho=0.9, eps=1e-6),
-    "adam(0.01)": partial(torch.optim.Adam, lr=0.01),
-    "adam(0.01, beta1=0.8, beta2=0.99)": partial(torch.optim.Adam, lr=0.01, betas=(0.8, 0.99)),
-    "adamw(0.01, decay=0.1)": partial(torch.optim.AdamW, lr=0.01, weight_decay=0.1),
-    "adamax(0.01)": partial(torch.optim.Adamax, lr=0.01),
-}
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_optimizers(name: str, tmp_path: Path) -> None:
-    case = Case(
-        CLASSIFIER,
-        "cross_entropy",
-        two_layers(),
-        F.cross_entropy,
-        name,
-        OPTIMIZERS[name],
-    )
-    check(case, tmp_path)
 
 
 def mean_of_sums(values: torch.Tensor) -> torch.Tensor:
@@ -220,52 +182,3 @@ def test_batch_normalization(tmp_path: Path) -> None:
 
     layers = "dense(16) -> batchnorm -> relu -> dense(5) -> softmax"
     check(Case(layers, "cross_entropy", forward, F.cross_entropy), tmp_path)
-
-
-class Clipped:
-    """Gradient descent with the gradient cut to a norm."""
-
-    def __init__(self, weights: list[torch.Tensor], lr: float, norm: float) -> None:
-        self.weights, self.norm = weights, norm
-        self.inner = SGD(weights, lr=lr)
-        self.zero_grad = self.inner.zero_grad
-
-    def step(self) -> None:
-        torch.nn.utils.clip_grad_norm_(self.weights, self.norm)
-        self.inner.step()
-
-
-def test_gradient_clipping_by_norm(tmp_path: Path) -> None:
-    optimizer = "sgd(0.5)\n    clip      = norm(0.05)"
-    peer = partial(Clipped, lr=0.5, norm=0.05)
-    check(Case(CLASSIFIER, "cross_entropy", two_layers(), F.cross_entropy, optimizer, peer), tmp_path)
-
-
-class Scheduled:
-    """Gradient descent whose rate is a function of the step."""
-
-    def __init__(self, weights: list[torch.Tensor], rate: Callable[[int], float]) -> None:
-        self.rate, self.steps = rate, 0
-        self.inner = SGD(weights, lr=rate(0))
-        self.zero_grad = self.inner.zero_grad
-
-    def step(self) -> None:
-        self.inner.param_groups[0]["lr"] = self.rate(self.steps)
-        self.steps += 1
-        self.inner.step()
-
-
-SCHEDULES: dict[str, Callable[[int], float]] = {
-    "step_decay(0.5, every=10 epochs, factor=0.5)": lambda e: 0.5 * 0.5 ** (e // 10),
-    "exponential_decay(0.5, every=1 epochs, factor=0.97)": lambda e: 0.5 * 0.97**e,
-    "cosine(0.5)": lambda e: 0.5 * (1 + math.cos(math.pi * e / 100)) / 2,
-    "linear_decay(0.5)": lambda e: 0.5 * (1 - e / 100),
-    "inverse_time(0.5, rate=0.1)": lambda e: 0.5 / (1 + 0.1 * e),
-    "warmup(0.5, over=20 epochs)": lambda e: 0.5 * min(1, 0.1 + 0.9 * e / 20),
-}
-
-
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_schedules(name: str, tmp_path: Path) -> None:
-    peer = partial(Scheduled, rate=SCHEDULES[name])
-    check(Case(CLASSIFIER, "cross_entropy", two_layers(), F.cross_entropy, f"sgd({name})", peer), tmp_path)

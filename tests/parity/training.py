@@ -16,6 +16,7 @@ from netdsl.training.records import Record
 
 Weights: TypeAlias = Mapping[str, torch.Tensor]
 Forward: TypeAlias = Callable[[Weights, torch.Tensor], torch.Tensor]
+Activation: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 Loss: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -31,6 +32,8 @@ Optimizer: TypeAlias = Callable[[list[torch.Tensor]], Stepper]
 
 ROWS, INPUTS, CLASSES = 48, 12, 5
 STEPS = 100
+TOLERANCE = 1e-4
+CLASSIFIER = "dense(16) -> tanh -> dense(5) -> softmax"
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,10 @@ class Case:
     """What the targets that are numbers are multiplied by."""
 
 
-def losses(case: Case, folder: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the loss at each of 100 steps, by netdsl and by PyTorch."""
+def losses(
+    case: Case, folder: Path, rates: list[float] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the loss at each of 100 steps, by netdsl and by PyTorch; `rates` is given netdsl's rates."""
     fields = examples(case)
     np.savez(folder / "data.npz", allow_pickle=False, **fields)
     file = folder / "case.net"
@@ -60,7 +65,17 @@ def losses(case: Case, folder: Path) -> tuple[NDArray[np.float64], NDArray[np.fl
     start = netdsl.compile(file)
     run = netdsl.train(file, run_dir=None, style="quiet")
     ours = np.array([loss_of(record) for record in run.history])
+    if rates is not None:
+        rates.extend(float(str(record["lr"])) for record in run.history)
     return ours, peer_losses(case, fields, start.weights)
+
+
+def check(case: Case, folder: Path) -> None:
+    """Check that both trainings have the same loss at each step."""
+    ours, theirs = losses(case, folder)
+    assert np.all(np.isfinite(theirs))
+    assert abs(theirs[-1] - theirs[0]) > 1e-3 * abs(theirs[0]), "the peer's loss must move"
+    np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE, atol=1e-6)
 
 
 def loss_of(record: Record) -> float:
@@ -127,3 +142,12 @@ def peer_losses(
 def dense(weights: Weights, number: int, x: torch.Tensor) -> torch.Tensor:
     """Apply the dense layer of that number."""
     return x @ weights[f"dense_{number}/w"] + weights[f"dense_{number}/b"]
+
+
+def two_layers(activation: Activation = torch.tanh) -> Forward:
+    """Return a network of two dense layers."""
+
+    def forward(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+        return dense(weights, 2, activation(dense(weights, 1, x)))
+
+    return forward

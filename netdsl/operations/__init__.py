@@ -5,13 +5,13 @@ from types import MappingProxyType
 from typing import Final
 
 from netdsl.graph import Operation
-from netdsl.operations import elementwise, leaves, linear, movement, random, reduction
+from netdsl.operations import convolution, elementwise, leaves, linear, movement, pooling, random, reduction
 from netdsl.operations.linear import product
 
 REGISTRY: Final[Mapping[str, Operation]] = MappingProxyType(
     {
         each.name: each
-        for family in (leaves, elementwise, reduction, linear, movement, random)
+        for family in (leaves, elementwise, reduction, linear, movement, random, convolution, pooling)
         for each in family.OPERATIONS
     }
 )

@@ -174,6 +174,64 @@ MOVEMENTS = [
     Case("pick", (ANY, LABELS)),
     Case("pick", (Operand((2, 3)), Operand((2,), 0, 3, "int"))),
 ]
+
+
+def windows(rank: int, **given: Any) -> dict[str, Any]:
+    """Settings of windows over so many axes: what is not given is a stride of 1 and no padding."""
+    plain = {"strides": (1,) * rank, "before": (0,) * rank, "after": (0,) * rank}
+    return plain | given
+
+
+def convolutions(x: Shape, kernel: Shape, groups: int = 1, **given: Any) -> list[Case]:
+    """A convolution and its two adjoints."""
+    rank = len(x) - 2
+    settings = {"dilation": (1,) * rank, "groups": groups} | windows(rank, **given)
+    forward = Case("convolve", (Operand(x), Operand(kernel)), settings)
+    y = graph_of(forward)
+    dy = Operand(y[y.outputs["y"]].shape)
+    return [
+        forward,
+        Case("convolve_input", (dy, Operand(kernel)), settings | {"space": x[1:-1]}),
+        Case("convolve_kernel", (Operand(x), dy), settings | {"size": kernel[:-2]}),
+    ]
+
+
+def pools(x: Shape, size: tuple[int, ...], **given: Any) -> list[Case]:
+    """Both pairs of adjoints, and the maximum that is made of one."""
+    settings = windows(len(size), **given) | {"size": size}
+    forward = Case("sum_pool", (Operand(x),), settings)
+    graph = graph_of(forward)
+    y = graph[graph.outputs["y"]].shape
+    taps = Operand(y, 0, int(np.prod(size)), "int")
+    back = settings | {"space": x[1:-1]}
+    return [
+        forward,
+        Case("spread_pool", (Operand(y),), back),
+        Case("max_pool", (Operand(x),), settings),
+        Case("take_window", (Operand(x), taps), settings),
+        Case("put_window", (Operand(y), taps), back),
+    ]
+
+
+CONVOLUTIONS = [
+    *convolutions((BATCH, 5, 2), (3, 2, 2)),
+    *convolutions((BATCH, 6, 1), (2, 1, 2), strides=(3,), before=(1,), after=(2,), dilation=(2,)),
+    *convolutions((BATCH, 4, 3, 2), (3, 2, 2, 2), strides=(2, 1), before=(1, 0), after=(1, 2)),
+    *convolutions((BATCH, 4, 3, 4), (2, 2, 2, 6), groups=2),
+    *convolutions((BATCH, 3, 4, 3), (2, 3, 1, 3), groups=3, after=(1, 1)),
+    *convolutions((1, 5, 4, 1), (2, 2, 1, 2), dilation=(3, 1), strides=(1, 2)),
+    *convolutions((2, 2, 3, 2, 2), (1, 2, 2, 2, 1), strides=(2, 1, 1), before=(0, 1, 0)),
+    *convolutions((BATCH, 2, 2, 3, 2), (2, 2, 2, 1, 2), groups=2),
+]
+POOLS = [
+    *pools((BATCH, 5, 2), (2,), strides=(2,)),
+    *pools((BATCH, 4, 5, 1), (3, 2), strides=(2, 3), before=(1, 0), after=(2, 1)),
+    *pools((2, 2, 3, 2, 2), (1, 2, 2), strides=(1, 2, 1)),
+]
+TAPS = [
+    Case("argmax_pool", (Operand((BATCH, 4, 5, 1)),), windows(2) | {"size": (3, 2)}),
+    Case("argmax_pool", (Operand((2, 5, 1)),), windows(1, strides=(2,), before=(1,)) | {"size": (3,)}),
+]
 LEAVES = [
     Case("constant", (), {"value": 1.5}),
     Case("constant", (), {"value": True}),
@@ -189,5 +247,5 @@ LEAVES = [
     *(Case(name, (), {"shape": (BATCH, 5), "stream": "a"}) for name in ("uniform", "gaussian")),
 ]
 
-SMOOTH = [*UNARY, *BINARY, CASTS[0], *REDUCTIONS, *PRODUCTS, *MOVEMENTS]
-CASES = [*UNARY, *BINARY, *DISCRETE, *CASTS, *REDUCTIONS, *PRODUCTS, *MOVEMENTS, *LEAVES]
+SMOOTH = [*UNARY, *BINARY, CASTS[0], *REDUCTIONS, *PRODUCTS, *MOVEMENTS, *CONVOLUTIONS, *POOLS]
+CASES = [*SMOOTH, *DISCRETE, *CASTS[1:], *TAPS, *LEAVES]

@@ -14,7 +14,7 @@ WITHOUT_CASE = {"input", "weight", "state", "gradient_of"}
 """Leaves are in every test; the gradient is not evaluated."""
 
 NO_GRADIENT = {
-    *("sign", "floor", "ceil", "round", "stop_gradient", "argmax", "argmin", "one_hot"),
+    *("sign", "floor", "ceil", "round", "stop_gradient", "argmax", "argmin", "one_hot", "argmax_pool"),
     *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"),
     *("logical_and", "logical_or", "logical_not"),
 }
@@ -43,7 +43,8 @@ def test_an_operation_says_all_about_itself(operation: Operation) -> None:
     assert operation.text
     assert operation.latex
     assert operation.family in {
-        *("leaf", "elementwise", "reduction", "linear", "movement", "random", "host", "differential")
+        *("leaf", "elementwise", "reduction", "linear", "movement", "random", "host", "differential"),
+        *("convolution", "pooling"),
     }
     leafless = operation.family not in {"leaf", "random", "host", "differential"}
     assert bool(operation.corners) == (operation.pieces is not None)

@@ -43,7 +43,7 @@ def attended(q: Array, k: Array, v: Array, heads: int, *, causal: bool) -> Array
 
 
 def linear(x: Array, weights: Mapping[str, Array], path: str) -> Array:
-    return x @ weights[f"{path}/w"] + weights[f"{path}/b"]
+    return x @ weights[f"{path}/w"] + weights.get(f"{path}/b", np.zeros(()))
 
 
 def self_attended(x: Array, weights: Mapping[str, Array], path: str, *, causal: bool) -> Array:

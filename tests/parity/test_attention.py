@@ -39,11 +39,16 @@ def give(parameter: torch.Tensor, value: Array) -> None:
 
 
 def give_attention(module: nn.MultiheadAttention, weights: Weights, path: str) -> None:
-    """The peer keeps the three projections as one, units first."""
+    """The peer keeps the three projections as one, units first; its offsets of keys change nothing."""
     give(module.in_proj_weight, np.concatenate([weights[f"{path}/{each}/w"].T for each in "qkv"]))
-    give(module.in_proj_bias, np.concatenate([weights[f"{path}/{each}/b"] for each in "qkv"]))
+    give(module.in_proj_bias, offsets(weights, path))
     give(module.out_proj.weight, weights[f"{path}/out/w"].T)
     give(module.out_proj.bias, weights[f"{path}/out/b"])
+
+
+def offsets(weights: Weights, path: str) -> Array:
+    q, v = (weights[f"{path}/{each}/b"] for each in "qv")
+    return np.concatenate([q, np.zeros_like(q), v])
 
 
 def attention_gradients(module: nn.MultiheadAttention, path: str) -> dict[str, Array]:
@@ -53,7 +58,8 @@ def attention_gradients(module: nn.MultiheadAttention, path: str) -> dict[str, A
     for place, each in enumerate("qkv"):
         part = slice(place * COLUMNS, (place + 1) * COLUMNS)
         found[f"{path}/{each}/w"] = module.in_proj_weight.grad[part].numpy().T
-        found[f"{path}/{each}/b"] = module.in_proj_bias.grad[part].numpy()
+        if each != "k":
+            found[f"{path}/{each}/b"] = module.in_proj_bias.grad[part].numpy()
     return found | linear_gradients(module.out_proj, f"{path}/out")
 
 
@@ -177,7 +183,7 @@ def test_cross_attention_has_the_peers_values() -> None:
         "qkv", (module.q_proj_weight, module.k_proj_weight, module.v_proj_weight), strict=True
     ):
         give(parameter, weights[f"{path}/{name}/w"].T)
-    give(module.in_proj_bias, np.concatenate([weights[f"{path}/{each}/b"] for each in "qkv"]))
+    give(module.in_proj_bias, offsets(weights, path))
     give_linear(module.out_proj, weights, f"{path}/out")
     theirs, _ = module(torch.tensor(X), torch.tensor(memory), torch.tensor(memory), need_weights=False)
     have = Bench(made.experiment, weights).output("output/out", x=X)

@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "render": "draw a network",
     "show": "list a network's layers, or what is in a weights file",
     "fmt": "lay out .net files",
+    "lsp": "serve an editor: mistakes, shapes, completions",
     "explain": "explain the code of a message",
     "doctor": "look at this machine and test the installation",
 }

@@ -15,15 +15,17 @@ def in_part(path: str, part: str, model: str) -> bool:
     return steps[: len(wanted)] == wanted or inside[: len(wanted)] == wanted
 
 
-def check_part(part: str, span: Span, paths: Sequence[str], model: str) -> None:
-    """Raise MistakeError for a part that no weight belongs to."""
+def check_part(
+    part: str, span: Span, paths: Sequence[str], model: str, *, besides: Sequence[str] = ()
+) -> None:
+    """Raise MistakeError for a part that no weight belongs to; `besides` are other names that would do."""
     if not any(in_part(path, part, model) for path in paths):
         raise unknown(
             "E0608",
             "part",
             part,
             span,
-            parts_of(paths, model),
+            [*parts_of(paths, model), *besides],
             listing="the parts are",
             place=f"of `{model}`",
         )

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from netdsl.diagnostics import Span
 from netdsl.graph import Builder, Graph, Shape, Value
 from netdsl.semantics.cones import cone
 from netdsl.semantics.experiment import UpdateRule, Weight
 from netdsl.semantics.expressions import evaluate
 from netdsl.semantics.frame import Site
 from netdsl.semantics.items import Item, Leaf, Now, Recipe, Record, Tensor, describe
-from netdsl.semantics.parts import check_part, in_part, parts_of
-from netdsl.semantics.problems import unknown
+from netdsl.semantics.parts import in_part
+from netdsl.semantics.rates import ByPart, places_of_parts, representative
 from netdsl.semantics.schedules import Schedules, not_a_state, rate
 from netdsl.semantics.tensors import aligned
 from netdsl.semantics.uses import slot_of
 from netdsl.syntax import tree
-
-REST = "rest"
 
 
 @dataclass(slots=True)
@@ -37,11 +34,16 @@ class Rules:
 
     def for_weights(self, weights: Sequence[Weight]) -> Mapping[str, UpdateRule]:
         """Return a rule for each weight that is trained, by its path."""
-        recipe, site = self._optimizer(Builder(self.schedules.world.registry))
-        paths = [each.path for each in weights if each.is_parameter]
-        parts = self._parts(recipe, paths, site)
-        trained = [each for each in weights if each.path in paths and not each.frozen]
-        return {each.path: self._rule(each, parts) for each in trained} if self.made else {}
+        recipe, _ = self._optimizer(Builder(self.schedules.world.registry))
+        if not self.made:
+            return {}
+        learned = [each for each in weights if each.is_parameter]
+        trained = [each for each in learned if not each.frozen]
+        settings = self._by_part(recipe).values()
+        for each in settings:
+            each.check([weight.path for weight in learned], [weight.path for weight in trained])
+        parts = [part for each in settings for part in each.names()]
+        return {each.path: self._rule(each, parts) for each in trained}
 
     def rate(self) -> Graph | None:
         """Return the graph of the setting `lr`, None for an optimizer that has none."""
@@ -53,8 +55,7 @@ class Rules:
         item = recipe.given["lr"][0] if "lr" in recipe.given else None
         if item is None:
             item = slot_of(recipe, setting, recipe.given, site.frame).default
-        if isinstance(item, Record):
-            item = item.fields.get(REST)
+        item = representative(item)
         if item is None:
             return None
         return cone(builder, {"value": rate(item, site, "`lr`").value})
@@ -72,33 +73,13 @@ class Rules:
             )
         return recipe, site
 
-    def _parts(self, recipe: Recipe, paths: Sequence[str], site: Site) -> list[str]:
-        """Return the parts that any setting tells apart, checked."""
-        found: list[str] = []
-        if not self.made:
-            return found
-        for name, (item, span) in recipe.given.items():
-            if not isinstance(item, Record):
-                continue
-            for part in item.fields:
-                if part != REST:
-                    check_part(part, span, [*paths, f"{self.model}/{REST}/w"], self.model)
-                    found.append(part)
-            if REST not in item.fields:
-                self._check_covered(item, name, paths, span, site)
-        return found
-
-    def _check_covered(self, item: Record, name: str, paths: Sequence[str], span: Span, site: Site) -> None:
-        for path in paths:
-            if not any(in_part(path, part, self.model) for part in item.fields):
-                known = parts_of(paths, self.model)
-                raise site.mistake(
-                    "E0608",
-                    f"`{name}` says nothing for `{path}`",
-                    "a part is missing",
-                    span=span,
-                    help=f"add `{REST}=…`; the parts are " + ", ".join(f"`{each}`" for each in known),
-                )
+    def _by_part(self, recipe: Recipe) -> dict[str, ByPart]:
+        """Return the settings that differ by part."""
+        return {
+            name: ByPart(name, item, self.model, span, places_of_parts(self.expr, span))
+            for name, (item, span) in recipe.given.items()
+            if isinstance(item, Record)
+        }
 
     def _rule(self, weight: Weight, parts: Sequence[str]) -> UpdateRule:
         inside = tuple(part for part in parts if in_part(weight.path, part, self.model))
@@ -113,8 +94,10 @@ class Rules:
         w = Tensor(site.add("weight", name="w", shape=shape))
         g = Tensor(site.add("input", name="g", shape=shape, dtype="float"))
         tensors = self._tensors(recipe, w, g, site)
+        by_part = self._by_part(recipe)
         given = {
-            name: (self._own(item, name, path, site), span) for name, (item, span) in recipe.given.items()
+            name: (self._own(by_part[name].of(path) if name in by_part else item, name, site), span)
+            for name, (item, span) in recipe.given.items()
         }
         memory = _RuleMemory(builder, shape, next(iter(tensors), "w"))
         frame = site.frame.inner(
@@ -145,15 +128,8 @@ class Rules:
             )
         return dict(zip(names, (w, g), strict=False))
 
-    def _own(self, item: Item, name: str, path: str, site: Site) -> Item:
-        """Return a setting for one weight: its part's, as a scalar where it is a schedule."""
-        if isinstance(item, Record):
-            part = next(
-                (each for each in item.fields if each != REST and in_part(path, each, self.model)), REST
-            )
-            if part not in item.fields:
-                raise unknown("E0608", "part", path, site.span, item.fields)
-            item = item.fields[part]
+    def _own(self, item: Item, name: str, site: Site) -> Item:
+        """Return a setting for one weight, as a scalar where it is a schedule."""
         return rate(item, site, f"`{name}`") if isinstance(item, (Recipe, Tensor, Now, tuple)) else item
 
 

@@ -134,9 +134,10 @@ def _typed(slot: Slot, item: Item, span: Span, site: Site) -> Item:
             return item
         case "number", int() | float() if is_number(item):
             return item
-        case "number", Recipe(kind="schedule") | Record() | tuple():
-            # A schedule or a rate for each part, of an optimizer; a vector, of an initializer.
-            return item
+        case "number", Recipe(kind="schedule") | tuple():
+            return item  # a schedule, of an optimizer; a vector, of an initializer
+        case "number", Record(fields=parts):
+            return Record({part: _typed(slot, each, span, site) for part, each in parts.items()})
         case "integer", _ if (integer := whole(item)) is not None:
             return integer
         case "flag", bool():

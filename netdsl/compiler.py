@@ -123,17 +123,17 @@ def _differentiated(work: _Work, weights: Iterable[str], graph: Graph) -> Graph:
     return at("differentiate", lambda g: differentiate(g, "objective", weights), graph)
 
 
-def objective_and_gradients(
-    experiment: Experiment, weights: Iterable[str], target: Target = CPU
-) -> tuple[Graph, Graph]:
-    """Return the graph of a training's objective as it is written, and the one that has its gradients.
+def objective_of(experiment: Experiment, target: Target = CPU) -> Graph:
+    """Return the graph of a training's objective as it is written, which reads prepared fields."""
+    return _objective(_Work(target), experiment)
 
-    The first still has `gradient_of` where the file says `gradient(y, x)`; the second has the outputs
-    "objective" and "gradient/<path>" for each of the weights that it depends on. Both read prepared fields.
+
+def with_gradients(graph: Graph, weights: Iterable[str], target: Target = CPU) -> Graph:
+    """Return an objective's graph as training derives it: simplified, with its outputs "gradient/<path>".
+
+    A weight that the objective does not depend on has none.
     """
-    work = _Work(target)
-    written = _objective(work, experiment)
-    return written, _differentiated(work, weights, written)
+    return _differentiated(_Work(target), weights, graph)
 
 
 def gradient_program(graph: Graph, target: Target = CPU) -> Program:

@@ -5,13 +5,23 @@ from types import MappingProxyType
 from typing import Final
 
 from netdsl.graph import Operation
-from netdsl.operations import convolution, elementwise, leaves, linear, movement, pooling, random, reduction
+from netdsl.operations import (
+    convolution,
+    elementwise,
+    leaves,
+    linear,
+    movement,
+    pooling,
+    random,
+    reduction,
+    scan,
+)
 from netdsl.operations.linear import product
 
 REGISTRY: Final[Mapping[str, Operation]] = MappingProxyType(
     {
         each.name: each
-        for family in (leaves, elementwise, reduction, linear, movement, random, convolution, pooling)
+        for family in (leaves, elementwise, reduction, linear, movement, random, convolution, pooling, scan)
         for each in family.OPERATIONS
     }
 )

@@ -232,6 +232,27 @@ TAPS = [
     Case("argmax_pool", (Operand((BATCH, 4, 5, 1)),), windows(2) | {"size": (3, 2)}),
     Case("argmax_pool", (Operand((2, 5, 1)),), windows(1, strides=(2,), before=(1,)) | {"size": (3,)}),
 ]
+
+
+def leaky_sum() -> Graph:
+    """The body of a scan: a state that forgets, and what is left of an item."""
+    builder = Builder(REGISTRY)
+    state = builder.apply("input", name="state0", shape=(BATCH, 2))
+    item = builder.apply("input", name="item0", shape=(BATCH, 2))
+    fixed = builder.apply("input", name="fixed0", shape=(2,))
+    new = state * fixed + item
+    builder.outputs = {"state0": new, "out0": new.apply("tanh"), "out1": (state - item).sum((1,))}
+    return builder.finish()
+
+
+SCANS = [
+    Case(
+        "scan",
+        (Operand((BATCH, 2)), Operand((BATCH, 3, 2)), Operand((2,))),
+        {"body": leaky_sum(), "states": 1, "sequences": 1, "steps": 3, "reverse": reverse},
+    )
+    for reverse in (False, True)
+]
 LEAVES = [
     Case("constant", (), {"value": 1.5}),
     Case("constant", (), {"value": True}),
@@ -247,5 +268,5 @@ LEAVES = [
     *(Case(name, (), {"shape": (BATCH, 5), "stream": "a"}) for name in ("uniform", "gaussian")),
 ]
 
-SMOOTH = [*UNARY, *BINARY, CASTS[0], *REDUCTIONS, *PRODUCTS, *MOVEMENTS, *CONVOLUTIONS, *POOLS]
+SMOOTH = [*UNARY, *BINARY, CASTS[0], *REDUCTIONS, *PRODUCTS, *MOVEMENTS, *CONVOLUTIONS, *POOLS, *SCANS]
 CASES = [*SMOOTH, *DISCRETE, *CASTS[1:], *TAPS, *LEAVES]

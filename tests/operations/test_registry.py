@@ -43,7 +43,7 @@ def test_an_operation_says_all_about_itself(operation: Operation) -> None:
     assert operation.text
     assert operation.latex
     assert operation.family in {
-        *("leaf", "elementwise", "reduction", "linear", "movement", "random", "host", "differential"),
+        *("leaf", "elementwise", "reduction", "linear", "movement", "random", "host", "differential", "scan"),
         *("convolution", "pooling"),
     }
     leafless = operation.family not in {"leaf", "random", "host", "differential"}

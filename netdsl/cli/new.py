@@ -71,9 +71,10 @@ def _stem(name: str) -> str:
 
 
 def _files(stem: str) -> list[str]:
-    """Return a model's file and the table of the same name, where it has one."""
-    tables = [name for name in resource_names("models", ".csv") if name == f"{stem}.csv"]
-    return [f"{stem}.net", *tables]
+    """Return a model's file, and the files beside it that it names."""
+    text = resource_text(f"models/{stem}.net")
+    data = [name for ending in (".csv", ".txt") for name in resource_names("models", ending)]
+    return [f"{stem}.net", *(name for name in data if f'"{name}"' in text)]
 
 
 def _copy(name: str, folder: Path) -> Path:

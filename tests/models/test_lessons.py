@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import netdsl
 from netdsl.graph import Run
 from netdsl.graph.evaluate import evaluate
 from netdsl.passes.differentiate import differentiate
@@ -119,3 +120,26 @@ def test_sigmoids_lose_the_gradient_on_its_way_back_and_rectifiers_keep_it() -> 
     assert shares["sigmoid", "no"] < 1e-4
     assert shares["relu", "no"] > 0.05
     assert shares["sigmoid", "yes"] > 0.05
+
+
+@pytest.mark.slow
+def test_an_autoencoder_loses_less_than_the_principal_components() -> None:
+    made = opened("autoencoder")
+    assert made.dataset is not None
+    train, test = (made.dataset.part(part)["image"].reshape(-1, 64) / 16.0 for part in ("train", "test"))
+    center = train.mean(0)
+    directions = np.linalg.svd(train - center, full_matrices=False)[2][:8]
+    moved = test - center
+    principal = np.mean((moved - moved @ directions.T @ directions) ** 2)
+    run = netdsl.train(MODELS / "autoencoder.net", run_dir=None, style="quiet", threads=1)
+    assert run.result.parts["test"]["loss"] < 0.7 * principal
+
+
+def test_a_model_called_twice_has_one_set_of_weights() -> None:
+    made = opened("siamese")
+    paths = [each.path for each in made.experiment.weights]
+    assert paths
+    assert all(path.startswith("encoder/dense_") for path in paths)
+    weights = start(made)
+    found = gradients(made, weights, np.arange(32))
+    assert all(np.abs(each).max() > 0 for each in found.values())

@@ -65,6 +65,10 @@ GOALS = [
     ("penguins", "test.accuracy", 0.95),
     ("digit_as_class", "test.accuracy", 0.95),
     ("own_kinds", "test.accuracy", 0.94),
+    ("logistic_regression", "test.accuracy", 0.95),
+    ("two_inputs", "test.r2", 0.85),
+    ("two_heads", "test.accuracy", 0.92),
+    ("siamese", "test.told_apart", 0.95),
 ]
 
 

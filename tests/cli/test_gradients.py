@@ -2,21 +2,19 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
 from netdsl.cli.main import main
 from netdsl.graph import Value
-from netdsl.operations import REGISTRY
 from netdsl.operations.elementwise import where
 from netdsl.operations.linear import labeled_product, labels
+from tests.operations.planting import Rule, planted
 
 Capture = pytest.CaptureFixture[str]
-Rule: TypeAlias = Callable[..., Sequence[Value | None]]
 
 TEXT = """\
 data digits {{
@@ -36,18 +34,6 @@ train {{
     epochs    = 1
 }}
 """
-
-
-@contextmanager
-def planted(name: str, gradient: Rule) -> Iterator[None]:
-    """Give an operation another gradient for a while, as a build with that mistake would have it."""
-    operation = REGISTRY[name]
-    right = operation.gradient
-    object.__setattr__(operation, "gradient", gradient)
-    try:
-        yield
-    finally:
-        object.__setattr__(operation, "gradient", right)
 
 
 def write(folder: Path, chain: str, loss: str = "cross_entropy") -> Path:

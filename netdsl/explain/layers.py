@@ -114,6 +114,8 @@ class _Keys:
             key = ("input", str(node.setting("name")))
         elif index in scaled:
             key = ("scaling", scaled[index])
+        elif node.operation.name == "one_hot" and self.keys[before[0]][0] == "input":
+            key = self.keys[before[0]]  # how a category reads
         elif not node.path:
             key = ("unscaling", "")
         elif (steps := node.path.split("/")) and steps[0] == self.model and len(steps) > 1:

@@ -1,4 +1,4 @@
-"""A file of sequences: embeddings, both kinds of attention, a model used twice, two outputs and their losses."""
+"""A file of sequences: embeddings, both kinds of attention, a model used twice, two outputs with losses."""
 
 from pathlib import Path
 

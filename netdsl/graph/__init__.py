@@ -6,6 +6,7 @@ from netdsl.graph.evaluate import compute, evaluate, evaluate_updates
 from netdsl.graph.formula import formula
 from netdsl.graph.graph import Graph
 from netdsl.graph.node import Node, Operation, Run, Setting
+from netdsl.graph.pieces import has_pieces, pieces
 from netdsl.graph.shape import BATCH, DType, Shape, count, example, is_batched, shape_text, sized
 from netdsl.graph.verify import verify
 
@@ -29,7 +30,9 @@ __all__ = [
     "evaluate_updates",
     "example",
     "formula",
+    "has_pieces",
     "is_batched",
+    "pieces",
     "read",
     "shape_text",
     "sized",

@@ -10,7 +10,7 @@ parts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +26,9 @@ from netdsl.graph import (
     Shape,
     compute,
     count,
+    has_pieces,
     is_batched,
+    pieces,
     shape_text,
 )
 from netdsl.operations.scan_gradient import scan_gradient
@@ -93,6 +95,18 @@ def _check_leaves(body: Graph, given: Mapping[str, tuple[Shape, DType]]) -> None
 
 def _meaning(node: Node, run: Run, *arrays: np.ndarray) -> np.ndarray:
     body: Graph = node.setting("body")
+    outs = outputs_of(body, OUT)
+    collected: dict[int, np.ndarray] = {}
+    for step, found in _steps(node, run, arrays):
+        collected[step] = np.concatenate([_flat(found[index], node.shape) for index in outs], axis=-1)
+    return np.stack([collected[step] for step in sorted(collected)], axis=len(node.shape) - 2)
+
+
+def _steps(
+    node: Node, run: Run, arrays: Sequence[np.ndarray]
+) -> Iterator[tuple[int, Mapping[int, np.ndarray]]]:
+    """Yield each step, in the order in which they are made, with the values of the body's nodes."""
+    body: Graph = node.setting("body")
     states, sequences, fixed = apart(dict(node.settings), arrays)
     kept, outs = outputs_of(body, STATE), outputs_of(body, OUT)
     always = {("input", f"{FIXED}{n}"): each for n, each in enumerate(fixed)}
@@ -101,16 +115,30 @@ def _meaning(node: Node, run: Run, *arrays: np.ndarray) -> np.ndarray:
         for name, index in body.leaves("input").items()
         if name.startswith(ITEM)
     }
-    steps: list[int] = list(range(node.setting("steps")))
-    collected: dict[int, np.ndarray] = {}
+    steps = list(range(node.setting("steps")))
     for step in reversed(steps) if node.setting("reverse") else steps:
         now = {("input", f"{STATE}{n}"): each for n, each in enumerate(states)}
         now |= {("input", f"{ITEM}{n}"): np.take(sequences[n], step, axis) for n, axis in axes.items()}
         inside = Run(run.rows, run.seed, run.step, run.scalars, {**always, **now})
         found = compute(body, inside, [*kept, *outs], _precision(arrays))
         states = [found[index] for index in kept]
-        collected[step] = np.concatenate([_flat(found[index], node.shape) for index in outs], axis=-1)
-    return np.stack([collected[step] for step in steps], axis=len(node.shape) - 2)
+        yield step, found
+
+
+def _pieces(node: Node, y: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
+    """Return the pieces of the body's values at each step, one behind the other."""
+    body: Graph = node.setting("body")
+    if not any(has_pieces(body[index]) and body.operands(index) for index in body):
+        return np.zeros(0)
+    run = Run(len(y) if is_batched(node.shape) else 0)
+    return np.concatenate(
+        [
+            pieces(body, index, found).ravel().astype(np.float64)
+            for _, found in _steps(node, run, arrays)
+            for index in found
+            if has_pieces(body[index])
+        ]
+    )
 
 
 def _precision(arrays: Sequence[np.ndarray]) -> type[Any]:
@@ -124,5 +152,6 @@ def _flat(value: np.ndarray, shape: Shape) -> np.ndarray:
 OPERATIONS = (
     Operation("scan", "scan", _shape, _meaning, scan_gradient, "scan({operands})",
               r"\operatorname{{scan}}({operands})",
+              corners="where its body has them", pieces=_pieces,
               doc="One graph applied at each step along an axis, with states that go from step to step."),
 )  # fmt: skip

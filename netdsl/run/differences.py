@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netdsl.graph import Graph, Node, Run
+from netdsl.graph import Graph, Run, has_pieces, pieces
 
 Array: TypeAlias = NDArray[np.float64]
-Values: TypeAlias = Mapping[int, NDArray[np.generic]]
+Values: TypeAlias = Mapping[int, NDArray[Any]]
 
 STEPS: Final = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 """Steps, relative to the size of what is moved. A shorter one is taken where a corner lies in the way, or
@@ -66,7 +66,7 @@ class Surface:
 
     def at(self, shift: Array) -> tuple[float, dict[int, int]]:
         """Return the output when the nodes are moved, and how many elements of each node left their piece."""
-        values: dict[int, NDArray[np.generic]] = dict(self.start)
+        values: dict[int, NDArray[Any]] = dict(self.start)
         for index in self.by:
             values[index] = np.asarray(self.start[index], np.float64) + shift
         with np.errstate(all="ignore"):
@@ -126,23 +126,8 @@ class Surface:
         doubt = abs(long - short) + ROUNDING * size / step
         return Slope((4 * short - long) / 3, doubt if np.isfinite(doubt) else float("inf"), True)
 
-    def _numbered(self, values: Values) -> dict[int, NDArray[np.generic]]:
-        with np.errstate(all="ignore"):
-            return {index: pieces(self.graph, index, values) for index in self._cornered}
-
-
-def has_pieces(node: Node) -> bool:
-    """Tell whether an operation is not smooth everywhere."""
-    return node.operation.pieces is not None or node.dtype != "float"
-
-
-def pieces(graph: Graph, index: int, values: Values) -> NDArray[np.generic]:
-    """Return a number for the smooth piece that each element of a value lies on."""
-    node = graph[index]
-    if node.operation.pieces is None:
-        return values[index]
-    operands = [values[each] for each in graph.operands(index)]
-    return np.asarray(node.operation.pieces(node, values[index], *operands))
+    def _numbered(self, values: Values) -> dict[int, NDArray[Any]]:
+        return {index: pieces(self.graph, index, values) for index in self._cornered}
 
 
 def _moved(graph: Graph, output: int, by: Sequence[int]) -> list[int]:

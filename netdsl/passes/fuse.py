@@ -14,6 +14,12 @@ LEAVES: Final = frozenset({"input", "weight", "state", "constant", "iota"})
 MOVEMENTS: Final = frozenset({"reshape", "transpose", "broadcast", "slice"})
 """Movements that cost nothing: an index is read differently."""
 
+WINDOWS: Final = frozenset({
+    "convolve", "convolve_input", "convolve_kernel",
+    "sum_pool", "spread_pool", "max_pool", "argmax_pool", "take_window", "put_window",
+})  # fmt: skip
+"""Convolutions and pools: each element of what they read is seen by several windows."""
+
 REDUCTIONS: Final = frozenset({"sum", "maximum_over", "minimum_over", "argmax", "argmin"})
 COSTS: Final = {
     "exp": 8, "log": 8, "log1p": 8, "tanh": 12, "sigmoid": 10, "softplus": 16, "power": 20, "sin": 12,
@@ -32,6 +38,7 @@ _FORMS: Final[dict[str, Form]] = {
     "uniform": "draw",
     "gaussian": "draw",
     "scatter_add": "scatter",
+    **dict.fromkeys(WINDOWS, "windows"),
 }
 
 
@@ -196,7 +203,7 @@ class _Stored:
         found: set[int] = set()
         for index, kind in self.kinds.items():
             operands = self.graph.operands(index)
-            if kind.form in {"product", "scatter"}:
+            if kind.form in {"product", "scatter", "windows"}:
                 found.update(each for each in operands if self.kinds.get(each) != kind)
             elif self.graph[index].operation.name == "gather":
                 found.add(operands[0])

@@ -13,8 +13,9 @@ from netdsl.lowering.cpu.lanes import Lanes
 from netdsl.lowering.cpu.loops import Loops
 from netdsl.lowering.cpu.nests import Plan
 from netdsl.lowering.cpu.pieces import Piece, work_of
+from netdsl.lowering.cpu.taps import summed_extents
 from netdsl.passes.contractions import in_memory
-from netdsl.passes.fuse import REDUCTIONS
+from netdsl.passes.fuse import REDUCTIONS, WINDOWS
 from netdsl.passes.lanes import Domain, domain_of
 from netdsl.program import LANES, ROWS, Access, Buffer, Call, Count, Cut, Each, Range, Step, count_of
 
@@ -43,11 +44,11 @@ def _operations(graph: Graph, index: int) -> Count:
         return count_of(0)
     shapes = [node.shape, *(graph[each].shape for each in graph.operands(index))]
     widest = max(shapes, key=count)
-    total = (
-        2 * count(node.shape) * _contracted(graph, index)
-        if node.operation.name == "matmul"
-        else count(widest)
-    )
+    total = count(widest)
+    if node.operation.name == "matmul":
+        total = 2 * count(node.shape) * _contracted(graph, index)
+    elif node.operation.name in WINDOWS and node.operation.name != "take_window":
+        total = 2 * count(node.shape) * prod(abs(extent) for extent in summed_extents(graph, index))
     return total * (ROWS if any(map(is_batched, shapes)) else count_of(1))
 
 
@@ -60,6 +61,10 @@ def _outer(graph: Graph, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> 
     """Choose the axes that threads share out: the batch, or the first axis that every value of the group
     has."""
     shapes = [graph[index].shape for index in (*nodes, *stores)]
+    for index in stores:
+        if graph[index].operation.name in WINDOWS:
+            kernel = graph[index].operation.name == "convolve_kernel"
+            return graph[index].shape[: -1 if kernel else 1]
     if all(is_batched(graph[index].shape) for index in stores):
         return (BATCH,)
     (first, *others) = shapes
@@ -73,7 +78,7 @@ def _outer(graph: Graph, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> 
 def _shared_out(outer: Shape) -> Range | Each:
     if not outer:
         return Each(())
-    return Range(ROWS, LANES) if outer == (BATCH,) else Range(count_of(outer[0]))
+    return Range(ROWS, LANES) if outer == (BATCH,) else Range(count_of(prod(outer)))
 
 
 def lanes_step(

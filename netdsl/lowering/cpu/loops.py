@@ -15,26 +15,27 @@ from math import prod
 from typing import Final
 
 from netdsl.graph import BATCH, Shape
-from netdsl.lowering.cpu.nests import IN_ONE_GO, Nest, Plan
+from netdsl.lowering.cpu.nests import IN_ONE_GO, PLACED, Nest, Plan
 from netdsl.lowering.cpu.position import ZERO, Position
 from netdsl.lowering.cpu.values import Values
+from netdsl.lowering.cpu.windows import Windows
 from netdsl.operations.linear import places as product_axes
+from netdsl.passes.fuse import WINDOWS
 from netdsl.program import LANES, Count, count_of, symbol
 
 SHARE: Final = "lo", "hi"
+SUMS: Final = PLACED - {"max_pool", "argmax_pool"} | {"sum"}
 START: Final = {
-    "sum": "f32(0.0)",
-    "matmul": "f32(0.0)",
-    "maximum_over": "f32(-1e999)",
+    **dict.fromkeys(SUMS, "f32(0.0)"),
+    **dict.fromkeys(("maximum_over", "max_pool"), "f32(-1e999)"),
     "minimum_over": "f32(1e999)",
 }
 COMBINE: Final = {
-    "sum": "{acc} = {acc} + {x}",
-    "matmul": "{acc} = {acc} + {x}",
-    "maximum_over": "{acc} = maximum32({acc}, {x})",
+    **dict.fromkeys(SUMS, "{acc} = {acc} + {x}"),
+    **dict.fromkeys(("maximum_over", "max_pool"), "{acc} = maximum32({acc}, {x})"),
     "minimum_over": "{acc} = minimum32({acc}, {x})",
 }
-BETTER: Final = {"argmax": ">", "argmin": "<"}
+BETTER: Final = {"argmax": ">", "argmin": "<", "argmax_pool": ">"}
 
 
 @dataclass(slots=True)
@@ -148,7 +149,7 @@ class Loops:
     def _write_body(self, inner: Position, members: list[int]) -> None:
         for index in members:
             if self.plan.is_fold(index):
-                self._combine(index, self._term(index, inner), inner)
+                self._combine(index, inner)
             else:
                 self._store(index, (*self.row, *inner))
         if (
@@ -173,24 +174,28 @@ class Loops:
         name = self.plan.graph[index].operation.name
         self.values.folded[index] = self.values.text.variable(self.plan.graph[index].operation.name)
         if name in BETTER:
-            self.values.text.line(f"{self.values.folded[index]} = 0")
+            first = -1 if name == "argmax_pool" else 0
+            self.values.text.line(f"{self.values.folded[index]} = {first}")
             worst = "-1e999" if name == "argmax" else "1e999"
             self.values.text.line(f"{self.values.folded[index]}_best = f32({worst})")
         else:
             self.values.text.line(f"{self.values.folded[index]} = {START[name]}")
 
-    def _combine(self, index: int, value: str, inner: Position) -> None:
+    def _combine(self, index: int, inner: Position) -> None:
         node = self.plan.graph[index]
         name, accumulator = node.operation.name, self.values.folded[index]
         if name not in BETTER:
-            self.values.text.line(COMBINE[name].format(acc=accumulator, x=value))
+            self.values.text.line(COMBINE[name].format(acc=accumulator, x=self._term(index, inner)))
             return
         best = f"{accumulator}_best"
-        here = inner[node.setting("axis") - len(self.plan.outer)]
-        self.values.text.line(
-            f"if ({value} {BETTER[name]} {best}) | (({value} != {value}) & ({best} == {best})):"
-        )
-        self.values.text.lines([f"    {accumulator} = {here}", f"    {best} = {value}"])
+        if name == "argmax_pool":
+            test, then = self._window(index, inner).better(best, accumulator)
+        else:
+            value = self._term(index, inner)
+            here = inner[node.setting("axis") - len(self.plan.outer)]
+            test = f"({value} {BETTER[name]} {best}) | (({value} != {value}) & ({best} == {best}))"
+            then = [f"{accumulator} = {here}", f"{best} = {value}"]
+        self.values.text.lines([f"if {test}:", *(f"    {line}" for line in then)])
 
     def _end(self, index: int) -> None:
         self.values.depths[self.values.folded[index]] = self.values.row_depth
@@ -211,10 +216,10 @@ class Loops:
         summed = [axis for axis, extent in enumerate(shape) if axis not in kept and extent != 1]
         trailing = (
             [axis for axis in kept if all(axis > each for each in summed)]
-            if not self._is_product(index)
+            if not self._is_placed(index)
             else []
         )
-        if self._is_product(index) and self.plan.graph[index].operation.name == "matmul":
+        if self._is_placed(index):
             trailing = [axis for axis in kept if axis == max(kept)]
         if trailing and self.plan.graph[index].operation.name in START:
             self._fold_in_memory(index, shape, sorted(kept - set(trailing)), summed, trailing)
@@ -243,8 +248,8 @@ class Loops:
         )
         self._end(index)
 
-    def _is_product(self, index: int) -> bool:
-        return self.plan.graph[index].operation.name == "matmul"
+    def _is_placed(self, index: int) -> bool:
+        return self.plan.graph[index].operation.name in PLACED
 
     def _fold_in_variable(self, index: int, shape: Shape, kept: Sequence[int], summed: Sequence[int]) -> None:
         depth = len(self.values.text.blocks)
@@ -253,7 +258,7 @@ class Loops:
         inside = len(self.values.text.blocks)
         at.update({axis: self._open(f"i{axis}", shape[axis]) for axis in summed})
         position = tuple(at.get(axis, ZERO) for axis in range(len(shape)))
-        self._combine(index, self._term(index, position), position)
+        self._combine(index, position)
         while len(self.values.text.blocks) > inside:
             self._close()
         self._store_fold(index, position, self.values.folded[index])
@@ -292,10 +297,16 @@ class Loops:
     def _store_fold(self, index: int, position: Position, value: str) -> None:
         self.values.text.line(f"{self._fold_element(index, position)} = {value}")
 
+    def _window(self, index: int, position: Position) -> Windows:
+        whole, rank = (*self.row, *position), len(self.plan.graph[index].shape)
+        return Windows(self.values, index, whole[:rank], whole[rank:])
+
     def _term(self, index: int, position: Position) -> str:
         """Return what a fold adds up at a position of its loops."""
         node = self.plan.graph[index]
         operands = self.plan.graph.operands(index)
+        if node.operation.name in WINDOWS:
+            return self._window(index, position).term()
         if node.operation.name != "matmul":
             return self.values.value(operands[0], (*self.row, *position))
         left, right = operands

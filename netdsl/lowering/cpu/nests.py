@@ -8,11 +8,15 @@ from math import prod
 from typing import Final
 
 from netdsl.graph import BATCH, Graph, Shape
-from netdsl.passes.fuse import CHEAP, COSTS, MOVEMENTS, REDUCTIONS
+from netdsl.lowering.cpu.taps import summed_extents
+from netdsl.passes.fuse import CHEAP, COSTS, MOVEMENTS, REDUCTIONS, WINDOWS
 from netdsl.program import Buffer
 
-FOLDS: Final = REDUCTIONS | {"matmul"}
-BY_POSITION: Final = MOVEMENTS | {"pick", "gather", "pad", "concat"}
+PLACED: Final = WINDOWS - {"take_window"} | {"matmul"}
+"""Folds whose loops are the axes of their result, then what they sum up."""
+
+FOLDS: Final = REDUCTIONS | PLACED
+BY_POSITION: Final = MOVEMENTS | WINDOWS | {"pick", "gather", "pad", "concat"}
 IN_ONE_GO: Final = {"sum": "sum_of", "maximum_over": "maximum_of", "minimum_over": "minimum_of"}
 """Folds that the library has for neighbors in memory: many sums at a time, in an order that their count
 fixes."""
@@ -82,8 +86,10 @@ class Plan:
     def fold_shape(self, index: int) -> Shape:
         """Return the extents that a fold goes over: the axes of its result, then what it sums up."""
         node = self.graph[index]
-        if node.operation.name != "matmul":
+        if node.operation.name not in PLACED:
             return self.graph[self.graph.operands(index)[0]].shape[len(self.outer) :]
+        if node.operation.name in WINDOWS:
+            return (*node.shape[len(self.outer) :], *summed_extents(self.graph, index))
         left = self.graph[self.graph.operands(index)[0]].shape
         return (*node.shape[len(self.outer) :], *(left[a] for a, _ in node.setting("contract")))
 

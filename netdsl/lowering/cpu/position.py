@@ -64,6 +64,10 @@ class Variables:
         bound = None if largest is None else largest // divisor + 1
         return self._named(quotient, value, bound), self._named(remainder, value, divisor)
 
+    def quotient(self, value: Count, divisor: int) -> Count:
+        """Return the quotient of a formula that may be negative, rounded down."""
+        return self._named(f"(({value}) // {divisor})", value, None)
+
     def clamped(self, value: Count, extent: int) -> Count:
         """Return an index that is surely one of an axis: the nearest to the formula's value."""
         name = f"(0 if {value} < 0 else ({value} if {value} < {extent} else {extent - 1}))"

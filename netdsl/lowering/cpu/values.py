@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from netdsl.graph import Node, Shape
 from netdsl.lowering.cpu.kernel_text import KernelText
 from netdsl.lowering.cpu.nests import Plan
 from netdsl.lowering.cpu.numbers import read_number
 from netdsl.lowering.cpu.position import ZERO, Position, Variables
+from netdsl.lowering.cpu.taps import seen_by
 from netdsl.program import LANES, Buffer, Count, address, stride, symbol
 
 
@@ -66,11 +68,13 @@ class Values:
                 return self._concatenated(index, node, position)
             case "gather":
                 rank = len(self.plan.graph[operands[1]].shape)
-                row = self._row_of(operands[1], position[:rank], self.plan.graph[operands[0]].shape[0])
+                row = self.row_of(operands[1], position[:rank], self.plan.graph[operands[0]].shape[0])
                 return self.value(operands[0], (row, *position[rank:]))
             case "pick":
-                column = self._row_of(operands[1], position[:-1], self.plan.graph[operands[0]].shape[-1])
+                column = self.row_of(operands[1], position[:-1], self.plan.graph[operands[0]].shape[-1])
                 return self.value(operands[0], (*position[:-1], column))
+            case "take_window":
+                return self.value(operands[0], self._taken(index, position))
             case "one_hot":
                 hit = f"{self.value(operands[0], position[:-1])} == {position[-1]}"
                 return self._set(f"(f32(1.0) if {hit} else f32(0.0))", position, operands, (index, position))
@@ -84,7 +88,7 @@ class Values:
                 return self._set(text, (), (), (index, position), *texts)
 
     def _set(
-        self, text: str, position: Position, operands: Sequence[int], key: tuple[int, Position], *used: str
+        self, text: str, position: Position, operands: Sequence[int], key: tuple[int, object], *used: str
     ) -> str:
         """Set a variable to a formula, at the depth of the deepest thing that it is made of."""
         depth = max(
@@ -97,6 +101,10 @@ class Values:
         self.text.blocks[depth].known[key] = name
         self.depths[name] = depth
         return name
+
+    def kept(self, text: str, position: Position, key: tuple[int, object], *used: str) -> str:
+        """Return a variable set to a formula of values at a position; the same one for the same key."""
+        return self._known(key) or self._set(text, position, (), key, *used)
 
     def _text_depth(self, text: str) -> int:
         """Return the depth of a formula that is no variable: of a loop index, or of a number, which is set
@@ -170,12 +178,21 @@ class Values:
         tail = position[len(position) - len(shape) :]
         return tuple(ZERO if extent == 1 else at for extent, at in zip(shape, tail, strict=True))
 
-    def _row_of(self, index: int, position: Position, extent: int) -> Count:
+    def row_of(self, index: int, position: Position, extent: int) -> Count:
         """Return the index that a value holds, as a formula of its own, never outside of the table."""
         value = self.value(index, position)
         self.depths.setdefault(value, len(self.text.blocks) - 1)
         self.index.bounds.setdefault(value, None)
         return self.index.clamped(symbol(value), extent)
+
+    def _taken(self, index: int, position: Position) -> Position:
+        """Return the place that a window takes: the counted one, which is never beside the value."""
+        node, (source, taps) = self.plan.graph[index], self.plan.graph.operands(index)
+        size: Shape = node.setting("size")
+        tap = self.row_of(taps, position, prod(size))
+        space = self.plan.graph[source].shape[1:-1]
+        place = seen_by(self.index, node, space, position[1:-1], self.index.unflattened(tap, size))
+        return (position[0], *place.at, position[-1])
 
     def _padded(self, index: int, node: Node, position: Position) -> str:
         (operand,) = self.plan.graph.operands(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 
 from netdsl.graph import Graph, count, is_batched
 from netdsl.lowering.cpu.buffers import Workshop, together
@@ -43,7 +44,7 @@ def _below(graph: Graph, index: int) -> int | None:
         return None
     bounds: list[int | None] = []
     for user in graph.users(index):
-        node, (first, *_) = graph[user], graph.operands(user)
+        node, (first, *others) = graph[user], graph.operands(user)
         match node.operation.name:
             case "reshape" | "broadcast" | "slice" | "transpose" | "concat":
                 bounds.append(_below(graph, user))
@@ -55,6 +56,8 @@ def _below(graph: Graph, index: int) -> int | None:
                 bounds.append(graph[first].shape[0])
             case "pick":
                 bounds.append(graph[first].shape[-1])
+            case "take_window" | "put_window" if index in others:
+                bounds.append(prod(node.setting("size")))
     return min((bound for bound in bounds if bound is not None), default=None)
 
 

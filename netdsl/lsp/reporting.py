@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from lsprotocol import types
@@ -111,26 +111,27 @@ def fix_of(told: Diagnostic) -> Fix | None:
     return Fix(span, meant[1]) if meant and f"`{span.text}`" in told.message else None
 
 
-def actions(analysis: Analysis, wanted: types.CodeActionParams, encoding: str) -> Iterable[types.CodeAction]:
-    """Yield the fixes of what is told in a range."""
+def actions(analysis: Analysis, wanted: types.CodeActionParams, encoding: str) -> list[types.CodeAction]:
+    """Return the fixes of what is told in a range."""
     uri = wanted.text_document.uri
-    here = published(analysis, uri, encoding)
-    for told, shown in zip(analysis.diagnostics, here, strict=True):
-        fix = fix_of(told)
-        if (
-            fix is None
-            or fix.span.source.name != analysis.source.name
-            or not _meet(shown.range, wanted.range)
-        ):
-            continue
-        edit = types.TextEdit(range_of(fix.span, encoding), fix.replacement)
-        yield types.CodeAction(
-            title=_title(fix),
-            kind=types.CodeActionKind.QuickFix,
-            diagnostics=[shown],
-            edit=types.WorkspaceEdit(changes={uri: [edit]}),
-            is_preferred=True,
-        )
+    told = zip(analysis.diagnostics, published(analysis, uri, encoding), strict=True)
+    here = [(each, shown) for each, shown in told if _meet(shown.range, wanted.range)]
+    return [
+        _action(fix, shown, uri, encoding)
+        for each, shown in here
+        if (fix := fix_of(each)) is not None and fix.span.source.name == analysis.source.name
+    ]
+
+
+def _action(fix: Fix, shown: types.Diagnostic, uri: str, encoding: str) -> types.CodeAction:
+    edit = types.TextEdit(range_of(fix.span, encoding), fix.replacement)
+    return types.CodeAction(
+        title=_title(fix),
+        kind=types.CodeActionKind.QuickFix,
+        diagnostics=[shown],
+        edit=types.WorkspaceEdit(changes={uri: [edit]}),
+        is_preferred=True,
+    )
 
 
 def _title(fix: Fix) -> str:

@@ -39,7 +39,8 @@ class Server(LanguageServer):
     @property
     def encoding(self) -> str:
         """Return the units that the editor counts columns in."""
-        return str(getattr(self.workspace.position_encoding, "value", None) or "utf-16")
+        encoding = self.workspace.position_encoding
+        return types.PositionEncodingKind(encoding or types.PositionEncodingKind.Utf16).value
 
     async def tell(self, document: Document, analysis: Analysis) -> None:
         """Send what is told of a file."""

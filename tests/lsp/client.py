@@ -13,7 +13,7 @@ from pygls.uris import from_fs_path
 
 T = TypeVar("T")
 START = ("-c", "from netdsl.cli.main import entry; entry()", "lsp")
-SECONDS = 30.0
+SECONDS = 60.0
 """How long anything may take before a test fails; far more than it does."""
 
 

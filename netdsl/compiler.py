@@ -6,9 +6,10 @@ experiment's graph
   -> objective       the mean of the loss over the batch, plus the penalties      (training alone)
   -> simplify        stable forms, algebra
   -> differentiate   gradients of the objective by the weights                    (training alone)
+  -> merge_scans     the way back of a scan reads what the way there collects
   -> attach_optimizer, simplify again                                             (training alone)
   -> deduplicate, prune
-  -> legalize, fuse, choose_kernels, lower, schedule  -> program
+  -> unroll_scans, legalize, fuse, choose_kernels, lower, schedule  -> program
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from netdsl.passes.fuse import fuse
 from netdsl.passes.legalize import legalize
 from netdsl.passes.prune import prune
 from netdsl.passes.rewriting import Rewrite
+from netdsl.passes.scan import merge_scans
+from netdsl.passes.scan_unroll import unroll_scans
 from netdsl.passes.schedule import schedule
 from netdsl.passes.simplify import simplify
 from netdsl.passes.specialize import specialize
@@ -98,6 +101,7 @@ def _training(work: _Work, experiment: Experiment) -> Graph:
     """Make the graph of a step: the objective, its gradients, the optimizer's updates."""
     at = work.at("training")
     graph = _differentiated(work, experiment.rules, _objective(work, experiment))
+    graph = at("merge_scans", merge_scans, graph)
     work.graphs["differentiated"] = graph
     clip = experiment.clip, experiment.clip_at
     graph = at("attach_optimizer", lambda g: attach_optimizer(g, experiment.rules, *clip), graph)
@@ -215,12 +219,17 @@ class _Work:
         graph = at("specialize", lambda g: specialize(g, {"training": 0.0}), graph)
         graph = at("simplify", lambda g: simplify(g, self.rewrites[name]), graph)
         graph = at("differentiate", differentiate, graph)  # the language's gradient(y, x)
+        graph = at("merge_scans", merge_scans, graph)
         return self.program(name, at("deduplicate", deduplicate, graph))
 
     def program(self, name: str, graph: Graph) -> Program:
         """Make the program of a graph."""
         self.graphs[name] = graph
-        graph = self.at(name)("legalize", legalize, graph)
+        at = self.at(name)
+        if any(graph[index].operation.name == "scan" for index in graph):
+            graph = at("unroll_scans", unroll_scans, graph)
+            graph = at("simplify", lambda g: simplify(g, differentiated=True), graph)
+        graph = at("legalize", legalize, graph)
         start = time.perf_counter()
         program = program_of(graph, name)
         self.passes.append(Pass(name, "lower", time.perf_counter() - start, len(graph), len(program.steps())))

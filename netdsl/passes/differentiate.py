@@ -9,6 +9,7 @@ from operator import add
 from netdsl.graph import Builder, Graph, Value
 from netdsl.graph.gradients import gradient_origin, gradients
 from netdsl.operations import REGISTRY
+from netdsl.passes.rewriting import with_body
 
 
 def differentiate(graph: Graph, root: str = "objective", weights: Iterable[str] = ()) -> Graph:
@@ -50,6 +51,8 @@ def _without_gradient_of(builder: Builder, graph: Graph) -> dict[int, Value]:
             y, x = operands
             with builder.within(gradient_origin(node)):
                 values[index] = gradients(y, [x])[x.index]
-        else:
-            values[index] = builder.add(node, operands)
+            continue
+        if (body := node.setting("body")) is not None:
+            node = with_body(node, differentiate(body))
+        values[index] = builder.add(node, operands)
     return values

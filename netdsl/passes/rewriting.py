@@ -6,12 +6,12 @@ node and never up, and one walk over a graph is enough.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from netdsl.diagnostics import Span
-from netdsl.graph import Builder, Graph, Node, Origin, Value, formula
+from netdsl.graph import Builder, Graph, Node, Origin, Setting, Value, formula
 from netdsl.operations import REGISTRY
 
 COMMUTATIVE: Final = frozenset({"add", "multiply", "equal", "not_equal", "logical_and", "logical_or"})
@@ -36,6 +36,8 @@ class Sharing(Builder):
 
     def add(self, node: Node, operands: Sequence[Value]) -> Value:
         """Return the value of an equal node, or of this one, added."""
+        if (body := node.setting("body")) is not None:
+            node = with_body(node, rebuild(body, self.inside()))
         key = self.key(node, operands)
         found = self._known.get(key)
         if found is None:
@@ -53,7 +55,35 @@ class Sharing(Builder):
             indices.sort()
         if node.operation.name == "constant":
             return node.operation, node.dtype, repr(node.setting("value"))
+        if (body := node.setting("body")) is not None:
+            return node.operation, rest_of(node), structure(body), tuple(indices)
         return node, tuple(indices)
+
+    def inside(self) -> Sharing:
+        """Return a builder of the same kind, for the body of a scan."""
+        return Sharing()
+
+
+def with_body(node: Node, body: Graph) -> Node:
+    """Return a node with another body."""
+    return replace(node, settings=tuple(sorted({**dict(node.settings), "body": body}.items())))
+
+
+def rest_of(node: Node) -> tuple[tuple[str, Setting], ...]:
+    """Return the settings of a node but for its body."""
+    return tuple(setting for setting in node.settings if setting[0] != "body")
+
+
+def structure(graph: Graph) -> Hashable:
+    """Return what equal graphs have in common."""
+
+    def known_by(index: int) -> Hashable:
+        node = graph[index]
+        inner = node.setting("body")
+        rest = node if inner is None else (node.operation, rest_of(node), structure(inner))
+        return rest, repr(node.setting("value")), graph.operands(index)
+
+    return tuple(map(known_by, graph)), tuple(graph.outputs.items())
 
 
 Attempt: TypeAlias = Callable[["Rewriter", Node, Sequence[Value]], Value | None]
@@ -124,6 +154,10 @@ class Rewriter(Sharing):
         if _is_on_host(node) and all(each.index in self._on_host for each in operands):
             self._on_host.add(value.index)
         return value
+
+    def inside(self) -> Sharing:
+        """Return a builder with the same rules, for the body of a scan."""
+        return Rewriter(self._rules, self._log)
 
     def is_on_host(self, value: Value) -> bool:
         """Tell whether a value is a number that is known before a step begins."""

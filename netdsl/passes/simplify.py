@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from netdsl.graph import Graph, Node, Value
 from netdsl.passes.rewriting import Rewrite, Rewriter, Rule, rebuild, table
-from netdsl.passes.rules import algebra, labels, movement, stable
+from netdsl.passes.rules import algebra, labels, movement, scans, stable
 
-RULES = (*stable.RULES, *labels.RULES, *movement.RULES, *algebra.RULES)
+RULES = (*stable.RULES, *labels.RULES, *movement.RULES, *algebra.RULES, *scans.RULES)
 """All rules; of those that fit, the first is applied."""
 
 

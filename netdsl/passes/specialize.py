@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from netdsl.graph import Graph, Value
 from netdsl.passes.rewriting import Rewriter, rebuild, table
-from netdsl.passes.rules import algebra
+from netdsl.passes.rules import algebra, scans
 
-_RULES = table((*algebra.NUMBERS, *algebra.BRANCHES))
+_RULES = table((*algebra.NUMBERS, *algebra.BRANCHES, *scans.RULES))
 
 
 def specialize(graph: Graph, scalars: Mapping[str, float]) -> Graph:

@@ -1,0 +1,112 @@
+"""What passes make of scans: the same values, one scan for several, and no scan at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from netdsl.graph import BATCH, Builder, Graph, evaluate, verify
+from netdsl.operations import REGISTRY
+from netdsl.operations.sub_graph import apply_scan, out_shapes
+from netdsl.passes.deduplicate import deduplicate
+from netdsl.passes.differentiate import differentiate
+from netdsl.passes.scan import merge_scans
+from netdsl.passes.scan_unroll import unroll_scans
+from netdsl.passes.simplify import simplify
+from netdsl.passes.specialize import specialize
+from tests.operations.test_scan import CELLS, Cell, derived, run_of, scanned
+
+PASSES: dict[str, Callable[[Graph], Graph]] = {
+    "simplify": simplify,
+    "simplify after": lambda graph: simplify(graph, differentiated=True),
+    "specialize": lambda graph: specialize(graph, {"training": 1.0}),
+    "deduplicate": deduplicate,
+    "merge": merge_scans,
+    "unroll": unroll_scans,
+    "all": lambda graph: simplify(merge_scans(simplify(graph)), differentiated=True),
+}
+
+
+def bodies(graph: Graph) -> list[Graph]:
+    return [graph[index].setting("body") for index in graph if graph[index].operation.name == "scan"]
+
+
+@pytest.mark.parametrize("make", PASSES.values(), ids=PASSES)
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_values_stay_as_they_are(cell: Cell, make: Callable[[Graph], Graph]) -> None:
+    graph = derived(scanned, cell, 3, True)
+    after = make(graph)
+    verify(after)
+    run = run_of(graph)
+    expected, found = evaluate(graph, run), evaluate(after, run)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-9, atol=1e-10, err_msg=name)
+
+
+def first_derivative(cell: Cell, steps: int = 3) -> Graph:
+    graph = derived(scanned, cell, steps, False)
+    builder = Builder(REGISTRY)
+    values = builder.copy(graph, {})
+    builder.take_roots(graph, values)
+    for name in [name for name in builder.outputs if name.startswith("dd ") or name == "total"]:
+        del builder.outputs[name]
+    return builder.finish(unused=False)
+
+
+def test_the_way_there_is_walked_once() -> None:
+    graph = simplify(merge_scans(simplify(first_derivative(CELLS[1]))), differentiated=True)
+    forward, back = bodies(graph)
+    # The output, four gates, the tanh of the cell, both states before the step.
+    assert len(out_shapes(forward)) == 8
+    assert set(back.leaves("input")) >= {"state0", "state1", "item0"}
+
+
+def test_what_nobody_reads_is_not_collected() -> None:
+    builder = Builder(REGISTRY)
+    values = scanned(CELLS[1], builder, 3, False)
+    y = values["out0"].sum((0, 1, 2)).reshape(())
+    builder.outputs["d"] = builder.apply("gradient_of", y, values["fixed1"])
+    graph = simplify(merge_scans(simplify(differentiate(builder.finish()))), differentiated=True)
+    _, back = bodies(graph)
+    assert out_shapes(back) == [(BATCH, 8)]  # the gradient of all gates, and no product of it
+
+
+def body_with(training: bool) -> Graph:
+    """A cell that reads a scalar, and a value that it does not use."""
+    builder = Builder(REGISTRY)
+    state = builder.apply("input", name="state0", shape=(BATCH, 2))
+    item = builder.apply("input", name="item1", shape=(BATCH, 2))
+    flag = builder.apply("input", name="fixed0", shape=())
+    factor = (flag.apply("greater", 0.5)).apply("where", 2.0, 3.0) if training else flag
+    new = state * factor + item
+    builder.outputs = {"state0": new, "out0": new}
+    return builder.finish()
+
+
+def test_constants_go_inside_and_what_is_not_read_goes_away() -> None:
+    builder = Builder(REGISTRY)
+    start = builder.constant(0.0).broadcast((BATCH, 2))
+    x = builder.apply("input", name="x", shape=(BATCH, 4, 2))
+    z = builder.apply("input", name="z", shape=(BATCH, 4, 2))
+    flag = builder.apply("scalar", name="training")
+    builder.outputs["y"] = apply_scan(body_with(True), [start], [z, x], [flag], steps=4)
+    graph = specialize(builder.finish(), {"training": 1.0})
+    (body,) = bodies(graph)
+    assert set(body.leaves("input")) == {"state0", "item0"}
+    assert not any(body[index].operation.name == "where" for index in body)
+    (scan,) = (index for index in graph if graph[index].operation.name == "scan")
+    assert [graph[each].operation.name for each in graph.operands(scan)] == ["broadcast", "input"]
+
+
+def test_scans_that_differ_stay_apart() -> None:
+    builder = Builder(REGISTRY)
+    start = builder.constant(0.0).broadcast((BATCH, 2))
+    x = builder.apply("input", name="x", shape=(BATCH, 4, 2))
+    factors = [builder.constant(2.0), builder.constant(3.0), builder.constant(2.0)]
+    scans = [apply_scan(body_with(False), [start], [x, x], [factor], steps=4) for factor in factors]
+    builder.outputs = {f"y{number}": each for number, each in enumerate(scans)}
+    graph = simplify(builder.finish())
+    assert len(bodies(graph)) == 2
+    assert len(bodies(merge_scans(graph))) == 2

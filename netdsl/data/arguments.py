@@ -10,7 +10,7 @@ from netdsl.diagnostics import Diagnostic, DiagnosticError, Fix, Label, Span
 from netdsl.semantics.experiment import SourcePlan
 from netdsl.semantics.problems import nearest
 
-Kind: TypeAlias = Literal["text", "count", "number", "names", "inputs"]
+Kind: TypeAlias = Literal["text", "count", "number", "names", "inputs", "extent"]
 
 REQUIRED: Final = object()
 
@@ -30,7 +30,8 @@ class Parameter:
 def read_arguments(plan: SourcePlan, parameters: Sequence[Parameter]) -> dict[str, Any]:
     """Return the arguments of a source by name, the default for those that are not given.
 
-    Texts come as str, counts as int, numbers as float, names as a tuple of str, `inputs` as a dict of these.
+    Texts come as str, counts as int, numbers as float, names as a tuple of str, `inputs` as a dict of these,
+    an extent as its two sides.
 
     Errors: every mistake at once. E0521 for one that the source does not take, E0522 for one that is missing
     or of the wrong kind.
@@ -131,6 +132,16 @@ def _count(value: Any, parameter: Parameter) -> int:
     return int(number)
 
 
+def _extent(value: Any, parameter: Parameter) -> tuple[int, ...]:
+    sides = value if isinstance(value, tuple) and len(value) == 2 else (value, value)
+    try:
+        return tuple(_count(each, parameter) for each in sides)
+    except _WrongKindError as wrong:
+        if isinstance(value, (tuple, int)) and not isinstance(value, bool):
+            raise
+        raise _WrongKindError(f"is {_WANTED['extent']}, not {_shown(value)}") from wrong
+
+
 def _names(value: Any, parameter: Parameter) -> tuple[str, ...]:
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, (tuple, list)) or not all(isinstance(each, str) for each in names):
@@ -153,6 +164,7 @@ _WANTED: Final[Mapping[Kind, str]] = {
     "number": "a number",
     "names": "a name or a list of names",
     "inputs": "a list of names, or such lists by field",
+    "extent": "a height and a width such as 32x32",
 }
 _READ: Final[Mapping[Kind, Callable[[Any, Parameter], Any]]] = {
     "text": _text,
@@ -160,6 +172,7 @@ _READ: Final[Mapping[Kind, Callable[[Any, Parameter], Any]]] = {
     "number": _number,
     "names": _names,
     "inputs": _inputs,
+    "extent": _extent,
 }
 
 

@@ -15,6 +15,7 @@ _NAMES: Final = (
     "mnist",
     "fashion_mnist",
     "idx",
+    "images",
     "cifar10",
     "csv",
     "npz",
@@ -26,7 +27,6 @@ _NAMES: Final = (
     "waves",
     "addition",
 )
-_LATER: Final = {"images": "reads folders of pictures"}
 
 
 def source_names() -> tuple[str, ...]:
@@ -37,13 +37,9 @@ def source_names() -> tuple[str, ...]:
 def open_source(plan: DataPlan, access: Access) -> Content:
     """Open the source of a `data` block.
 
-    Errors: E0520 for one that is not known, E0542 for one that comes in a later version; those of the source.
+    Errors: E0520 for one that is not known; those of the source.
     """
     source = plan.source
-    if source.name in _LATER:
-        message = f"`{source.name}`, which {_LATER[source.name]}, comes in a later version"
-        help = 'pack the pictures into a `.npz` file: `npz("file.npz", label=label)`'
-        fail("E0542", message, source.span, "not yet", help=help, exit_code=Exit.USAGE)
     if source.name not in _NAMES:
         raise _unknown(plan)
     if source.name == "csv":
@@ -65,6 +61,8 @@ def _opener(name: str) -> Callable[[SourcePlan, Access], Content]:
             from netdsl.data.mnist import open_fashion_mnist as opener
         case "idx":
             from netdsl.data.images import open_idx as opener
+        case "images":
+            from netdsl.data.pictures import open_images as opener
         case "cifar10":
             from netdsl.data.cifar import open_cifar10 as opener
         case "npz":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from netdsl.data.cells import number_of
 from netdsl.data.lines import Format, Row, read_rows
+from netdsl.data.pictures import ENDINGS, read_picture, require_pillow
 from netdsl.data.problems import cell_text, fail, some
 from netdsl.diagnostics import suggest
 from netdsl.run.net import shaped
@@ -43,6 +44,9 @@ def read_new_rows(
         from netdsl.data.npz import read_arrays
 
         return _named(read_arrays(path), fields, path)
+    if kind == "picture":
+        field = _only(fields, path)
+        return {field.name: _picture(path, field)}
     return _named({_only(fields, path).name: _array(path, kind)}, fields, path)
 
 
@@ -53,10 +57,21 @@ def _kind(path: Path | None) -> str:
             return "csv" if ending in ("csv", "tsv", "txt") else ending
     if path is None:
         return "csv"
+    if path.suffix.lower() in ENDINGS:
+        return "picture"
     if "idx" not in name:
-        message = f"`{path}`: predictions are made from .csv, .npy, .npz and IDX files"
+        message = f"`{path}`: predictions are made from .csv, .npy, .npz and IDX files, and of pictures"
         fail("E0912", message, help="convert it to one of these")
     return "idx"
+
+
+def _picture(path: Path, field: FieldSchema) -> NDArray[np.generic]:
+    """Return a picture as the one row of an image, in the units of pictures."""
+    if len(field.shape) != 3 or field.shape[-1] not in (1, 3) or field.range != (0, 255):
+        message = f"`{path}` is a picture, and `{field.name}` is no image of values from 0 to 255"
+        fail("E0913", message, help="give its rows as numbers, in a .csv, .npy or .npz file")
+    require_pillow("a picture is read", None)
+    return read_picture(path, field.shape)[None]
 
 
 def _array(path: Path, kind: str) -> NDArray[np.generic]:

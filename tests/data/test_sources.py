@@ -19,10 +19,6 @@ def test_an_unknown_source_is_told_with_the_nearest() -> None:
     assert "`spirals`" in text_of(refused(lambda: opened(plan(source("zzz")))))
 
 
-def test_a_source_of_a_later_version() -> None:
-    assert refused(lambda: opened(plan(source("images", "folder")))).code == "E0542"
-
-
 def test_mistakes_of_the_file_and_of_the_data_have_their_exit_codes(tmp_path: Path) -> None:
     with pytest.raises(DiagnosticError) as caught:
         opened(plan(source("moons", 1, 2, 3)))

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "interpreter": ("interpret", "interpret_timed", "barrier"),
-    "products": ("product", "product_back", "weight_gradient", "turn_panel", "product_any"),
+    "products": ("product", "product_back", "weight_gradient", "turn_panel"),
+    "contraction": ("contraction",),
     "peak": ("multiply_adds",),
     "reductions": ("column_sums",),
     "draws": ("draw_uniform", "draw_gaussian", "draw_uniform_panel", "draw_gaussian_panel"),

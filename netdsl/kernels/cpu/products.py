@@ -5,9 +5,7 @@ Blocks are the panels of the transpose: [rows / 16][columns][16]. Strides are in
 """
 
 from netdsl.kernels.cpu.kernel import kernel
-from netdsl.kernels.cpu.memory import at, at_long
-from netdsl.kernels.cpu.prelude import f32
-from netdsl.kernels.cpu.tiles import prefetch_lines, stack_floats, strided_tiles, tiles, turned_tiles, zeros
+from netdsl.kernels.cpu.tiles import prefetch_lines, stack_floats, tiles, turned_tiles, zeros
 from netdsl.kernels.cpu.turning import copy_lines, fill_zeros, min16, turn_16
 
 square = stack_floats(16 * 16)
@@ -123,34 +121,3 @@ def turn_panel(rows: int, source: int, target: int, target_block: int) -> None:
             copy_lines(block, spare, there)
             block = spare
         turn_16(block, 16, target + 4 * target_block * m, 16)
-
-
-@kernel
-def product_any(a: int, b: int, c: int, description: int, scratch: int, first: int, last: int) -> None:
-    """Compute C = A B for any strides, for the batches `first` to before `last`.
-
-    `description` is the address of int64 words: rows, depth, columns; the strides of A by batch, row and
-    depth; of B by batch, depth and column; of C by batch, row and column. `scratch` has room for
-    16 * (depth + rows) floats and is the thread's own.
-    """
-    words = at_long(description)
-    rows, depth, columns = words[0], words[1], words[2]
-    strip = scratch
-    result = scratch + 64 * depth
-    for batch in range(first, last):
-        left = a + 4 * batch * words[3]
-        right = at(b + 4 * batch * words[6])
-        target = at(c + 4 * batch * words[9])
-        for j in range(0, columns, 16):
-            width = min16(columns - j)
-            packed = at(strip)
-            for k in range(depth):
-                for lane in range(width):
-                    packed[16 * k + lane] = right[k * words[7] + (j + lane) * words[8]]
-                for lane in range(width, 16):
-                    packed[16 * k + lane] = f32(0.0)
-            strided_tiles(rows, depth, left, words[4], words[5], strip, result, zeros())
-            done = at(result)
-            for i in range(rows):
-                for lane in range(width):
-                    target[i * words[10] + (j + lane) * words[11]] = done[16 * i + lane]

@@ -7,7 +7,7 @@ depend neither on the height of the tile nor on the width of the registers.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from llvmlite import ir
 from numba.core import cgutils
@@ -32,6 +32,8 @@ from netdsl.kernels.cpu.looping import Carried, repeat
 from netdsl.kernels.cpu.machine import machine
 from netdsl.kernels.cpu.memory import ask_for_line
 
+_LINE: Final = whole(LANES)
+
 
 @dataclass(frozen=True, slots=True)
 class Left:
@@ -52,13 +54,24 @@ class Left:
         )
 
 
-def emit_tiles(builder: Any, rows: Value, depth: Value, a: Left, b: Value, c: Value, bias: Value) -> None:
-    """Emit C[rows][16] = bias + A B for contiguous B[depth][16] and C, in tiles of the machine's heights."""
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines of 16 neighbors, `step` floats from one to the next: the right factor, or the result."""
+
+    start: Value
+    step: Value = _LINE
+
+    def below(self, builder: Any, lines: Value) -> "Lines":
+        """Return the same without its first lines."""
+        return Lines(advance(builder, self.start, builder.mul(lines, self.step)), self.step)
+
+
+def emit_tiles(builder: Any, rows: Value, depth: Value, a: Left, b: Lines, c: Lines, bias: Value) -> None:
+    """Emit C[rows][16] = bias + A B for B[depth][16], in tiles of the machine's heights."""
     start = load_vector(builder, bias)
 
     def tile(height: int, done: Value) -> None:
-        target = advance(builder, c, builder.mul(done, whole(LANES)))
-        _emit_tile(builder, height, depth, a.below(builder, done), b, target, start)
+        _emit_tile(builder, height, depth, a.below(builder, done), b, c.below(builder, done), start)
 
     done = whole(0)
     for height in machine().rows:
@@ -71,7 +84,7 @@ def emit_tiles(builder: Any, rows: Value, depth: Value, a: Left, b: Value, c: Va
         (done,) = repeat(builder, count, [done], turn)
 
 
-def _emit_tile(builder: Any, height: int, depth: Value, a: Left, b: Value, c: Value, start: Value) -> None:
+def _emit_tile(builder: Any, height: int, depth: Value, a: Left, b: Lines, c: Lines, start: Value) -> None:
     offsets = [builder.mul(a.row, whole(i)) for i in range(height)]
 
     def steps(count: int) -> Callable[[Value, Carried], Carried]:
@@ -83,7 +96,7 @@ def _emit_tile(builder: Any, height: int, depth: Value, a: Left, b: Value, c: Va
                     _add_product(builder, advance(builder, left, offset), line, each)
                     for offset, each in zip(offsets, sums, strict=True)
                 ]
-                left, right = advance(builder, left, a.step), advance(builder, right, LANES)
+                left, right = advance(builder, left, a.step), advance(builder, right, b.step)
             return [left, right, *sums]
 
         return turn
@@ -93,7 +106,7 @@ def _emit_tile(builder: Any, height: int, depth: Value, a: Left, b: Value, c: Va
         held = repeat(builder, builder.lshr(count, whole(1)), held, steps(2))
         return repeat(builder, builder.and_(count, whole(1)), held, steps(1))
 
-    held: list[Value] = [a.start, b, *[start] * height]
+    held: list[Value] = [a.start, b.start, *[start] * height]
     if a.panel is None:
         held = in_pairs(depth, held)
     else:
@@ -106,7 +119,7 @@ def _emit_tile(builder: Any, height: int, depth: Value, a: Left, b: Value, c: Va
         held = repeat(builder, builder.lshr(depth, whole(4)), held, group)
         held = in_pairs(builder.and_(depth, whole(LANES - 1)), held)
     for i, each in enumerate(held[2:]):
-        store_vector(builder, each, advance(builder, c, i * LANES))
+        store_vector(builder, each, advance(builder, c.start, builder.mul(c.step, whole(i))))
 
 
 def _add_product(builder: Any, left: Value, line: Value, total: Value) -> Value:
@@ -128,24 +141,28 @@ def tiles(
 ) -> None:
     """Compute C[rows][16] = bias + A B; A is row-major (`a_panel` 16) or in panels (`a_row` 16)."""
     left = Left(floats(builder, a), a_row, whole(1), a_panel)
-    emit_tiles(builder, rows, depth, left, floats(builder, b), floats(builder, c), floats(builder, bias))
+    right, result = Lines(floats(builder, b)), Lines(floats(builder, c))
+    emit_tiles(builder, rows, depth, left, right, result, floats(builder, bias))
 
 
-@emits(NOTHING, *[WORD] * 8)
-def strided_tiles(
+@emits(NOTHING, *[WORD] * 10)
+def placed_tiles(
     builder: Any,
     rows: Value,
     depth: Value,
     a: Value,
     a_row: Value,
     a_step: Value,
+    a_group: Value,
     b: Value,
+    b_step: Value,
     c: Value,
-    bias: Value,
+    c_row: Value,
 ) -> None:
-    """Compute C[rows][16] = bias + A B for any strides of A."""
-    left = Left(floats(builder, a), a_row, a_step)
-    emit_tiles(builder, rows, depth, left, floats(builder, b), floats(builder, c), floats(builder, bias))
+    """Compute C[rows][16] = A B for lines of B and C anywhere; 16 steps of A are `a_group` from the next."""
+    left = Left(floats(builder, a), a_row, a_step, a_group)
+    right, result = Lines(floats(builder, b), b_step), Lines(floats(builder, c), c_row)
+    emit_tiles(builder, rows, depth, left, right, result, floats(builder, emit_zeros(builder)))
 
 
 @emits(NOTHING, *[WORD] * 6)
@@ -154,8 +171,8 @@ def turned_tiles(
 ) -> None:
     """Compute C[rows][16] = A B where the rows of A are neighbors: A is stored transposed."""
     left = Left(floats(builder, a), whole(1), a_step)
-    bias = floats(builder, emit_zeros(builder))
-    emit_tiles(builder, rows, depth, left, floats(builder, b), floats(builder, c), bias)
+    right, result = Lines(floats(builder, b)), Lines(floats(builder, c))
+    emit_tiles(builder, rows, depth, left, right, result, floats(builder, emit_zeros(builder)))
 
 
 @emits(NOTHING, WORD, WORD)

@@ -119,37 +119,6 @@ def test_weight_gradient(
     assert is_product(np.concatenate(found, axis=1)[:, :outputs], x.T[first : max(last, first)], y)
 
 
-@pytest.mark.parametrize("level", LEVELS)
-@given(
-    layer=layers,
-    batches=st.integers(1, 3),
-    orders=st.tuples(*[st.permutations(range(3))] * 3),
-    begin=st.integers(0, 1),
-)
-@modest
-def test_product_any(
-    level: str, layer: tuple[int, int, int], batches: int, orders: tuple[list[int], ...], begin: int
-) -> None:
-    """The operands lie in memory with their three axes in any order."""
-    rows, depth, columns = layer
-    memory = Memory()
-    shapes = (batches, rows, depth), (batches, depth, columns), (batches, rows, columns)
-    a, b = normal(*shapes[0]), normal(*shapes[1])
-    first = begin if batches > 1 else 0
-    views = []
-    for shape, order, value in zip(shapes, orders, (a, b, None), strict=True):
-        laid = tuple(shape[axis] for axis in order)
-        content = np.full(laid, np.nan, np.float32) if value is None else value.transpose(order)
-        views.append(memory.place(np.ascontiguousarray(content)).transpose(np.argsort(order)))
-    strides = [each // 4 for view in views for each in view.strides]
-    words = np.array([rows, depth, columns, *strides], np.int64)
-    scratch = memory.room(16 * (depth + rows))
-    call(hand_written(level)["product_any"], *views, words, scratch, first, batches)
-    memory.check()
-    assert np.isnan(views[2][:first]).all()
-    assert is_product(views[2][first:], a[first:], b[first:])
-
-
 def test_bits_do_not_depend_on_the_width_of_registers() -> None:
     fused = [level for level in LEVELS if level != "generic"]
     y, w = normal(37, 45), normal(61, 45)

@@ -8,6 +8,7 @@ from netdsl.syntax import parse, tree
 
 _ORDER = (
     "layers",
+    "images",
     "attention",
     "activations",
     "losses",

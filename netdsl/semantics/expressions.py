@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -440,9 +441,27 @@ def _tool_argument(expr: tree.Expr, parameter: str, function: Function, frame: F
         return expr.text
     if parameter == "over":
         return _axes(expr, frame)
+    if isinstance(expr, tree.Path) and parameter in function.words and expr.text not in frame.names:
+        return _word(expr, parameter, function.words[parameter], frame)
     if parameter == "init" and isinstance(expr, (tree.Path, tree.Call)):
         return evaluate(expr, frame)
     return operand(expr, frame)
+
+
+def _word(expr: tree.Path, parameter: str, words: tuple[str, ...], frame: Frame) -> Item:
+    """Return a word that an argument may be, or what a name that is none of them stands for."""
+    if expr.text in words:
+        return Word(expr.text)
+    if len(expr.parts) == 1 and _is_word(expr.parts[0], frame):
+        raise no_choice(expr.parts[0], parameter, words)
+    return operand(expr, frame)
+
+
+def no_choice(name: tree.Name, parameter: str, words: Iterable[str]) -> MistakeError:
+    """Return the error for a word that is none of a setting's alternatives."""
+    return unknown(
+        "E0206", "choice", name.text, name.span, words, place=f"for `{parameter}`", listing="it is one of"
+    )
 
 
 def _axes(expr: tree.Expr, frame: Frame) -> Item:
@@ -467,14 +486,6 @@ def argument(expr: tree.Expr, slot: Slot, frame: Frame) -> Item:
         case tree.List(items=items):
             return tuple(argument(each, slot, frame) for each in items)
         case tree.Path(parts=(name,)) if words and _is_word(name, frame):
-            raise unknown(
-                "E0206",
-                "choice",
-                name.text,
-                name.span,
-                words,
-                place=f"for `{slot.name}`",
-                listing="it is one of",
-            )
+            raise no_choice(name, slot.name, words)
         case _:
             return evaluate(expr, frame)

@@ -73,8 +73,10 @@ class Applier(Protocol):
 class Maker(Protocol):
     """Makes what is kept from step to step; `netdsl.semantics.weights` has the one there is."""
 
-    def weight(self, shape: Shape, init: Item, kind: WeightKind, site: Site) -> Tensor:
-        """Return the leaf of a weight that `site.label` names."""
+    def weight(
+        self, shape: Shape, init: Item, kind: WeightKind, site: Site, fans: tuple[int, ...] = ()
+    ) -> Tensor:
+        """Return the leaf of a weight that `site.label` names; `fans` are the channels of a unit."""
         ...
 
     def running(self, value: Tensor, momentum: float, start: float, site: Site) -> Tensor:

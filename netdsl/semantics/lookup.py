@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -101,6 +102,10 @@ def missing(name: tree.Name, frame: Frame) -> MistakeError:
     if name.text.lower() in LATER and frame.kind in ("layer", "model"):
         message = f"`{name.text}` comes with a later version of netdsl"
         return mistake("E0190", message, name.span, "not there yet")
+    here = _called_here(name.text)
+    if here is not None and frame.kind in ("layer", "model"):
+        message = f"there is no name `{name.text}`"
+        return mistake("E0101", message, name.span, "not known", help=f"it is `{here}` here")
     return unknown("E0101", "name", name.text, name.span, visible(frame))
 
 
@@ -108,17 +113,46 @@ _PLURALS: Final = {"loss": "losses", "penalty": "penalties"}
 
 LATER: Final = frozenset(
     {
-        *(
-            f"{name}{suffix}"
-            for name in ("conv", "maxpool", "max_pool", "avgpool", "avg_pool", "averagepool", "average_pool")
-            for suffix in ("", "1d", "2d", "3d")
-        ),
-        *("convolution", "conv_transpose", "deconv", "upsample"),
         *("rnn", "lstm", "bilstm", "gru", "recurrent"),
         *("attention", "self_attention", "multi_head_attention", "multihead_attention", "transformer"),
     }
 )
 """Names that people look for, of layers that this version has not."""
+
+CALLED: Final = {
+    "conv": "conv",
+    "convolution": "conv",
+    "convtranspose": "conv_transpose",
+    "convolutiontranspose": "conv_transpose",
+    "deconv": "conv_transpose",
+    "depthwiseconv": "depthwise_conv",
+    "separableconv": "separable_conv",
+    "maxpool": "maxpool",
+    "maxpooling": "maxpool",
+    "avgpool": "avgpool",
+    "averagepool": "avgpool",
+    "averagepooling": "avgpool",
+    "globalavgpool": "global_avgpool",
+    "globalaveragepool": "global_avgpool",
+    "globalaveragepooling": "global_avgpool",
+    "adaptiveavgpool": "global_avgpool",
+    "globalmaxpool": "global_maxpool",
+    "globalmaxpooling": "global_maxpool",
+    "adaptivemaxpool": "global_maxpool",
+    "upsampling": "upsample",
+    "spatialdropout": "spatial_dropout",
+    "batchnormalization": "batchnorm",
+    "layernormalization": "layernorm",
+    "groupnormalization": "groupnorm",
+    "instancenormalization": "instancenorm",
+}
+"""What layers of other frameworks are called here; those without the number of their axes."""
+
+
+def _called_here(text: str) -> str | None:
+    """Return the name that a layer of another framework has here: `Conv2D` is `conv`."""
+    return CALLED.get(re.sub("[123]d$", "", text.lower().replace("_", "")))
+
 
 SEEN_BY: Final = (
     (("layer", "model"), ("weight", "offset", "gain", "running", "training")),
@@ -126,7 +160,7 @@ SEEN_BY: Final = (
     (("initializer",), ("fan_in", "fan_out", "shape")),
     (("optimizer",), ("t", "w", "g")),
     (("schedule",), ("step", "epoch", "now", "steps", "epochs", "progress", "logged")),
-    (("scaler",), ("fit",)),
+    (("scaler", "loss"), ("fit",)),
 )
 """Which names the kinds of definitions see besides their own."""
 

@@ -202,7 +202,7 @@ class _Walk:
         if call.callee.text in _LIGHT:
             return
         called = self._called(call.callee)
-        words = words_of(called) if isinstance(called, tree.Definition) else frozenset()
+        words = words_of(called) if isinstance(called, tree.Definition) else _words(called)
         for each in call.positional:
             self._argument(each, words)
         for named in call.named:
@@ -241,6 +241,11 @@ class _Walk:
             if isinstance(called, Function):
                 raise unknown_argument(called, named.name.text, named.name.span)
             raise unknown_setting(called, named)
+
+
+def _words(function: Function | None) -> frozenset[str]:
+    """Return the words among the arguments of a function."""
+    return frozenset(word for words in function.words.values() for word in words) if function else frozenset()
 
 
 def _makes_weight(name: str, definition: tree.Definition) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,7 +35,7 @@ TIMES: Final = frozenset({"epochs", "steps"})
 class Slot:
     """A setting of a definition or a param: its default, what it may be, and where it is declared.
 
-    `type` is one of number, integer, flag, extent, list, word, definition, text, quantity, any.
+    `type` is one of number, integer, sides, flag, extent, list, word, definition, text, quantity, any.
     """
 
     name: str
@@ -65,8 +65,11 @@ class Slot:
 def type_of(default: Item | None, domain: Interval | tuple[Item, ...] | None) -> str:
     """Return the type that a default and a domain give.
 
-    A number is an integer if the default and all bounds are; without bounds it may be any number.
+    A number is an integer if the default and all bounds are; without bounds it may be any number. Where the
+    range of integers stands in a list (`3 in [1 .. 9]`), it is one number or one for each axis.
     """
+    if _is_sides(default, domain):
+        return "sides"
     if default is None:
         return "integer" if domain is not None and _all_integers(domain) else "any"
     match default:
@@ -93,6 +96,13 @@ def type_of(default: Item | None, domain: Interval | tuple[Item, ...] | None) ->
             return "quantity"
         case _:
             return "any"
+
+
+def _is_sides(default: Item | None, domain: Interval | tuple[Item, ...] | None) -> bool:
+    """Tell whether a number, or one for each axis, is meant."""
+    ranged = isinstance(domain, tuple) and all(isinstance(each, Interval) for each in domain)
+    whole_default = default is None or whole(default) is not None or isinstance(default, (Sides, tuple))
+    return ranged and whole_default and _all_integers(domain or ())
 
 
 def _parts(domain: Interval | tuple[Item, ...]) -> tuple[Item, ...]:
@@ -139,6 +149,10 @@ def _typed(slot: Slot, item: Item, span: Span, site: Site) -> Item:
         case "number", Record(fields=parts):
             return Record({part: _typed(slot, each, span, site) for part, each in parts.items()})
         case "integer", _ if (integer := whole(item)) is not None:
+            return integer
+        case "sides", Sides() | tuple():
+            return item
+        case "sides", _ if (integer := whole(item)) is not None:
             return integer
         case "flag", bool():
             return item
@@ -240,6 +254,7 @@ def _no_unit(slot: Slot, span: Span, site: Site) -> Exception:
 _TYPES: Final = {
     "number": "a number",
     "integer": "a whole number",
+    "sides": "a whole number, or one for each axis",
     "flag": "yes or no",
     "extent": "an extent such as 3x3",
     "list": "a list",
@@ -271,7 +286,10 @@ def _declared(slot: Slot) -> list[Label]:
 
 def _within(slot: Slot, item: Item, site: Site) -> bool:
     if slot.type == "list" and isinstance(item, tuple):
-        return all(any(_matches(each, choice, site) for choice in _parts(slot.domain or ())) for each in item)
+        return _each_matches(item, _parts(slot.domain or ()), site)
+    if slot.type in ("sides", "any") and isinstance(item, (Sides, tuple)) and item:
+        ranges = [each for each in _parts(slot.domain or ()) if isinstance(each, Interval)]
+        return _each_matches(item, ranges, site)  # numbers of a range that may stand among words
     if isinstance(item, (Recipe, Tensor, Now)) and slot.type == "number":
         return True  # changes in time
     if isinstance(item, Record) and slot.type == "number":
@@ -279,6 +297,15 @@ def _within(slot: Slot, item: Item, site: Site) -> bool:
     if isinstance(item, tuple) and slot.type == "number":
         return all(_within(slot, each, site) for each in item)
     return any(_matches(item, choice, site) for choice in _parts(slot.domain or ()))
+
+
+def _each_matches(item: Item, choices: Sequence[Item], site: Site) -> bool:
+    """Tell whether all of an extent, a list or lists in it are among the choices."""
+    match item:
+        case Sides(parts) | (tuple() as parts):
+            return all(_each_matches(each, choices, site) for each in parts)
+        case _:
+            return any(_matches(item, choice, site) for choice in choices)
 
 
 def _matches(item: Item, choice: Item, site: Site) -> bool:
@@ -316,13 +343,17 @@ def _outside(slot: Slot, item: Item, span: Span, site: Site) -> Exception:
     return site.mistake(
         "E0206",
         f"`{slot.name}` is {found}, and may be {allowed}"
-        if isinstance(slot.domain, Interval)
+        if _is_range(slot.domain)
         else f"`{slot.name}` is {found}, and may be one of {allowed}",
-        "out of range" if isinstance(slot.domain, Interval) else "not one of these",
+        "out of range" if _is_range(slot.domain) else "not one of these",
         span=span,
         secondary=[Label(slot.domain_span, "allowed here")] if slot.domain_span else [],
         help=cure,
     )
+
+
+def _is_range(domain: Interval | tuple[Item, ...]) -> bool:
+    return isinstance(domain, Interval) or (len(domain) == 1 and isinstance(domain[0], Interval))
 
 
 def _is_share(slot: Slot) -> bool:

@@ -39,7 +39,9 @@ class WeightMaker:
     made: dict[str, Made] = field(default_factory=dict)
     elements: int = 0
 
-    def weight(self, shape: Shape, init: Item, kind: WeightKind, site: Site) -> Tensor:
+    def weight(
+        self, shape: Shape, init: Item, kind: WeightKind, site: Site, fans: tuple[int, ...] = ()
+    ) -> Tensor:
         """Return a weight's leaf; the one there is where a model is used again."""
         path = f"{site.frame.path}/{site.label}"
         known = self.made.get(path)
@@ -47,7 +49,7 @@ class WeightMaker:
             return Tensor(self._again(known, shape, site).leaf)
         self._check_budget(shape, path, site)
         leaf = site.add("weight", name=path, shape=shape)
-        initial = initial_graph(shape, init, path, site)
+        initial = initial_graph(shape, init, path, site, fans)
         self.made[path] = Made(path, shape, kind, initial, site.told_at, leaf)
         return Tensor(leaf)
 
@@ -112,7 +114,7 @@ def constant_graph(shape: Shape, start: float, site: Site) -> Graph:
     return builder.finish()
 
 
-def initial_graph(shape: Shape, init: Item, path: str, site: Site) -> Graph:
+def initial_graph(shape: Shape, init: Item, path: str, site: Site, fans: tuple[int, ...] = ()) -> Graph:
     """Return the graph of a weight's start, from an initializer, a number or a list of numbers."""
     builder = Builder(site.frame.world.registry)
     frame = Frame(
@@ -120,7 +122,7 @@ def initial_graph(shape: Shape, init: Item, path: str, site: Site) -> Graph:
         site.frame.module,
         "initializer",
         builder,
-        specials=_fans(shape),
+        specials=_fans(shape, fans),
         path=path,
         stream=path,
         uses=site.frame.uses,
@@ -161,10 +163,13 @@ def _shaped(start: Tensor, shape: Shape, site: Site) -> Value:
     return value
 
 
-def _fans(shape: Shape) -> Mapping[str, Item]:
-    """Return the numbers of inputs and outputs of one unit: a kernel's places count for both."""
+def _fans(shape: Shape, given: tuple[int, ...]) -> Mapping[str, Item]:
+    """Return the numbers of inputs and outputs of one unit: a kernel's places count for both.
+
+    Its last two axes are the channels in and out, unless they are given.
+    """
     places = prod(shape[:-2])
-    fan_in, fan_out = (shape[-2], shape[-1]) if len(shape) > 1 else (prod(shape), prod(shape))
+    fan_in, fan_out = given or shape[-2:] if len(shape) > 1 else (prod(shape), prod(shape))
     return {"fan_in": places * fan_in, "fan_out": places * fan_out, "shape": shape}
 
 
@@ -175,7 +180,18 @@ def _weight(site: Site, given: Given) -> Item:
     init, span = given["init"]
     if not (isinstance(init, (Recipe, Tool, tuple)) or is_number(init)):
         raise expected("an initializer or a number", init, "the start of a weight", site, span)
-    return _made(site, given, init, "weight")
+    return _made(site, given, init, "weight", _given_fans(site, given))
+
+
+def _given_fans(site: Site, given: Given) -> tuple[int, ...]:
+    """Return `fans=[in, out]`: the channels of a unit, where the shape of the weight does not say them."""
+    if "fans" not in given:
+        return ()
+    item, span = given["fans"]
+    fans = extents(item, site, span, "`fans`")
+    if len(fans) != 2:
+        raise expected("a list of two numbers, in and out", item, "`fans`", site, span)
+    return fans
 
 
 def _offset(site: Site, given: Given) -> Item:
@@ -186,10 +202,10 @@ def _gain(site: Site, given: Given) -> Item:
     return _made(site, given, 1, "gain")
 
 
-def _made(site: Site, given: Given, init: Item, kind: WeightKind) -> Item:
+def _made(site: Site, given: Given, init: Item, kind: WeightKind, fans: tuple[int, ...] = ()) -> Item:
     maker = _named(site, kind)
     shape = extents(given["shape"][0], site, given["shape"][1])
-    return maker.weight(shape, init, kind, site)
+    return maker.weight(shape, init, kind, site, fans)
 
 
 def _named(site: Site, kind: str) -> Maker:
@@ -218,7 +234,7 @@ def _running(site: Site, given: Given) -> Item:
 LAYER_FUNCTIONS: Final[Mapping[str, Function]] = {
     each.name: each
     for each in (
-        Function("weight", ("shape", "init"), 2, _weight),
+        Function("weight", ("shape", "init", "fans"), 2, _weight),
         Function("offset", ("shape",), 1, _offset),
         Function("gain", ("shape",), 1, _gain),
         Function("running", ("value", "momentum", "start"), 3, _running),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from netdsl.semantics.frame import Site
-from netdsl.semantics.functions import draws, elementwise, movement, reductions
+from netdsl.semantics.functions import draws, elementwise, images, movement, reductions
 from netdsl.semantics.functions.axes import WORDS
 from netdsl.semantics.functions.function import Function, Given, match_arguments, unknown_argument
 from netdsl.semantics.items import Item
@@ -18,10 +18,6 @@ def _later(name: str, *parameters: str) -> Function:
 
 
 _LATER: Final = (
-    _later("convolve", "x", "kernel", "stride", "pad", "dilation", "groups"),
-    _later("max_pool", "x", "size", "stride", "pad"),
-    _later("average_pool", "x", "size", "stride", "pad"),
-    _later("resize", "x", "size", "method"),
     _later("warp", "x", "grid"),
     _later("scan", "cell", "x", "over", "start", "reverse"),
 )
@@ -32,6 +28,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
         elementwise.FUNCTIONS,
         reductions.FUNCTIONS,
         movement.FUNCTIONS,
+        images.FUNCTIONS,
         draws.FUNCTIONS,
         draws.INITIALIZERS,
         _LATER,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from netdsl.diagnostics import Span
@@ -22,7 +22,8 @@ class Function:
     `parameters` are the names of its arguments in order; the first `required` of them must be given, the
     others may. `rest` lets the first parameter take any number of arguments. `initializer` tells a function
     that can stand for an initializer, `elementwise` one that can stand for an activation. The parameters in
-    `named` are handed over as the text of a name (`valid.loss`), which stands for nothing by itself.
+    `named` are handed over as the text of a name (`valid.loss`), which stands for nothing by itself; those
+    in `words` take these bare words too (`pad=same`).
     """
 
     name: str
@@ -33,6 +34,7 @@ class Function:
     initializer: bool = False
     elementwise: bool = False
     named: tuple[str, ...] = ()
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def usage(self) -> str:

@@ -35,8 +35,10 @@ class Request:
 class Analysis:
     """What was found of a text.
 
-    `paths` are the places of the user's files by their names; `trees` what could be read of them. `files` is
-    None where imports go so wrong that names mean nothing. `pending` tells that data is still being read.
+    `paths` are the places of the user's files by their names; `trees` what could be read of them. In `files`
+    declarations with mistakes of syntax stand without the lines that are wrong; it is None where imports go
+    so wrong that names mean nothing. `readable` tells that there were no such mistakes, `pending` that data
+    is still being read.
     """
 
     request: Request
@@ -49,6 +51,7 @@ class Analysis:
     surveys: Mapping[str | None, Survey]
     schemas: Mapping[str | None, Schema]
     diagnostics: tuple[Diagnostic, ...]
+    readable: bool = False
     pending: bool = False
 
     @property
@@ -102,33 +105,35 @@ def analyze(
     if files is None:
         trees = {source.name: tree.File(source, ())}
         return Analysis(request, source, None, trees, reader.paths, Index(), sightings, {}, {}, failed)
-    trees = _trees(files, reader)
+    mended = _mended(files)
     surveys: dict[str | None, Survey] = {}
     found: dict[str | None, Schema] = {}
     told: list[Diagnostic] = []
     pending = False
-    for name in [] if failed else _trainings(files):
-        plan = data_wanted(files, {}, name)
+    for name in [] if failed else _trainings(mended):
+        plan = data_wanted(mended, {}, name)
         data = Told() if plan is None else schemas.get(plan, request.path.parent, ready)
-        surveys[name] = survey(files, {}, name, data.schema, sightings)
-        told += [*map(_about_data, data.diagnostics), *surveys[name].diagnostics]
+        surveys[name] = survey(mended, {}, name, data.schema, sightings)
         pending |= data.pending
         if data.schema is not None:
             found[name] = data.schema
-    diagnostics = tuple(_once([*failed, *_fitting(told, files)]))
-    index = resolve(files, trees)
-    source = files.file.source
+        if mended is files:
+            told += [*map(_about_data, data.diagnostics), *surveys[name].diagnostics]
+        else:
+            told += survey(files, {}, name, None).diagnostics
+    trees = _trees(mended, reader)
     return Analysis(
         request,
-        source,
-        files,
+        files.file.source,
+        mended,
         trees,
         reader.paths,
-        index,
+        resolve(mended, trees),
         sightings,
         surveys,
         found,
-        diagnostics,
+        tuple(_once([*failed, *_fitting(told, files)])),
+        files.salvage is None,
         pending,
     )
 
@@ -143,6 +148,21 @@ def _loaded(request: Request) -> tuple[Files | None, _Reader, tuple[Diagnostic, 
         except DiagnosticError as error:
             failed = failed or error.diagnostics
     return None, reader, failed
+
+
+def _mended(files: Files) -> Files:
+    """Return files with what is left of the declarations that could not be read whole."""
+    damaged = files.salvage.damaged if files.salvage else ()
+    if files.salvage is None:
+        return files
+    every = sorted((*files.file.declarations, *damaged), key=lambda each: each.span.start)
+    sections = tuple(each for each in every if isinstance(each, tree.Section))
+    named = [each for each in damaged if not isinstance(each, tree.Import)]
+    declarations = {each.name.text: each for each in named if each.name is not None}
+    declarations |= files.main.declarations
+    main = replace(files.main, declarations=declarations, sections=sections)
+    file = replace(files.file, declarations=tuple(every))
+    return replace(files, main=main, file=file, modules=(main, *files.modules[1:]), salvage=None)
 
 
 def _trees(files: Files, reader: _Reader) -> dict[str, tree.File]:

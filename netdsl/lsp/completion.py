@@ -20,6 +20,7 @@ from netdsl.semantics.lookup import CONSTANTS, SEEN_BY
 from netdsl.semantics.parts import parts_of
 from netdsl.semantics.signatures import parameters, signature
 from netdsl.semantics.stops import CLIPS, STOPS
+from netdsl.semantics.unmade import called_metrics
 from netdsl.syntax import tree
 from netdsl.syntax.words import DEFINITIONS, SECTIONS
 
@@ -324,6 +325,11 @@ class _Offers:
         for part in ("valid", "train"):
             yield Offer(part, Kind.Variable, 1, f"{part}.loss and other figures", "", f"{part}.")
 
+    def _metrics(self) -> set[str]:
+        trains = [each for each in self.module.sections if each.kind == "train"] if self.module else []
+        metrics = [field.value for each in trains for field in each.fields if field.name.text == "metrics"]
+        return {name for each in metrics for name in called_metrics(each)}
+
     def _of_path(self) -> Iterator[Offer]:
         """Yield what can stand behind a point: names of an import, figures of a part."""
         first = self.here.path[-1]
@@ -331,9 +337,7 @@ class _Offers:
             for name, each in self.module.aliases[first].declarations.items():
                 yield _declared(name, each, 1)
         elif first in ("valid", "train") and self.here.in_section:
-            metrics = [each for survey in self.analysis.surveys.values() if survey.experiment
-                       for each in survey.experiment.figures]  # fmt: skip
-            for name in ("loss", "objective", *(each.name for each in metrics)):
+            for name in ("loss", "objective", *sorted(self._metrics())):
                 yield Offer(name, Kind.Variable, 1, f"a figure of the {first} part")
         elif self.module is not None:
             for found in self.module.declarations.values():

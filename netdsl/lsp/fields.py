@@ -12,6 +12,8 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "`(age=zscore)`",
         "missing": "what is done about missing cells: `drop`, `mean` or `category`; else one is an error",
         "balance": "`oversample(1.0)`: each class is drawn until it has that share of the largest",
+        "pairs": "`4`: pairs of examples, four for each, with inputs `first` and `second` and the target "
+        "`same`",
     },
     "train": {
         "model": "the model that is trained; need not be named where there is one",

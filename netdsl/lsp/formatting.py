@@ -11,7 +11,7 @@ from netdsl.syntax import format_file
 
 def formatted(analysis: Analysis, _: object, encoding: str) -> list[types.TextEdit] | None:
     """Return the one edit that lays a text out; none where it has a mistake, or is laid out already."""
-    if analysis.files is None or analysis.files.salvage is not None:
+    if not analysis.readable:
         return None
     old, new = analysis.source.text, format_file(analysis.file)
     if old == new:

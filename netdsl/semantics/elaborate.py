@@ -69,8 +69,10 @@ def beside_unread(salvage: Salvage, found: Iterable[Diagnostic]) -> tuple[Diagno
     for each in salvage.diagnostics:
         problems.tell(each)
     broken = {_line(each) for each in salvage.diagnostics}
+    unread = salvage.lost & {"model", "data", "train"}
     for each in salvage.independent(found):
-        if _line(each) not in broken:
+        missing = each.code in ("E0601", "E0603", "E0604") and unread
+        if not missing and _line(each) not in broken:
             problems.tell(each)
     return problems.in_order()
 

@@ -33,12 +33,14 @@ _WORK: Final = 2**19
 class Salvage:
     """What could be read of a text, every mistake, and the words in the heads of what could not be read.
 
-    A name among `lost` is probably declared, only not in a form that can be read.
+    A name among `lost` is probably declared, only not in a form that can be read. `damaged` is what is left
+    of declarations without the lines that are wrong: something to look at, and not what was meant.
     """
 
     file: tree.File
     diagnostics: tuple[Diagnostic, ...]
     lost: frozenset[str]
+    damaged: tuple[tree.Declaration, ...] = ()
 
     def independent(self, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """Return, of mistakes found in what could be read, those that do not come of what could not be."""
@@ -65,6 +67,7 @@ class _Draft:
     closers: dict[int, int] = field(default_factory=dict)
     """How many braces a declaration lacks at its end, by its first piece."""
     lost: set[str] = field(default_factory=set)
+    damaged: list[tree.Declaration] = field(default_factory=list)
     work: int = _WORK
 
     def blank(self, line: Line) -> bool:
@@ -106,7 +109,8 @@ def salvage(source: Source, text: str, known: tuple[Diagnostic, ...] = ()) -> Sa
     if not draft.diagnostics:
         _attempt(draft, text, 0)  # each declaration parses, only not one after the other
     diagnostics = sorted(draft.diagnostics, key=place)
-    return Salvage(tree.File(source, tuple(declarations)), tuple(diagnostics), frozenset(draft.lost))
+    file = tree.File(source, tuple(declarations))
+    return Salvage(file, tuple(diagnostics), frozenset(draft.lost), tuple(draft.damaged))
 
 
 def place(diagnostic: Diagnostic) -> int:
@@ -147,6 +151,8 @@ def _declared(draft: _Draft, first: int, end: int) -> tuple[tree.Declaration, ..
         if intact and isinstance(found, tuple):
             return found
         intact = False
+        if isinstance(found, tuple) and first not in draft.blanked:
+            draft.damaged += found
         if isinstance(found, tuple) or (found.first == first and not found.head) or not draft.blank(found):
             break
     head = pieces[first : draft.reading.line_at(first).end]

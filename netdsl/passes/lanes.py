@@ -44,8 +44,8 @@ def extent_of(shape: Shape, domain: Domain) -> Extent | None:
         return "number"
     if domain.rows is None:
         return "vector" if count(shape) == domain.columns else None
-    if count(shape) == domain.rows * domain.columns:
-        return "full"
+    if count(shape) == domain.rows * domain.columns and (domain.flat or shape[-1] == domain.columns):
+        return "full"  # a matrix of other columns has its elements elsewhere in its panels
     if domain.flat:
         return None
     if shape[-1] == domain.columns and count(shape) == domain.columns:

@@ -151,6 +151,7 @@ class Figures:
             kind="metric",
             names=compared.names(),
             specials=compared.specials(),
+            functions=compared.functions,
             path="metric",
             stream="metric",
             whole=whole,
@@ -166,6 +167,7 @@ class Figures:
             self._whole = Builder(self.frame.world.registry)
         compared = replace(
             self.compared,
+            functions={},
             outputs={name: self._input(name, each) for name, each in self.compared.outputs.items()},
             fields={name: self._input(name, each) for name, each in self.compared.fields.items()},
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from netdsl.diagnostics import Span
 from netdsl.semantics.expressions import operand
 from netdsl.semantics.frame import Frame, Site
+from netdsl.semantics.functions import Function
 from netdsl.semantics.items import Item, Leaf, Objective, Recipe, Tensor, Weights, describe
 from netdsl.semantics.operators import as_objective, binary
 from netdsl.semantics.parts import check_part, in_part
@@ -19,13 +20,17 @@ from netdsl.syntax import tree
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
-    """What losses and metrics can compare: the model's outputs and the data's fields, by name."""
+    """What losses and metrics can compare: the model's outputs and the data's fields, by name.
+
+    `functions` are those that they see besides: `fit`, where something of the training rows can be measured.
+    """
 
     outputs: Mapping[str, Tensor]
     fields: Mapping[str, Tensor]
     targets: Sequence[str]
     batch: int | None
     model: str
+    functions: Mapping[str, Function] = field(default_factory=dict)
 
     def names(self) -> dict[str, Item]:
         """Return what an expression of losses sees."""
@@ -57,6 +62,7 @@ def objective(
         kind="objective",
         names={**compared.names(), "weights": Weights(())},
         specials=compared.specials(),
+        functions=compared.functions,
         path="loss",
         stream="loss",
     )

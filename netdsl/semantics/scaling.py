@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, count, groupby
 from typing import Final
 
 from netdsl.diagnostics import Span
@@ -40,9 +40,22 @@ class Fitted:
                 help="reduce the rows: `fit(mean(x, over=batch))`",
             )
         graph = cone(self.builder, {"value": value.value}, substitute=self._measured)
+        if graph.leaves("weight") or graph.leaves("state"):
+            raise site.mistake(
+                "E0308",
+                "`fit` measures the data, and this depends on the weights, which change",
+                "depends on the weights",
+                help="measure what comes from the data alone: `fit(mean(t, over=batch))`",
+            )
         self.weights.append(Weight(path, value.value.shape, "fitted", graph, site.told_at))
         self.graphs[path] = graph
         return Tensor(site.add("state", name=path, shape=value.value.shape))
+
+    def free_path(self, path: str, label: str | None) -> str:
+        """Return the path of a new figure: by its label, numbered where that is taken or there is none."""
+        numbered = (f"{label or 'fit'}_{number}" for number in count(2 if label else 1))
+        names = chain([label] if label else [], numbered)
+        return next(full for name in names if (full := f"{path}/{name}") not in self.graphs)
 
     def _measured(self, builder: Builder, node: Node) -> Value | None:
         """Put the measuring of an earlier figure in the place of its leaf."""
@@ -81,7 +94,7 @@ def apply_scaler(scaler: tuple[Recipe, Span], raw: Tensor, path: str, fitted: Fi
     """Return what a scaler makes of a value; its figures are kept under a path."""
     recipe, span = scaler
     frame = Frame(world, world.files.main, "scaler", fitted.builder, path=path, stream=path)
-    frame.functions = {"fit": _fit(path, fitted)}
+    frame.functions = {"fit": fitting(path, fitted)}
     result = world.apply(
         recipe, {recipe.definition.tensors[0].name.text: raw}, recipe.given, frame.site(span)
     )
@@ -93,13 +106,12 @@ def apply_scaler(scaler: tuple[Recipe, Span], raw: Tensor, path: str, fitted: Fi
     return tensor
 
 
-def _fit(path: str, fitted: Fitted) -> Function:
-    names: list[str] = []
+def fitting(path: str, fitted: Fitted) -> Function:
+    """Return the function `fit`, which keeps its figures under a path, each by the name it is bound to."""
 
     def run(site: Site, given: Given) -> Item:
         value = real(lift(given["value"][0], site, given["value"][1]), site)
-        names.append(site.label or f"fit_{len(names) + 1}")
-        return fitted.fit(f"{path}/{names[-1]}", value, site)
+        return fitted.fit(fitted.free_path(path, site.label), value, site)
 
     return Function("fit", ("value",), 1, run)
 

@@ -10,7 +10,12 @@ from netdsl.semantics.items import Item, Recipe, Tensor
 from netdsl.semantics.problems import warning
 
 _SQUASHING: Final = frozenset({"softmax", "sigmoid"})
-_WANTS: Final = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
+_WANTS: Final = {
+    "cross_entropy": "softmax",
+    "focal": "softmax",
+    "binary_cross_entropy": "sigmoid",
+    "binary_focal": "sigmoid",
+}
 
 
 def suspect_use(recipe: Recipe, tensors: Mapping[str, Item], site: Site) -> None:

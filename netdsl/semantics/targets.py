@@ -15,24 +15,28 @@ from netdsl.syntax import tree
 def compared(definition: tree.Definition, given: Mapping[str, Item], site: Site) -> dict[str, Item]:
     """Return the tensors of a loss or metric as they are compared.
 
-    A label reads as one-hot; against an output of one number it reads as 0 or 1 with two classes, and as the
-    number that its classes are called by where they all are numbers.
+    A label reads as one-hot; against an output of one number, or where the signature asks for a number
+    (`same: []`), it reads as 0 or 1 with two classes, and as the number that its classes are called by where
+    they all are numbers.
     Errors: E0306 where shapes differ.
     """
     tensors = {name: lift(item, site) for name, item in given.items()}
     numbers = [each for each in tensors.values() if not each.classes]
     single = next((each for each in numbers if each.shape in ((), (1,))), None)
-    read = {
-        name: _label(each, single, site) if each.classes else real(each, site)
-        for name, each in tensors.items()
-    }
+    wanted = {each.name.text: each.pattern for each in definition.tensors}
+    read: dict[str, Tensor] = {}
+    for name, each in tensors.items():
+        pattern = wanted.get(name)
+        alone = pattern is not None and not pattern.extents  # `same: []`
+        read[name] = _label(each, single, alone, site) if each.classes else real(each, site)
     free = [each.name.text for each in definition.tensors if each.pattern is None and each.name.text in read]
     _same_shapes(definition, free, read, tensors, site)
     return dict(read)
 
 
-def _label(tensor: Tensor, against: Tensor | None, site: Site) -> Tensor:
-    if against is None:
+def _label(tensor: Tensor, against: Tensor | None, alone: bool, site: Site) -> Tensor:
+    """Read a label as one-hot, or as a number where it is compared with one or stands `alone`."""
+    if against is None and not alone:
         return real(tensor, site)
     values = class_values(tensor.classes)
     if values is None:
@@ -40,7 +44,7 @@ def _label(tensor: Tensor, against: Tensor | None, site: Site) -> Tensor:
             "E0306",
             f"the label has {len(tensor.classes)} classes, and the output is one number",
             "not one score for each class",
-            secondary=trails([against, tensor]),
+            secondary=trails([*([against] if against else []), tensor]),
             help=f"give the model an output for each class: `dense({len(tensor.classes)}) -> softmax`",
         )
     if values == tuple(range(len(values))):
@@ -48,7 +52,7 @@ def _label(tensor: Tensor, against: Tensor | None, site: Site) -> Tensor:
     else:
         number = site.add("gather", site.add("constant", value=values), tensor.value)
     plain = replace(tensor, value=number, classes=())
-    return reshaped(plain, against.shape, site)
+    return reshaped(plain, against.shape if against and not alone else (), site)
 
 
 def class_values(classes: tuple[str, ...]) -> tuple[float, ...] | None:

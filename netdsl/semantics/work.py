@@ -21,7 +21,7 @@ from netdsl.semantics.objective import Compared, no_loss, objective
 from netdsl.semantics.parts import check_part, in_part
 from netdsl.semantics.problems import PoisonedError, mistake, unknown
 from netdsl.semantics.rules import Rules
-from netdsl.semantics.scaling import NotInvertibleError, inverted
+from netdsl.semantics.scaling import NotInvertibleError, fitting, inverted
 from netdsl.semantics.schedules import Schedules
 from netdsl.semantics.schema import Schema
 from netdsl.semantics.tensors import lift, real, reshaped
@@ -207,7 +207,8 @@ class Work:
         assert self.plan is not None
         name = self.model.name.text
         fields, targets = (self.fields.prepared, self.fields.targets) if self.fields else ({}, [])
-        compared = Compared(self.outputs, fields, targets, self.plan.batch, name)
+        functions = {"fit": fitting("loss", self.fields.fitted)} if self.fields else {}
+        compared = Compared(self.outputs, fields, targets, self.plan.batch, name, functions)
         expr = self.train.value("loss")
         if expr is None and self.fields is not None:
             raise mistake(

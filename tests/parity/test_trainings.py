@@ -89,12 +89,82 @@ def test_kl_divergence_of_a_softmax(tmp_path: Path) -> None:
     check(Case(CLASSIFIER, "kl_divergence", two_layers(), peer), tmp_path)
 
 
-def test_binary_cross_entropy_of_a_sigmoid(tmp_path: Path) -> None:
-    def peer(y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        return F.binary_cross_entropy_with_logits(y[:, 0], t.float())
+CLASS_WEIGHTS = torch.tensor([1.0, 2.0, 0.5, 3.0, 1.0])
 
+
+def weighted(y: torch.Tensor, t: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    """PyTorch's own mean divides by the sum of the weights, so it is taken here."""
+    return F.cross_entropy(y, t, CLASS_WEIGHTS, reduction="none", label_smoothing=smoothing).mean()
+
+
+def balanced(y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    counts = torch.bincount(t, minlength=CLASSES)
+    return F.cross_entropy(y, t, len(t) / (CLASSES * counts.float()), reduction="none").mean()
+
+
+def focal(y: torch.Tensor, t: torch.Tensor, gamma: float = 2.0) -> torch.Tensor:
+    cost = F.cross_entropy(y, t, reduction="none")
+    return ((1 - torch.exp(-cost)) ** gamma * cost).mean()
+
+
+CLASS_LOSSES: dict[str, Loss] = {
+    "cross_entropy(smoothing=10%)": partial(F.cross_entropy, label_smoothing=0.1),
+    "cross_entropy(class_weights=[1, 2, 0.5, 3, 1])": weighted,
+    "cross_entropy(smoothing=20%, class_weights=[1, 2, 0.5, 3, 1])": partial(weighted, smoothing=0.2),
+    "cross_entropy(class_weights=balanced)": balanced,
+    "focal": focal,
+    "focal(gamma=0.5)": partial(focal, gamma=0.5),
+}
+
+
+@pytest.mark.parametrize("name", CLASS_LOSSES)
+def test_losses_of_classes(name: str, tmp_path: Path) -> None:
+    check(Case(CLASSIFIER, name, two_layers(), CLASS_LOSSES[name]), tmp_path)
+
+
+def of_logits(y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    return F.binary_cross_entropy_with_logits(y[:, 0], t.float())
+
+
+def more_for_yes(y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    return F.binary_cross_entropy_with_logits(y[:, 0], t.float(), pos_weight=torch.tensor(3.0))
+
+
+def binary_focal(y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    cost = F.binary_cross_entropy_with_logits(y[:, 0], t.float(), reduction="none")
+    return ((1 - torch.exp(-cost)) ** 2 * cost).mean()
+
+
+BINARY_LOSSES: dict[str, Loss] = {
+    "binary_cross_entropy": of_logits,
+    "binary_cross_entropy(smoothing=10%)": lambda y, t: of_logits(y, 0.9 * t + 0.05),
+    "binary_cross_entropy(yes_weight=3)": more_for_yes,
+    "binary_focal": binary_focal,
+}
+
+
+@pytest.mark.parametrize("name", BINARY_LOSSES)
+def test_losses_of_yes_or_no(name: str, tmp_path: Path) -> None:
     layers = "dense(16) -> tanh -> dense(1) -> sigmoid"
-    check(Case(layers, "binary_cross_entropy", two_layers(), peer, target="yes"), tmp_path)
+    check(Case(layers, name, two_layers(), BINARY_LOSSES[name], target="yes"), tmp_path)
+
+
+def pinball(y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    return torch.maximum(0.9 * (t - y), -0.1 * (t - y)).mean()
+
+
+OTHER_LOSSES: dict[str, Loss] = {
+    "cosine_distance": lambda y, t: F.cosine_embedding_loss(y, t, torch.ones(len(y))),
+    "quantile(share=90%)": pinball,
+}
+
+
+@pytest.mark.parametrize("name", OTHER_LOSSES)
+def test_losses_of_vectors(name: str, tmp_path: Path) -> None:
+    layers = "dense(16) -> tanh -> dense(3)"
+    slow = partial(SGD, lr=0.03)  # 1 less a cosine loses digits near 0
+    case = Case(layers, name, two_layers(), OTHER_LOSSES[name], "sgd(0.03)", slow, target="number")
+    check(case, tmp_path)
 
 
 def test_penalties(tmp_path: Path) -> None:

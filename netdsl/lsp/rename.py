@@ -15,7 +15,7 @@ from netdsl.lsp.analysis import Analysis
 from netdsl.lsp.navigation import occurrence_at
 from netdsl.lsp.positions import range_of
 from netdsl.lsp.reporting import address_of
-from netdsl.lsp.symbols import Symbol
+from netdsl.lsp.symbols import Occurrence, Symbol
 from netdsl.syntax.words import RESERVED
 
 Look = Callable[[Path, str, Mapping[Path, str]], Awaitable[Analysis]]
@@ -38,16 +38,19 @@ def prepared(
     found = occurrence_at(analysis, wanted.position, encoding)
     if found is None:
         return None
-    if found.symbol is None:
-        raise Refusal(f"`{found.span.text}` is a word of the language")
-    _check_own(found.symbol)
+    _own(found)
     return types.PrepareRenamePlaceholder(range_of(found.span, encoding), found.span.text)
 
 
-def _check_own(symbol: Symbol) -> None:
+def _own(found: Occurrence) -> Symbol:
+    """Return what is meant, if it belongs to the user. Raises Refusal if it does not."""
+    symbol = found.symbol
+    if symbol is None:
+        raise Refusal(f"`{found.span.text}` is a word of the language")
     if symbol.library:
         cure = "copy its definition into a file of your own to change it"
         raise Refusal(f"`{symbol.name}` belongs to the library; {cure}")
+    return symbol
 
 
 def check_name(name: str) -> None:
@@ -72,10 +75,9 @@ async def renamed(
     Errors: Refusal, with the reason.
     """
     found = occurrence_at(analysis, wanted.position, encoding)
-    if found is None or found.symbol is None:
+    if found is None:
         raise Refusal("there is no name here that could be changed")
-    symbol, name = found.symbol, wanted.new_name.strip()
-    _check_own(symbol)
+    symbol, name = _own(found), wanted.new_name.strip()
     check_name(name)
     if name == symbol.name:
         return types.WorkspaceEdit(changes={})

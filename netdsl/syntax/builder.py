@@ -1,5 +1,6 @@
 """From Lark's tree, which has every token of the text, to the tree of tree.py."""
 
+import re
 import unicodedata
 from math import inf
 from typing import Any, NamedTuple, TypeAlias
@@ -45,6 +46,8 @@ class Builder:
         self.offset = offset
         """Where the text that was parsed begins in the source."""
         self.diagnostics: list[Diagnostic] = []
+        self.lost: set[str] = set()
+        """The words at the beginning of declarations that are too deep to be in the tree."""
 
     def build(self, root: lark.Tree[Token]) -> tree.File:
         """Return the file; without recursion, so that no nesting is too deep."""
@@ -59,7 +62,15 @@ class Builder:
             if inside <= limits.DEPTH < depths[id(each)]:
                 self._tell(limits.deep_expression(self._span(parts)))
         file: tree.File = built[id(root)]
-        return file
+        subtrees = [c for c in root.children if isinstance(c, lark.Tree)]
+        return self._without({id(built[id(c)]) for c in subtrees if depths[id(c)] > limits.DEPTH}, file)
+
+    def _without(self, deep: set[int], file: tree.File) -> tree.File:
+        """Take the declarations out of a file that whoever walks the tree would fall from."""
+        for each in file.declarations:
+            if id(each) in deep:
+                self.lost.update(re.findall(r"\w+", each.span.text[: limits.NAME_LENGTH]))
+        return tree.File(file.source, tuple(each for each in file.declarations if id(each) not in deep))
 
     def _span(self, parts: Parts) -> Span:
         return Span(self.source, self._start(parts[0]), self._end(parts[-1]))

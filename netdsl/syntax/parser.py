@@ -40,7 +40,7 @@ def attempt(source: Source) -> Salvage:
             return _nothing(source, told)
         return salvage(source, text, hidden)
     diagnostics = sorted([*hidden, *builder.diagnostics], key=place)
-    return Salvage(file, tuple(diagnostics), frozenset())
+    return Salvage(file, tuple(diagnostics), frozenset(builder.lost))
 
 
 def _nothing(source: Source, told: Diagnostic) -> Salvage:

@@ -175,6 +175,7 @@ def _attempt(draft: _Draft, text: str, start: int) -> tuple[tree.Declaration, ..
         draft.diagnostics.append(unexpected(situation))
         return situation.line
     draft.diagnostics += builder.diagnostics
+    draft.lost |= builder.lost
     return declarations
 
 

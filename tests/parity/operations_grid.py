@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 Tensor: TypeAlias = torch.Tensor
@@ -242,9 +243,8 @@ def unpooled() -> Iterator[Case]:
 
 def global_pools() -> Iterator[Case]:
     for rank in (1, 2, 3):
-        places = tuple(range(1, rank + 1))
-        yield Case("global_avgpool", (*SPACES[rank], 3), lambda x, w, over=places: x.mean(over))
-        yield Case("global_maxpool", (*SPACES[rank], 3), lambda x, w, over=places: x.amax(over))
+        yield Case("global_avgpool", (*SPACES[rank], 3), lambda x, w: x.flatten(1, -2).mean(1))
+        yield Case("global_maxpool", (*SPACES[rank], 3), lambda x, w: x.flatten(1, -2).amax(1))
 
 
 MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -335,6 +335,10 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+def without_weights(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Weights], Tensor]:
+    return lambda x, w: function(x)
+
+
 def maxout(x: Tensor, w: Weights) -> Tensor:
     return (x @ w["dense_1/w"] + w["dense_1/b"]).unflatten(-1, (3, 2)).amax(-1)
 
@@ -342,7 +346,7 @@ def maxout(x: Tensor, w: Weights) -> Tensor:
 def activations() -> Iterator[Case]:
     for name, function in ACTIVATIONS.items():
         for shape in ((5,), (3, 2, 4)):
-            yield Case(name, shape, lambda x, w, f=function: f(x), -4, 8)
+            yield Case(name, shape, without_weights(function), -4, 8)
     yield Case("prelu", (5,), lambda x, w: functional.prelu(x, w["slope"]))
     yield Case(
         "maxout(3)", (5,), lambda x, w: (x @ w["dense_1/w"] + w["dense_1/b"]).unflatten(-1, (3, 2)).amax(-1)
@@ -464,10 +468,11 @@ LOSSES = [
 ]
 
 
-def targets_of(case: LossCase) -> np.ndarray:
+def targets_of(case: LossCase) -> NDArray[np.float64]:
     """Draw targets: any numbers, shares that add up to 1, or 0 and 1."""
     random = np.random.default_rng(11)
-    drawn = random.uniform(0.1, 2, (ROWS, *case.shape))
+    drawn: NDArray[np.float64] = random.uniform(0.1, 2, (ROWS, *case.shape))
     if case.targets == "shares":
-        return drawn / drawn.sum(-1, keepdims=True)
+        shares: NDArray[np.float64] = drawn / drawn.sum(-1, keepdims=True)
+        return shares
     return (drawn > 1).astype(float) if case.targets == "flags" else drawn

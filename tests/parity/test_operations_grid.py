@@ -39,7 +39,7 @@ def test_values_and_gradients(case: Case) -> None:
     peers = {name: torch.tensor(value, requires_grad=True) for name, value in short(weights).items()}
     y = case.peer(peer_x, peers)
     assert tuple(y.shape) == ours["y"].shape
-    (y * torch.tensor(ours["shares"])).sum().backward()  # type: ignore[no-untyped-call]
+    (y * torch.tensor(ours["shares"])).sum().backward()
     np.testing.assert_allclose(ours["y"], y.detach().numpy(), rtol=1e-9, atol=1e-11)
     assert peer_x.grad is not None
     np.testing.assert_allclose(ours["x"], peer_x.grad.numpy(), rtol=1e-8, atol=1e-10)
@@ -127,7 +127,7 @@ def test_losses(case: LossCase) -> None:
     ours = losses_of(case, y, t)
     peer_y = torch.tensor(y, requires_grad=True)
     losses = case.peer(peer_y, torch.tensor(t))
-    losses.sum().backward()  # type: ignore[no-untyped-call]
+    losses.sum().backward()
     np.testing.assert_allclose(ours["loss"], losses.detach().numpy(), rtol=1e-9)
     assert peer_y.grad is not None
     np.testing.assert_allclose(ours["y"], peer_y.grad.numpy(), rtol=1e-8, atol=1e-12)
@@ -168,7 +168,9 @@ SAMPLE = CASES[::3]
 @pytest.mark.parametrize("start", range(0, len(SAMPLE), CHUNK))
 def test_the_kernels_compute_the_same(start: int) -> None:
     """What the oracle computes is held against PyTorch above; here the kernels against the oracle."""
-    builder, fields, kept = Builder(REGISTRY), {}, {}
+    builder = Builder(REGISTRY)
+    fields: dict[str, NDArray[np.float32]] = {}
+    kept: dict[str, NDArray[np.float32]] = {}
     for place, case in enumerate(SAMPLE[start : start + CHUNK]):
         made = on_the_bench(case)
         graph, shape = with_gradients(made)

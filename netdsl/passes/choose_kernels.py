@@ -150,7 +150,7 @@ class _Layouts:
     def _may_be_panels(self, index: int) -> bool:
         """Tell whether whoever makes a value can lay it in panels."""
         node = self.graph[index]
-        if node.operation.name in ("input", "constant", "scatter_add") or node.dtype == "int":
+        if node.operation.name in ("input", "constant", "scatter_add", "rank_over") or node.dtype == "int":
             return False
         return node.operation.family != "random" or is_batched(node.shape)
 
@@ -185,8 +185,8 @@ def _unit(grouping: Grouping, group: Group, layouts: _Layouts) -> Unit:
             in_panels = group.stores[0] in layouts.panels
             cut: Cut = Panels(count(graph[group.stores[0]].shape)) if in_panels else Whole()
             return Unit((Part("draw", group),), cut)
-        case "scatter":
-            return Unit((Part("scatter", group),), Whole())
+        case "scatter" | "rank" as template:
+            return Unit((Part(template, group),), Whole())
         case "copy":
             return Unit((Part("copy", group),), Whole())
     return _loops_unit(graph, group, layouts)
@@ -203,7 +203,7 @@ def _product_unit(graph: Graph, group: Group, layouts: _Layouts) -> Unit:
             return Unit((Part(form, group),), Rows())
         case "product" | "back":
             return Unit((Part(form, group),), Panels(columns))
-    return Unit((Part("any", group),), Whole())
+    return Unit((Part("any", group),), Rows() if is_batched(graph[index].shape) else Whole())
 
 
 def tiles_of(rows: int, columns: int) -> Tiles:

@@ -14,6 +14,9 @@ LEAVES: Final = frozenset({"input", "weight", "state", "constant", "iota"})
 MOVEMENTS: Final = frozenset({"reshape", "transpose", "broadcast", "slice"})
 """Movements that cost nothing: an index is read differently."""
 
+REORDERINGS: Final = frozenset({"reshape", "transpose"})
+"""Movements that only change the order of elements."""
+
 WINDOWS: Final = frozenset({
     "convolve", "convolve_input", "convolve_kernel",
     "sum_pool", "spread_pool", "max_pool", "argmax_pool", "take_window", "put_window",
@@ -38,6 +41,7 @@ _FORMS: Final[dict[str, Form]] = {
     "uniform": "draw",
     "gaussian": "draw",
     "scatter_add": "scatter",
+    "rank_over": "rank",
     **dict.fromkeys(WINDOWS, "windows"),
 }
 
@@ -52,6 +56,7 @@ def fuse(graph: Graph) -> Grouping:
     host = _host(graph)
     kinds = {index: _kind(graph, index) for index in graph if index not in host}
     kinds.update(_offsets(graph, kinds))
+    kinds.update(_moved(graph, kinds))
     stages = _stages(graph, kinds)
     parts = _components(graph, kinds, stages)
     stored = _Stored(graph, kinds, parts)
@@ -116,6 +121,27 @@ def _offsets(graph: Graph, kinds: dict[int, _Kind]) -> dict[int, _Kind]:
         ):
             found.update({total: kind, others[0]: kind})
     return found
+
+
+def _moved(graph: Graph, kinds: dict[int, _Kind]) -> dict[int, _Kind]:
+    """Find what moves the results of products of any strides, and give it the product's own kind: the product
+    stores them there."""
+    found: dict[int, _Kind] = {}
+    roots = set(graph.roots())
+    for index, kind in kinds.items():
+        if not _is_of_any_strides(graph, index):
+            continue
+        here = index
+        while here not in roots and len(users := graph.users(here)) == 1:
+            (here,) = users
+            if graph[here].operation.name not in REORDERINGS:
+                break
+            found[here] = kind
+    return found
+
+
+def _is_of_any_strides(graph: Graph, index: int) -> bool:
+    return graph[index].operation.name == "matmul" and product_form(graph, index) == "any"
 
 
 def _repeats_vector(graph: Graph, index: int, user: int) -> bool:
@@ -202,17 +228,23 @@ class _Stored:
         rows are gathered from."""
         found: set[int] = set()
         for index, kind in self.kinds.items():
-            operands = self.graph.operands(index)
-            if kind.form in {"product", "scatter", "windows"}:
-                found.update(each for each in operands if self.kinds.get(each) != kind)
-            elif self.graph[index].operation.name == "gather":
-                found.add(operands[0])
-        return {_behind_reshapes(self.graph, index) for index in found}
+            name, operands = self.graph[index].operation.name, self.graph.operands(index)
+            if _is_of_any_strides(self.graph, index):
+                found.update(_behind(self.graph, each, REORDERINGS) for each in operands)
+            elif kind.form in {"product", "scatter", "rank", "windows"}:
+                outside = (each for each in operands if self.kinds.get(each) != kind)
+                found.update(_behind(self.graph, each, RESHAPES) for each in outside)
+            elif name == "gather":
+                found.add(_behind(self.graph, operands[0], RESHAPES))
+        return found
 
 
-def _behind_reshapes(graph: Graph, index: int) -> int:
-    """Return the value that a reshape shows: memory needs no copy for it."""
-    while graph[index].operation.name == "reshape":
+RESHAPES: Final = frozenset({"reshape"})
+
+
+def _behind(graph: Graph, index: int, movements: frozenset[str]) -> int:
+    """Return the value that movements show: memory needs no copy for them."""
+    while graph[index].operation.name in movements:
         index = graph.operands(index)[0]
     return index
 

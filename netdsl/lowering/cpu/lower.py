@@ -6,14 +6,17 @@ from collections.abc import Sequence
 
 from netdsl.graph import Graph, count, is_batched
 from netdsl.lowering.cpu.buffers import Workshop, together
+from netdsl.lowering.cpu.contraction import contraction_step
 from netdsl.lowering.cpu.groups import along, lanes_step, loops_step
 from netdsl.lowering.cpu.numbers import NumberTable
 from netdsl.lowering.cpu.order import in_order
 from netdsl.lowering.cpu.pieces import work_of
 from netdsl.lowering.cpu.products import back, gradient, product, turn
+from netdsl.lowering.cpu.ranks import rank_steps
 from netdsl.lowering.cpu.sums import columns_steps, total_steps
 from netdsl.lowering.cpu.tables import draw_step, scatter_steps
 from netdsl.lowering.cpu.ways import give, inputs_of, take, take_numbers
+from netdsl.passes.contractions import contraction_of
 from netdsl.program import (
     ROWS,
     Access,
@@ -117,7 +120,11 @@ def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:
             return total_steps(shop, group, cut)
         case "draw", _:
             return [draw_step(shop, group.stores[0], cut)]
+        case "any", _ if step := contraction_step(shop, group, contraction_of(shop.graph, group)):
+            return [step]
         case "scatter", _:
             return scatter_steps(shop, group.stores[0])
+        case "rank", _:
+            return rank_steps(shop, group.stores[0])
     stores = {index: shop.target(index, cut) for index in group.stores}
     return [loops_step(shop, group.nodes, stores)]

@@ -55,6 +55,7 @@ def test_the_contract_of_layers_is_kept() -> None:
         ("lark", {"syntax"}),
         ("graphviz", {"explain"}),
         ("pygls", {"lsp"}),
+        ("pygments", {"highlighting.py"}),
         ("lsprotocol", {"lsp"}),
         ("safetensors", {"files", "training", "interchange"}),
         ("torch", set()),

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,40 @@ def test_any_number_of_threads_gives_the_same_weights(name: str) -> None:
     first = digest(name, 1)
     assert {digest(name, threads) for threads in (2, 3)} == {first}
     assert digest(name, 2) == first
+
+
+FEW = "(train=160, valid=16, test=16)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("autoencoder", {}),
+        ("siamese", {"pairs_of_digits.pairs": 1}),
+        ("lenet_digits", {}),
+        ("residual_digits", {"digits.split": "(train=200, valid=40)"}),
+        ("separable_digits", {"digits.split": "(train=200, valid=40)"}),
+        ("norms", {"digits.split": "(train=40, valid=10)"}),
+        ("signal_conv", {"waves.split": "(train=200, valid=40)"}),
+        ("transformer", {"sentences.split": FEW}),
+        ("cifar_cnn", {"cifar.split": FEW, "train.optimizer": "adam(0.001)"}),
+    ],
+)
+def test_networks_of_many_kinds_have_the_same_weights_and_learn(name: str, given: dict[str, object]) -> None:
+    runs = [
+        netdsl.train(
+            MODELS / f"{name}.net",
+            run_dir=None,
+            style="quiet",
+            threads=threads,
+            overrides={"train.epochs": 3, **given},
+        )
+        for threads in (1, 2)
+    ]
+    assert runs[0].result.digest == runs[1].result.digest
+    losses: list[Any] = [each["train"] for each in runs[0].result.history]
+    assert losses[-1]["loss"] < losses[0]["loss"]
 
 
 @pytest.mark.slow

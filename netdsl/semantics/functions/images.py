@@ -211,9 +211,11 @@ def _seen(found: Geometry, site: Site) -> Value:
         uneven.append(
             site.add("reshape", vector, shape=tuple(count if each == axis else 1 for each in range(rank + 1)))
         )
+    if plain > 1 or not uneven:
+        uneven.append(site.constant(plain))
     with site.building():
-        divisor = site.constant(plain)
-        for each in uneven:
+        divisor = uneven[0]
+        for each in uneven[1:]:
             divisor = divisor * each
     return divisor
 

@@ -222,3 +222,21 @@ def test_long_rows(name: str, width: int) -> None:
     builder.outputs["mean"] = x.sum((0, 1))
     executable = compare(builder.finish(), fields, 7)
     assert executable.intruded() == ()
+
+
+@pytest.mark.parametrize("width", [15, 16, 33, 80])
+@pytest.mark.parametrize("name", ["softmax", "sum", "maximum_over", "minimum_over", "logsumexp"])
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_many_lines(name: str, width: int, axis: int) -> None:
+    """Each of many lines is folded in one go, where its numbers are neighbors."""
+    shape = (2, 3, width) if axis == 3 else (2, width, 3) if axis == 2 else (width, 2, 3)
+    fields = {"x": np.random.default_rng(2).normal(size=(7, *shape)).astype(np.float32)}
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, *shape), dtype="float")
+    value = (x * 2.0).sum((axis,)) if name == "sum" else (x * 2.0).apply(name, axis=axis)
+    builder.outputs["value"] = value
+    builder.outputs["beside"] = x.apply("tanh") - value.broadcast(x.shape)
+    builder.outputs["last two"] = (x * x).sum((2, 3))
+    executable = compare(builder.finish(), fields, 7)
+    assert executable.intruded() == ()
+    executable.close()

@@ -113,7 +113,7 @@ def multiply_subtract_add_6b8bd74f(count: int, numbers_: int, b0_: int, b1_: int
     wide: """\
 # transpose((x - sum(x, over=2) / 100), [0, 2, 1])
 @kernel
-def sum_divide_subtract_4186e142(lo: int, hi: int, b0_: int, b1_: int, numbers_: int, b2_: int) -> None:
+def sum_divide_subtract_769bdfc5(lo: int, hi: int, b0_: int, b1_: int, numbers_: int, b2_: int) -> None:
     b0 = at(b0_)
     b1 = at(b1_)
     numbers = at(numbers_)
@@ -121,18 +121,14 @@ def sum_divide_subtract_4186e142(lo: int, hi: int, b0_: int, b1_: int, numbers_:
     b2 = at(b2_)
     for r in range(lo, hi):
         for i0 in range(6):
-            sum_1 = f32(0.0)
-            for i1 in range(100):
-                x_2 = b0[100*i0 + i1 + 600*r]
-                sum_1 = sum_1 + x_2
-            b1[i0] = sum_1
+            b1[i0] = sum_of(b0_ + 4*(100*i0 + 600*r), 100)
         for i0 in range(100):
             for i1 in range(6):
-                x_3 = b0[i0 + 100*i1 + 600*r]
-                x_4 = b1[i1]
-                divide_5 = (x_4 / n0)
-                subtract_6 = (x_3 - divide_5)
-                b2[6*i0 + i1 + 600*r] = subtract_6
+                x_1 = b0[i0 + 100*i1 + 600*r]
+                x_2 = b1[i1]
+                divide_3 = (x_2 / n0)
+                subtract_4 = (x_1 - divide_3)
+                b2[6*i0 + i1 + 600*r] = subtract_4
 """,
 }
 

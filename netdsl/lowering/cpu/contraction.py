@@ -84,7 +84,7 @@ class Matrices:
         return rows if all(each.is_even for each in self.rows) else min(rows, LANES)
 
     def words(self, *, filled: bool) -> list[Count]:
-        """Return the description that the kernel reads: extents, then strides, those of groups in the plural."""
+        """Return the description that the kernel reads: extents, then strides."""
         rows, depth, columns = (each[0].extent for each in (self.rows, self.depth, self.columns))
         given: dict[str, Count | int] = {
             "rows": rows, "depth": depth, "columns": columns, "filled": int(filled),

@@ -213,7 +213,7 @@ class Loops:
         """
         shape = self.plan.fold_shape(index)
         kept = set(self.plan.kept_axes(index))
-        summed = [axis for axis, extent in enumerate(shape) if axis not in kept and extent != 1]
+        summed = self.plan.summed_axes(index)
         trailing = (
             [axis for axis in kept if all(axis > each for each in summed)]
             if not self._is_placed(index)
@@ -228,24 +228,30 @@ class Loops:
         self.values.written[index] = self.plan.target(index)
 
     def _fold_in_one_go(self, index: int) -> None:
-        """Write a call of the library that folds neighbors in memory."""
+        """Write a call of the library that folds neighbors in memory, for each line of them."""
         node = self.plan.graph[index]
         operand = self.plan.graph.operands(index)[0]
-        shape = self.plan.graph[operand].shape
+        shape, folded = self.plan.graph[operand].shape, self.plan.fold_shape(index)
         buffer = self.values.written.get(operand) or self.plan.places[operand]
-        start = tuple(ZERO for _ in shape[len(self.plan.outer) :])
+        depth, kept = len(self.values.text.blocks), self.plan.kept_axes(index)
+        at = {axis: self._open(f"i{axis}", folded[axis]) for axis in kept}
+        start = tuple(at.get(axis, ZERO) for axis in range(len(folded)))
         place = self.values.element(buffer, shape, (*self.row, *start))
         pointer, offset = place[:-1].split("[", 1)
         address_text = f"{pointer}_" if offset == "0" else f"{pointer}_ + 4*({offset})"
         count = "*".join(
-            self.values.text.parameter("rows", symbol("rows")) if extent == BATCH else str(extent)
-            for extent in self.plan.fold_shape(index)
-            if extent != 1
+            self.values.text.parameter("rows", symbol("rows")) if folded[axis] == BATCH else str(folded[axis])
+            for axis in self.plan.summed_axes(index)
         )
-        self.values.folded[index] = self.values.text.variable(self.plan.graph[index].operation.name)
-        self.values.text.line(
-            f"{self.values.folded[index]} = {IN_ONE_GO[node.operation.name]}({address_text}, {count})"
-        )
+        fold = f"{IN_ONE_GO[node.operation.name]}({address_text}, {count})"
+        if kept:
+            self._store_fold(index, start, fold)
+            while len(self.values.text.blocks) > depth:
+                self._close()
+            self.values.written[index] = self.plan.target(index)
+            return
+        self.values.folded[index] = self.values.text.variable(node.operation.name)
+        self.values.text.line(f"{self.values.folded[index]} = {fold}")
         self._end(index)
 
     def _is_placed(self, index: int) -> bool:

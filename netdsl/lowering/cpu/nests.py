@@ -24,6 +24,9 @@ fixes."""
 MANY: Final = 32
 """Numbers from which on they are folded so."""
 
+IN_A_LINE: Final = 16
+"""The same where each of many lines is folded: a chain of additions a line is slow sooner."""
+
 
 @dataclass(frozen=True, slots=True)
 class Nest:
@@ -128,14 +131,19 @@ class Plan:
     def is_in_one_go(self, index: int) -> bool:
         """Tell whether a fold is over neighbors in memory, and so many that they are lined up for it if need
         be."""
-        if (
-            not self.is_fold(index)
-            or self.graph[index].operation.name not in IN_ONE_GO
-            or self.kept_axes(index)
-        ):
+        if not self.is_fold(index) or self.graph[index].operation.name not in IN_ONE_GO:
             return False
+        kept, summed = self.kept_axes(index), self.summed_axes(index)
+        if not summed or (kept and kept[-1] > summed[0]):
+            return False
+        extents = [self.fold_shape(index)[axis] for axis in summed]
+        return BATCH in extents or prod(extents) >= (IN_A_LINE if kept else MANY)
+
+    def summed_axes(self, index: int) -> tuple[int, ...]:
+        """Return which of a fold's loops add up."""
+        kept = self.kept_axes(index)
         shape = self.fold_shape(index)
-        return BATCH in shape or prod(shape) >= MANY
+        return tuple(axis for axis, extent in enumerate(shape) if extent != 1 and axis not in kept)
 
     def _line_up(self, index: int) -> None:
         """Let a value lie in one line for a fold: where it does not already, in scratch memory."""

@@ -13,6 +13,7 @@ from netdsl.operations import (
     movement,
     pooling,
     random,
+    ranking,
     reduction,
     scan,
 )
@@ -21,7 +22,18 @@ from netdsl.operations.linear import product
 REGISTRY: Final[Mapping[str, Operation]] = MappingProxyType(
     {
         each.name: each
-        for family in (leaves, elementwise, reduction, linear, movement, random, convolution, pooling, scan)
+        for family in (
+            leaves,
+            elementwise,
+            reduction,
+            ranking,
+            linear,
+            movement,
+            random,
+            convolution,
+            pooling,
+            scan,
+        )
         for each in family.OPERATIONS
     }
 )

@@ -9,14 +9,25 @@ from netdsl.graph import Graph
 from netdsl.program.group import Group
 
 Template: TypeAlias = Literal[
-    "product", "back", "gradient", "any", "lanes", "columns", "total", "draw", "scatter", "loops", "copy"
+    "product",
+    "back",
+    "gradient",
+    "any",
+    "lanes",
+    "columns",
+    "total",
+    "draw",
+    "scatter",
+    "rank",
+    "loops",
+    "copy",
 ]
 """How a group is computed.
 
 `product` is X W by panels of W, `back` Y W^T without a copy of W^T, `gradient` X^T Y in tiles, `any` a
 product of any strides; `lanes` goes along 16 columns at a time, `columns` sums a value over its rows,
-`total` a weight over all its elements; `draw`, `scatter` and `copy` are what their groups are; `loops` are
-loops made for the group.
+`total` a weight over all its elements; `draw`, `scatter`, `rank` and `copy` are what their groups are;
+`loops` are loops made for the group.
 """
 
 

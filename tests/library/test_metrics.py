@@ -79,6 +79,68 @@ def test_a_class_that_never_occurs_counts_as_zero() -> None:
     assert found == pytest.approx(2 / 3)
 
 
+def test_the_figures_of_one_class() -> None:
+    table = np.zeros((4, 4))
+    np.add.at(table, (T, SAID), 1)
+    for each in range(4):
+        hits = table[each, each]
+        assert classified(f"precision(class={each})", "precision") == pytest.approx(
+            hits / table[:, each].sum()
+        )
+        assert classified(f"recall(class={each})", "recall") == pytest.approx(hits / table[each].sum())
+
+
+def test_a_class_at_each_place_counts_by_itself() -> None:
+    """An example with four classes in a row says what four examples say."""
+    target = FieldSchema("t", (4,), "label", target=True, classes=tuple("abcd"))
+    p, t = P.reshape(10, 4, 4), T.reshape(10, 4)
+    for call in ("accuracy", "top_k(k=2)", "precision", "recall", "f1", "confusion", "perplexity"):
+        name = call.partition("(")[0]
+        found = figure(call, p, t, target, name)
+        np.testing.assert_allclose(found, classified(call, name), rtol=1e-12, err_msg=call)
+
+
+def pairs_in_order(p: Array, yes: Array) -> float:
+    """Return how often a yes has more than a no, equals counting half: all pairs, one by one."""
+    above = p[yes][:, None] > p[~yes][None]
+    equal = p[yes][:, None] == p[~yes][None]
+    return float((above + 0.5 * equal).mean())
+
+
+def test_the_area_under_the_curve_is_the_share_of_pairs_in_order() -> None:
+    coarse = np.round(P, 1)
+    wanted = np.mean([pairs_in_order(coarse[:, each], each == T) for each in range(4)])
+    assert figure("auc", coarse, T, label("t", 4)) == pytest.approx(wanted)
+    yes = T > 1
+    assert figure("auc", coarse[:, :1], yes.astype(int), label("t", 2)) == pytest.approx(
+        pairs_in_order(coarse[:, 0], yes)
+    )
+
+
+def test_a_class_that_never_occurs_has_no_curve() -> None:
+    p = np.array([[0.9, 0.1, 0.0], [0.2, 0.5, 0.3], [0.4, 0.6, 0.0]])
+    assert figure("auc", p, [0, 1, 0], label("t", 3)) == pytest.approx((1 + 0.5) / 2)
+
+
+def test_perplexity_is_the_number_of_classes_that_are_as_likely() -> None:
+    assert figure("perplexity", np.full((3, 5), 0.2), [0, 1, 4], label("t", 5)) == pytest.approx(5)
+
+
+def test_a_probability_of_0_does_not_end_in_no_number() -> None:
+    assert np.isfinite(figure("perplexity", [[1.0, 0.0], [0.5, 0.5]], [1, 0], label("t", 2)))
+
+
+def test_explained_variance_forgives_a_shift() -> None:
+    y, t = RANDOM.normal(size=(30, 1)), RANDOM.normal(size=(30, 1))
+    found = figure("explained_variance", y + 7, t, number("t", 1, target=True))
+    assert found == pytest.approx(1 - (t - y).var() / t.var())
+
+
+@pytest.mark.parametrize("call", ["r2", "explained_variance"])
+def test_targets_that_do_not_vary_leave_nothing_to_explain(call: str) -> None:
+    assert figure(call, [[1.0], [2.0]], [[3.0], [3.0]], number("t", 1, target=True)) == 0
+
+
 def regressed(call: str) -> tuple[Array, Array, Array]:
     y, t = RANDOM.normal(size=(30, 1)), RANDOM.normal(size=(30, 1))
     return figure(call, y, t, number("t", 1, target=True)), y, t

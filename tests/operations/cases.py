@@ -114,6 +114,8 @@ DISCRETE = [
     Case("logical_not", (YES_NO,)),
     Case("stop_gradient", (ANY,)),
     Case("argmax", (ANY,), {"axis": 1}),
+    Case("rank_over", (ANY,), {"axis": 0}),
+    Case("rank_over", (Operand((2, 5)),), {"axis": 1}),
     Case("argmin", (ANY,), {"axis": 0}),
     Case("one_hot", (LABELS,), {"classes": 4}),
 ]

@@ -128,6 +128,15 @@ def test_reductions_keep_the_axis() -> None:
     np.testing.assert_array_equal(apply("argmin", TABLE, axis=1), [[1], [0]])
 
 
+def test_ranks_of_equals_are_the_mean_of_theirs() -> None:
+    np.testing.assert_array_equal(apply("rank_over", TABLE, axis=1), [[2.5, 1, 2.5], [1, 3, 2]])
+    np.testing.assert_array_equal(apply("rank_over", TABLE, axis=0), [[2, 1, 2], [1, 2, 1]])
+    np.testing.assert_array_equal(
+        apply("rank_over", [0.0, -0.0, math.inf, -math.inf], axis=0), [2.5, 2.5, 4, 1]
+    )
+    assert np.isnan(apply("rank_over", [1.0, math.nan], axis=0)).all()
+
+
 def test_the_softmax_of_the_courses() -> None:
     found = apply("softmax", [5.0, 2.0, -1.0, 3.0], axis=0)
     np.testing.assert_array_equal(np.round(found, 3), [0.842, 0.042, 0.002, 0.114])

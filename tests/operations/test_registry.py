@@ -15,6 +15,7 @@ WITHOUT_CASE = {"input", "weight", "state", "gradient_of"}
 
 NO_GRADIENT = {
     *("sign", "floor", "ceil", "round", "stop_gradient", "argmax", "argmin", "one_hot", "argmax_pool"),
+    "rank_over",
     *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"),
     *("logical_and", "logical_or", "logical_not"),
 }

@@ -1,4 +1,4 @@
-"""The functions that reduce axes to one number: sum, mean, variance, std, norm, min, max, argmax, argmin."""
+"""The functions that reduce axes to one number: sum, mean, variance, std, norm, min, max, argmax, argmin; and rank."""
 
 from __future__ import annotations
 
@@ -138,6 +138,16 @@ def _found(operation: str, tensor: Tensor, axis: int, site: Site) -> Tensor:
     return derived(site.add(operation, tensor.value, axis=axis + int(tensor.batched)), [tensor])
 
 
+def _rank(site: Site, given: Given) -> Item:
+    """`rank`: the place of each among the sorted, along one axis or over the examples."""
+    tensor = real(lift(given["x"][0], site, given["x"][1]), site)
+    axes = axes_of(given["over"][0], tensor, site.frame.site(given["over"][1]))
+    if len(axes.inner) + axes.batch != 1:
+        raise site.mistake("E0305", "`rank` works along one axis, or over the examples", "not one axis")
+    axis = 0 if axes.batch else axes.inner[0] + int(tensor.batched)
+    return derived(site.add("rank_over", tensor.value, axis=axis), [tensor])
+
+
 def _full(tensor: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
     return (BATCH, *shape) if tensor.batched else shape
 
@@ -155,4 +165,5 @@ FUNCTIONS: Final = (
     _function("norm", norm),
     _position("argmax"),
     _position("argmin"),
+    Function("rank", ("x", "over"), 2, _rank),
 )

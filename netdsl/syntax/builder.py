@@ -225,6 +225,7 @@ class Builder:
         value = read_number(text)
         if value == inf:
             self._tell(limits.large_number(span))
+            value = 0  # what is not finite is in no tree
         return tree.Number(value, text, unit, self._span(parts))
 
     _count = _number

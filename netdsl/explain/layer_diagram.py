@@ -1,6 +1,7 @@
 """The picture of a model: its layers with shapes and numbers of parameters, values flowing down."""
 
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from netdsl.explain import dot
@@ -20,13 +21,19 @@ _COLORS = {
 }
 _COLUMNS = (150, 84, 92)
 """Widths of title, shape and parameters, in points: boxes of one picture are of one width."""
+_LETTERS = 25
+"""How many letters of a title stand in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """Layers that are drawn as the rows of one box: each but the first only takes the value from above."""
+    """Layers that are drawn as the rows of one box: each but the first only takes the value from above.
+
+    `block` is the opened block that they stand in, as the steps that lead to it.
+    """
 
     rows: tuple[int, ...]
+    block: tuple[str, ...] = ()
 
 
 def layer_diagram(experiment: Experiment, *, depth: int = 1, fold: bool = True) -> str:
@@ -35,18 +42,56 @@ def layer_diagram(experiment: Experiment, *, depth: int = 1, fold: bool = True) 
     `depth` is how many levels of blocks are opened; `fold` draws equal repeats in a row once.
     """
     whole = layers_of(experiment, depth=depth, fold=fold)
-    boxes = list(_boxes(whole))
+    boxes = list(_boxes(whole, experiment.model))
     home = {row: number for number, box in enumerate(boxes) for row in box.rows}
     lines = [
         "graph " + dot.attributes(_graph_style(experiment, whole)),
         "node " + dot.attributes({"shape": "plain", "fontname": dot.FONT, "fontcolor": _INK}),
         "edge " + dot.attributes(_edge_style()),
-        *(f"n{n} " + dot.attributes({"label": _table(whole, box)}) for n, box in enumerate(boxes)),
+        *_nodes(
+            {
+                f"n{n} " + dot.attributes({"label": _table(whole, box)}): box.block
+                for n, box in enumerate(boxes)
+            }
+        ),
     ]
-    for source, target in whole.edges:
-        if home[source] != home[target]:
-            lines.append(f"n{home[source]} -> n{home[target]}")
+    edges = [(home[a], home[b]) for a, b in whole.edges if home[a] != home[b]]
+    for source, target in edges:
+        straight = " [weight=4]" if _is_main(source, target, edges) else ""
+        lines.append(f"n{source} -> n{target}{straight}")
     return dot.digraph(experiment.model, lines)
+
+
+def _is_main(source: int, target: int, edges: Sequence[tuple[int, int]]) -> bool:
+    """Tell whether all else that leaves the source or enters the target goes around this edge.
+
+    It is straight then, and what goes around it bends. Where branches part or meet, no edge is straighter.
+    """
+    leaving = [b for a, b in edges if a == source and b != target]
+    entering = [a for a, b in edges if b == target and a != source]
+    below = {target}
+    for a, b in sorted(edges):
+        if a in below:
+            below.add(b)
+    above = {source}
+    for a, b in sorted(edges, reverse=True):
+        if b in above:
+            above.add(a)
+    return all(each in below for each in leaving) and all(each in above for each in entering)
+
+
+def _nodes(nodes: Mapping[str, tuple[str, ...]], depth: int = 0) -> Iterator[str]:
+    """Yield the statements of nodes, those of an opened block in a frame with its name."""
+    names = dict.fromkeys(block[depth] for block in nodes.values() if len(block) > depth)
+    yield from (statement for statement, block in nodes.items() if len(block) == depth)
+    for name in names:
+        inside = {text: block for text, block in nodes.items() if len(block) > depth and block[depth] == name}
+        path = "/".join(next(iter(inside.values()))[: depth + 1])
+        yield f"subgraph {dot.quoted(f'cluster {path}')} {{"
+        style = {"label": name, "labeljust": "l", "style": "rounded", "color": _LINE, "fontsize": "12"}
+        yield "  graph " + dot.attributes({**style, "margin": "10", "penwidth": "1"})
+        yield from (f"  {line}" for line in _nodes(inside, depth + 1))
+        yield "}"
 
 
 def _graph_style(experiment: Experiment, whole: LayerGraph) -> dict[str, str]:
@@ -70,19 +115,30 @@ def _edge_style() -> dict[str, str]:
     return {"color": _LINE, "arrowsize": "0.6", "penwidth": "1.2"}
 
 
-def _boxes(whole: LayerGraph) -> Iterator[_Box]:
+def _boxes(whole: LayerGraph, model: str) -> Iterator[_Box]:
     """Yield boxes from top to bottom, a layer without parameters joining the one it follows."""
     done: set[int] = set()
     for index in range(len(whole.layers)):
         if index not in done:
-            rows = tuple(_chain(whole, index))
+            block = _block(whole.layers[index], model)
+            rows = tuple(_chain(whole, index, model))
             done.update(rows)
-            yield _Box(rows)
+            yield _Box(rows, block)
 
 
-def _chain(whole: LayerGraph, index: int) -> Iterator[int]:
+def _block(layer: Layer, model: str) -> tuple[str, ...]:
+    """Return the opened block that a layer stands in."""
+    steps = layer.path.split("/") if layer.kind in ("layer", "formula") else []
+    inside = steps[1:] if steps[:1] == [model] else steps
+    return tuple(inside if layer.kind == "formula" else inside[:-1])
+
+
+def _chain(whole: LayerGraph, index: int, model: str) -> Iterator[int]:
     yield index
-    while (following := _joined(whole, index)) is not None:
+    block = _block(whole.layers[index], model)
+    while (following := _joined(whole, index)) is not None and _block(
+        whole.layers[following], model
+    ) == block:
         yield following
         index = following
 
@@ -102,7 +158,7 @@ def _table(whole: LayerGraph, box: _Box) -> dot.Markup:
     layers = [whole.layers[index] for index in box.rows]
     fill, line = _COLORS[_look(layers)]
     times = layers[0].times
-    rows = "".join(_row(layer, first=position == 0) for position, layer in enumerate(layers))
+    rows = "".join(_row(layer, box.block, first=position == 0) for position, layer in enumerate(layers))
     if times > 1:
         rows += f'<TR><TD COLSPAN="3" ALIGN="RIGHT"><FONT POINT-SIZE="12"><B>× {times}</B></FONT></TD></TR>'
     return dot.Markup(
@@ -118,8 +174,8 @@ def _look(layers: Sequence[Layer]) -> str:
     return "weights" if any(layer.parameters for layer in layers) else "plain"
 
 
-def _row(layer: Layer, *, first: bool) -> str:
-    title = dot.label(layer.title)
+def _row(layer: Layer, block: tuple[str, ...], *, first: bool) -> str:
+    title = _in_lines(layer.title.replace("/".join((*block, "")), "") if block else layer.title)
     strong = first and layer.kind != "formula"
     # Bold letters stand a little higher: a bold blank in each cell keeps them all on one line.
     blank = "<B> </B>" if strong else ""
@@ -129,6 +185,13 @@ def _row(layer: Layer, *, first: bool) -> str:
         blank + (f"{layer.parameters:,}" if layer.parameters else " "),
     ]
     return "<TR>" + "".join(map(_cell, cells, _COLUMNS, ("LEFT", "RIGHT", "RIGHT"))) + "</TR>"
+
+
+def _in_lines(title: str) -> str:
+    """Return a title as markup, in several lines where it is long."""
+    lines = textwrap.wrap(title, _LETTERS) or [title]
+    ends = '<BR ALIGN="LEFT"/>'
+    return dot.label(lines[0]) if len(lines) == 1 else "".join(dot.label(line) + ends for line in lines)
 
 
 def _cell(content: str, width: int, align: str) -> str:

@@ -7,21 +7,22 @@ from typing import Literal, TypeAlias
 
 from netdsl.diagnostics import Span
 from netdsl.graph import Graph, Shape, count, example
-from netdsl.semantics.experiment import Experiment, Output, Weight
+from netdsl.semantics.experiment import Experiment, Output
 
 LayerKind: TypeAlias = Literal["input", "scaling", "layer", "formula", "unscaling", "output"]
 _Key: TypeAlias = tuple[LayerKind, str]
 
 _REPEATS_WORTH_FOLDING = 3
+_STATEMENT = re.compile(r"\n\s*(?:return\b|\w+\s*=(?!=))\s*")
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """An input, an output, a use of a layer, or a formula that stands in the model itself.
+    """An input, an output, a use of a layer, or a formula that stands in the model or in an opened block.
 
-    `shape` is that of one example, `parameters` what is trained, `kept` what is only remembered (moving
-    averages). `times` tells how many equal repeats in a row this one stands for; `members` are the
-    nodes of the graph.
+    `path` is that of the use, or of the block that a formula stands in; `shape` is that of one example,
+    `parameters` what is trained, `kept` what is only remembered (moving averages). `times` tells how many
+    equal repeats in a row this one stands for; `members` are the nodes of the graph.
     """
 
     kind: LayerKind
@@ -59,7 +60,7 @@ def layers_of(experiment: Experiment, *, depth: int = 1, fold: bool = True) -> L
     graph = experiment.graph
     keys = _Keys(graph, experiment.model, depth).assign()
     order = _ordered(keys)
-    layers = [_layer(graph, key, [n for n in keys if keys[n] == key], experiment.weights) for key in order]
+    layers = [_layer(experiment, key, [n for n in keys if keys[n] == key]) for key in order]
     position = {key: index for index, key in enumerate(order)}
     edges = dict.fromkeys(
         (position[keys[source]], position[keys[target]])
@@ -88,6 +89,12 @@ class _Keys:
     def __init__(self, graph: Graph, model: str, depth: int) -> None:
         self.graph, self.model, self.depth = graph, model, depth
         self.keys: dict[int, _Key] = {}
+        self.blocks = {
+            "/".join(opened[:count])
+            for node in graph
+            for opened in [self._opened(graph[node].path).split("/")]
+            for count in range(1, len(opened))
+        }
         self.level: dict[int, int] = {}
 
     def assign(self) -> dict[int, _Key]:
@@ -118,29 +125,33 @@ class _Keys:
             key = self.keys[before[0]]  # how a category reads
         elif not node.path:
             key = ("unscaling", "")
-        elif (steps := node.path.split("/")) and steps[0] == self.model and len(steps) > 1:
-            key = ("layer", "/".join(steps[: 1 + self.depth]))
-        elif steps[0] != self.model:
-            key = ("layer", "/".join(steps[: self.depth]))
         else:
-            key = ("formula", self._formula(index, before))
+            path = self._opened(node.path)
+            inside = path == self.model or path in self.blocks
+            key = self._formula(path, before) if inside else ("layer", path)
         self.keys[index] = key
         self.level[index] = max((self._level_after(each, key) for each in before), default=0)
 
-    def _formula(self, index: int, before: Sequence[int]) -> str:
+    def _opened(self, path: str) -> str:
+        """Return a path as far as it is opened; those of other models than the one drawn are shorter."""
+        steps = path.split("/")
+        return "/".join(steps[: self.depth + (steps[0] == self.model)])
+
+    def _formula(self, path: str, before: Sequence[int]) -> _Key:
         """Name a formula by how deep it stands, so that a value never flows back into the same box."""
         deepest = 0
         for each in before:
             kind, name = self.keys[each]
-            deepest = max(deepest, int(name) if kind == "formula" else self.level[each] + 1)
-        return str(deepest)
+            same = kind == "formula" and name.rpartition("@")[0] == path
+            deepest = max(deepest, int(name.rpartition("@")[2]) if same else self.level[each] + 1)
+        return ("formula", f"{path}@{deepest}")
 
     def _level_after(self, index: int, key: _Key) -> int:
         return self.level[index] + (self.keys[index] != key)
 
     def _of_leaf(self, index: int, needed: set[int]) -> _Key:
         users = (self.keys[each] for each in self.graph.users(index) if each in needed)
-        return next(users, ("formula", "0"))
+        return next(users, ("formula", f"{self.model}@0"))
 
 
 def _ancestors(graph: Graph, prefix: str) -> set[int]:
@@ -177,17 +188,18 @@ def _ordered(keys: Mapping[int, _Key]) -> list[_Key]:
     return sorted(last, key=lambda key: last[key])
 
 
-def _layer(graph: Graph, key: _Key, members: list[int], weights: Iterable[Weight]) -> Layer:
+def _layer(experiment: Experiment, key: _Key, members: list[int]) -> Layer:
+    graph = experiment.graph
     kind, name = key
     inside = set(members)
     leaving = [n for n in sorted(members) if set(graph.users(n)) - inside or n in graph.outputs.values()]
     end = leaving[-1] if leaving else max(members)
     names = {graph[n].setting("name") for n in members if graph[n].operation.name in ("weight", "state")}
-    held = [weight for weight in weights if weight.path in names]
+    held = [weight for weight in experiment.weights if weight.path in names]
     return Layer(
         kind,
-        name if kind != "formula" else "",
-        _title(graph, kind, name, members),
+        name.rpartition("@")[0] if kind == "formula" else name,
+        _title(experiment, key, members, end),
         example(graph[end].shape),
         sum(count(each.shape) for each in held if each.is_parameter),
         sum(count(each.shape) for each in held if each.kind in ("running", "fitted")),
@@ -196,13 +208,17 @@ def _layer(graph: Graph, key: _Key, members: list[int], weights: Iterable[Weight
     )
 
 
-def _title(graph: Graph, kind: LayerKind, name: str, members: Iterable[int]) -> str:
+def _title(experiment: Experiment, key: _Key, members: Iterable[int], end: int) -> str:
+    graph, (kind, path) = experiment.graph, key
+    name = path.removeprefix(f"{experiment.model}/")
     match kind:
+        case "formula" if not name.startswith(f"{experiment.model}@"):
+            return f"{name.rpartition('@')[0]}/{graph[end].operation.name}"
         case "formula" | "scaling" | "unscaling":
             text = formula_text(graph[n].span for n in members if graph.operands(n))
             return f"undo {text}" if kind == "unscaling" else text
         case _:
-            return name.split("/", 1)[-1]
+            return name
 
 
 def formula_text(spans: Iterable[Span | None], limit: int = 48) -> str:
@@ -213,8 +229,12 @@ def formula_text(spans: Iterable[Span | None], limit: int = 48) -> str:
     source = known[0].source
     here = [each for each in known if each.source is source]
     start, end = min(each.start for each in here), max(each.end for each in here)
-    text = source.text[_begin(source.text, start) : _end(source.text, end)]
-    text = " ".join(re.sub(r"#[^\n]*", " ", text).split()).removeprefix("return ")
+    begin = _begin(source.text, start)
+    text = source.text[begin : _end(source.text, begin, end)]
+    text = re.sub(r"#[^\n]*", " ", text)
+    if statements := list(_STATEMENT.finditer(text)):
+        text = "… " + text[statements[-1].end() :]  # the last says what comes out
+    text = " ".join(text.split()).removeprefix("return ")
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
@@ -229,9 +249,10 @@ def _begin(text: str, start: int) -> int:
     return start
 
 
-def _end(text: str, end: int) -> int:
-    """Return where that expression ends."""
-    depth = 0
+def _end(text: str, begin: int, end: int) -> int:
+    """Return where an expression ends, of which a part is known."""
+    known = text[begin:end]
+    depth = sum(known.count(each) for each in "([") - sum(known.count(each) for each in ")]")
     while end < len(text) and not (depth == 0 and (text[end] in ",}\n)]#" or text[end : end + 2] == "->")):
         depth += (text[end] in "([") - (text[end] in ")]")
         end += 1

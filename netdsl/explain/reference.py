@@ -9,6 +9,7 @@ from netdsl.syntax import parse, tree
 _ORDER = (
     "layers",
     "images",
+    "recurrent",
     "attention",
     "activations",
     "losses",

@@ -443,6 +443,8 @@ def _tool_argument(expr: tree.Expr, parameter: str, function: Function, frame: F
         return _axes(expr, frame)
     if isinstance(expr, tree.Path) and parameter in function.words and expr.text not in frame.names:
         return _word(expr, parameter, function.words[parameter], frame)
+    if parameter in function.partial and isinstance(expr, tree.Call):
+        frame = frame.inner(partial=True)
     if parameter == "init" and isinstance(expr, (tree.Path, tree.Call)):
         return evaluate(expr, frame)
     return operand(expr, frame)

@@ -147,7 +147,7 @@ class Frame:
     definition stands for where a value is meant (`0.1 * cosine(lr)`, `cross_entropy`). `maker` makes weights,
     `memory` keeps states, `remember` takes schedules that have some; each is None where there can be none.
     `stream` is the path with a mark of the call,
-    which names random draws.
+    which names random draws. `partial` tells that a layer may be given some of its tensors only.
     """
 
     world: World
@@ -169,6 +169,7 @@ class Frame:
     maker: Maker | None = None
     memory: Memory | None = None
     remember: Applier | None = None
+    partial: bool = False
 
     def inner(self, **changes: Any) -> Frame:
         """Return this frame with some things changed."""

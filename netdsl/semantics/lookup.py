@@ -113,7 +113,6 @@ _PLURALS: Final = {"loss": "losses", "penalty": "penalties"}
 
 LATER: Final = frozenset(
     {
-        *("rnn", "lstm", "bilstm", "gru", "recurrent"),
         *("attention", "self_attention", "multi_head_attention", "multihead_attention", "transformer"),
     }
 )
@@ -140,11 +139,17 @@ CALLED: Final = {
     "globalmaxpooling": "global_maxpool",
     "adaptivemaxpool": "global_maxpool",
     "upsampling": "upsample",
+    "recurrent": "rnn",
+    "simplernn": "rnn",
+    "elman": "rnn",
+    "bilstm": "lstm",
+    "bigru": "gru",
     "spatialdropout": "spatial_dropout",
-    "batchnormalization": "batchnorm",
-    "layernormalization": "layernorm",
-    "groupnormalization": "groupnorm",
-    "instancenormalization": "instancenorm",
+    **{
+        f"{name}norm{ending}": f"{name}norm"
+        for name in ("batch", "layer", "group", "instance")
+        for ending in ("", "alization")
+    },
 }
 """What layers of other frameworks are called here; those without the number of their axes."""
 

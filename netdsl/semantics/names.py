@@ -15,7 +15,7 @@ from netdsl.semantics.functions import FUNCTIONS, WORDS, Function, unknown_argum
 from netdsl.semantics.items import Item, Poison
 from netdsl.semantics.lookup import CONSTANTS, SEEN_BY, in_module, missing
 from netdsl.semantics.problems import mistake, warning
-from netdsl.semantics.signatures import parameters, unknown_setting, words_of
+from netdsl.semantics.signatures import extents_by_setting, parameters, unknown_setting, words_of
 from netdsl.syntax import tree
 
 
@@ -112,8 +112,10 @@ class _Walk:
                 if isinstance(bound, tree.Name):
                     self.known[bound.text] = Poison()
                     self.declared.setdefault(bound.text, bound.span)
+        sizes = extents_by_setting(definition)
         for setting in definition.settings:
-            self._declare(setting.name)
+            if setting.name.text not in sizes:
+                self._declare(setting.name)
         for statement in definition.body:
             self._statement(statement)
         for name, span in self.bound.items():

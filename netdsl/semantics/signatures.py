@@ -32,6 +32,14 @@ def words_of(definition: tree.Definition) -> frozenset[str]:
     return frozenset(words)
 
 
+def extents_by_setting(definition: tree.Definition) -> list[str]:
+    """Return the settings that patterns name: `h: [units]` with a setting `units` has that extent."""
+    settings = {each.name.text for each in definition.settings}
+    patterns = [each.pattern for each in definition.tensors if each.pattern]
+    names = (each.text for pattern in patterns for each in pattern.extents if isinstance(each, tree.Name))
+    return [name for name in dict.fromkeys(names) if name in settings]
+
+
 def unknown_setting(definition: tree.Definition, named: tree.Named) -> MistakeError:
     """Return the error for a setting that a definition has not."""
     return unknown(

@@ -24,7 +24,7 @@ from netdsl.semantics.items import (
 from netdsl.semantics.patterns import bind_pattern
 from netdsl.semantics.problems import MistakeError, mistake
 from netdsl.semantics.settings import Slot, fit
-from netdsl.semantics.signatures import signature, unknown_setting, words_of
+from netdsl.semantics.signatures import extents_by_setting, signature, unknown_setting, words_of
 from netdsl.semantics.suspicions import suspect_loss, suspect_use
 from netdsl.semantics.targets import compared
 from netdsl.semantics.tensors import lift, real
@@ -65,7 +65,8 @@ def use(recipe: Recipe, expr: tree.Call, flow: Item | None, frame: Frame, name: 
     wanted = [each.name.text for each in recipe.definition.tensors]
     missing = [each for each in wanted if each not in arguments.tensors]
     applied = not missing and (wanted or recipe.kind in ("layer", "model"))
-    if not applied and (arguments.tensors or flow is not None) and recipe.kind not in _NEVER_APPLIED:
+    started = (arguments.tensors and not frame.partial) or flow is not None
+    if not applied and started and recipe.kind not in _NEVER_APPLIED:
         raise mistake(
             "E0202",
             f"`{recipe.name}` also needs `{missing[0]}`",
@@ -239,8 +240,11 @@ def apply(
     if frame.remember is not None and recipe.kind == "schedule" and has_memory(recipe.definition):
         return frame.remember(recipe, tensors, given, site)
     inner = _inner_frame(recipe, site)
-    _give_tensors(recipe, tensors, inner, site)
-    _give_settings(recipe, given, inner, site)
+    if sizes := extents_by_setting(recipe.definition):
+        _give_settings(recipe, given, inner, site)
+    _give_tensors(recipe, tensors, inner, site, {name: inner.names[name] for name in sizes})
+    if not sizes:
+        _give_settings(recipe, given, inner, site)
     result = _finished(recipe, run_body(recipe.definition, inner), frame)
     frame.see(site.span, result, inner.path)
     return result
@@ -331,13 +335,14 @@ def _check_one_model(recipe: Recipe, site: Site) -> None:
         )
 
 
-def _give_tensors(recipe: Recipe, tensors: Mapping[str, Item], inner: Frame, site: Site) -> None:
+def _give_tensors(
+    recipe: Recipe, tensors: Mapping[str, Item], inner: Frame, site: Site, extents: dict[str, Item]
+) -> None:
     given = tensors
     if recipe.kind in ("loss", "metric"):
         given = compared(recipe.definition, tensors, site)
     if recipe.kind == "loss" and site.frame.kind == "objective":
         _note_pairs(tensors, site)
-    extents: dict[str, Item] = {}
     for parameter in recipe.definition.tensors:
         name = parameter.name.text
         if name not in given:
@@ -351,7 +356,7 @@ def _give_tensors(recipe: Recipe, tensors: Mapping[str, Item], inner: Frame, sit
         inner.declared[name] = parameter.name.span
     inner.names.update(extents)
     for name in extents:
-        inner.declared[name] = recipe.definition.span
+        inner.declared.setdefault(name, recipe.definition.span)
 
 
 def _note_pairs(tensors: Mapping[str, Item], site: Site) -> None:

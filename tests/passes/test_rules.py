@@ -8,6 +8,7 @@ import pytest
 
 from netdsl.graph import BATCH, Builder, Node, Run, Value, evaluate, verify
 from netdsl.operations import REGISTRY
+from netdsl.operations.sub_graph import apply_scan
 from netdsl.passes.rewriting import Rewriter, Rule, RuleTable, rebuild, table
 from netdsl.passes.simplify import GRADIENTS_DONE, RULES
 from tests.passes.networks import sigmoid
@@ -55,6 +56,20 @@ def row(x: Value) -> Value:
 
 def no(condition: Value) -> Value:
     return condition.apply("logical_not")
+
+
+def summed(x: Value, by: Value, other: Value) -> Value:
+    """Scan along four numbers: a state that grows by each, times a fixed one, and a sequence unread."""
+    inside = Builder(REGISTRY)
+    state, item, fixed = (
+        inside.apply("input", name=name, shape=shape)
+        for name, shape in (("state0", (BATCH, 1)), ("item0", (BATCH, 1)), ("fixed0", by.shape))
+    )
+    new = state * fixed + item
+    inside.outputs = {"state0": new, "out0": new}
+    sequences = [each.reshape((BATCH, 4, 1)) for each in (x, other)]
+    body = inside.finish()
+    return apply_scan(body, [part(x, 0, 1)], sequences, [by], steps=4).reshape((BATCH, 4))
 
 
 def less(x: Value, y: Value) -> Value:
@@ -155,6 +170,8 @@ EXAMPLES: list[tuple[str, Callable[[Leaves], Value]]] = [
     ("greater of equals", lambda v: v.x.pointwise("maximum", v.x)),
     ("smaller of equals", lambda v: v.x.pointwise("minimum", v.x)),
     ("gradients are done", lambda v: v.x.apply("stop_gradient")),
+    ("constants inside", lambda v: summed(v.x, v.x.builder.constant(0.5), v.y)),
+    ("what is read", lambda v: summed(v.x, part(v.y, 0, 1), v.y)),
 ]  # fmt: skip
 
 ALL = (*GRADIENTS_DONE, *RULES)

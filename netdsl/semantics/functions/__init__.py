@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from netdsl.semantics.frame import Site
-from netdsl.semantics.functions import draws, elementwise, images, movement, reductions
+from netdsl.semantics.functions import draws, elementwise, images, movement, reductions, scan
 from netdsl.semantics.functions.axes import WORDS
 from netdsl.semantics.functions.function import Function, Given, match_arguments, unknown_argument
 from netdsl.semantics.items import Item
@@ -17,10 +17,7 @@ def _later(name: str, *parameters: str) -> Function:
     return Function(name, parameters, 1, run)
 
 
-_LATER: Final = (
-    _later("warp", "x", "grid"),
-    _later("scan", "cell", "x", "over", "start", "reverse"),
-)
+_LATER: Final = (_later("warp", "x", "grid"),)
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
     each.name: each
@@ -31,6 +28,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
         images.FUNCTIONS,
         draws.FUNCTIONS,
         draws.INITIALIZERS,
+        scan.FUNCTIONS,
         _LATER,
     )
     for each in family

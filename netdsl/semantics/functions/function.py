@@ -23,7 +23,8 @@ class Function:
     others may. `rest` lets the first parameter take any number of arguments. `initializer` tells a function
     that can stand for an initializer, `elementwise` one that can stand for an activation. The parameters in
     `named` are handed over as the text of a name (`valid.loss`), which stands for nothing by itself; those
-    in `words` take these bare words too (`pad=same`).
+    in `words` take these bare words too (`pad=same`); to those in `partial` a layer may be given with some of
+    its tensors, and is applied to the others by the function.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Function:
     elementwise: bool = False
     named: tuple[str, ...] = ()
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    partial: tuple[str, ...] = ()
 
     @property
     def usage(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Label
+from netdsl.diagnostics import Diagnostic, DiagnosticError
 from netdsl.files import Lock, fail
 from netdsl.run.engine import Engine
 from netdsl.run.inspect import inspect
@@ -17,7 +17,8 @@ from netdsl.run.net import Trained
 from netdsl.run.opening import Opened, open_file
 from netdsl.run.options import Options
 from netdsl.run.schedules import number_of, schedule_of
-from netdsl.run.start import initial_values, overlaid
+from netdsl.run.start import initial_values
+from netdsl.run.transfer import begun_with
 from netdsl.semantics.experiment import Experiment
 from netdsl.semantics.schema import PartName
 from netdsl.training.checkpoints import Origin, load_checkpoint
@@ -27,7 +28,7 @@ from netdsl.training.loop import train
 from netdsl.training.progress import Reporter
 from netdsl.training.records import Result
 from netdsl.training.signals import Signals
-from netdsl.training.store import LAST, Store, new_store, newest_run, read_manifest
+from netdsl.training.store import Store, new_store, newest_run, read_manifest
 
 if TYPE_CHECKING:
     from netdsl.data import Dataset
@@ -95,12 +96,19 @@ class _Training:
         """Go on in the folder of a run, or begin one, if any is to be kept."""
         raw = parts_of(self.opened.dataset)
         self._tell_constants(raw)
-        job = job_of(self.opened, self.engine, raw, self.runs.sample)
+        start = self._start(raw, resumed=store is not None)
+        job = job_of(self.opened, self.engine, raw, self.runs.sample, start)
         if store is not None:
             return self._kept(job, raw, store, resume=True)
         if self.runs.parent is not None:
             return self._kept(job, raw, new_store(self.runs.parent, name), resume=False)
         return train(job, reporter=self.reporter, signals=self.signals)
+
+    def _start(self, raw: Mapping[PartName, Values], *, resumed: bool) -> Values:
+        """Return where the training starts. A run that is gone on with needs no weights to begin with."""
+        if resumed:
+            return initial_values(self.opened.experiment, raw.get("train", {}))
+        return start_values(self.opened, raw, self.tell)
 
     def _kept(self, job: Job, raw: Mapping[PartName, Values], store: Store, *, resume: bool) -> Result:
         with Lock(store.folder / "lock"):
@@ -121,11 +129,15 @@ class _Training:
 
 
 def job_of(
-    opened: Opened, engine: Engine, raw: Mapping[PartName, Values], sample: int | None = SAMPLE
+    opened: Opened,
+    engine: Engine,
+    raw: Mapping[PartName, Values],
+    sample: int | None = SAMPLE,
+    start: Values | None = None,
 ) -> Job:
-    """Return the training of an experiment, ready to run."""
+    """Return the training of an experiment, ready to run; `start` is where, as the file says if not given."""
     experiment = opened.experiment
-    values = start_values(opened, raw)
+    values = start_values(opened, raw) if start is None else start
     dataset = opened.dataset
     parts: dict[str, Part] = (
         {} if dataset is None else {name: engine.part(dataset, name, values) for name in raw}
@@ -153,25 +165,16 @@ def job_of(
     )
 
 
-def start_values(opened: Opened, raw: Mapping[PartName, Values]) -> dict[str, NDArray[np.float32]]:
+def start_values(
+    opened: Opened, raw: Mapping[PartName, Values], tell: Tell = lambda warnings: None
+) -> dict[str, NDArray[np.float32]]:
     """Return where a training starts: at random, or from a weights file where the block says so.
 
-    Errors: E0834 where the file has none of the weights, or one of another shape; those of load_checkpoint.
+    Errors: those of `begun_with`.
     """
-    experiment = opened.experiment
-    values = initial_values(experiment, raw.get("train", {}))
-    start = experiment.training.start
-    if start is None:
-        return values
-    from netdsl.data.problems import placed
-
-    path = opened.folder / start
-    with placed(experiment.training.start_span, "to begin with these weights"):
-        kept = load_checkpoint(path / LAST if path.is_dir() else path).values
-    values, taken, differing = overlaid(values, kept)
-    if differing or not taken:
-        raise _unfit(experiment, start, differing)
-    return values
+    begun = begun_with(opened, initial_values(opened.experiment, raw.get("train", {})))
+    tell(begun.warnings)
+    return begun.values
 
 
 def _order(experiment: Experiment, parts: Mapping[str, Part]) -> Order | None:
@@ -225,14 +228,3 @@ def _check_same(store: Store, opened: Opened) -> None:
             f'settings, write `start = "{store.last}"` in the train block'
         )
         raise DiagnosticError([Diagnostic("E0836", message, help=cure)])
-
-
-def _unfit(experiment: Experiment, start: str, differing: Sequence[str]) -> DiagnosticError:
-    span = experiment.training.start_span
-    if differing:
-        message = f"`{differing[0]}` has another shape in `{start}` than in this model"
-    else:
-        message = f"`{start}` has no weight of this model"
-    cure = "`netdsl show` lists the weights of a file and of a model"
-    label = None if span is None else Label(span, "these weights do not fit")
-    return DiagnosticError([Diagnostic("E0834", message, label, help=cure)])

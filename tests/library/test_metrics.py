@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from netdsl.semantics.schema import FieldSchema
 from tests.library.bench import Array, bench, experiment, label, number
@@ -100,7 +100,7 @@ def test_a_class_at_each_place_counts_by_itself() -> None:
         np.testing.assert_allclose(found, classified(call, name), rtol=1e-12, err_msg=call)
 
 
-def pairs_in_order(p: Array, yes: Array) -> float:
+def pairs_in_order(p: Array, yes: NDArray[np.bool_]) -> float:
     """Return how often a yes has more than a no, equals counting half: all pairs, one by one."""
     above = p[yes][:, None] > p[~yes][None]
     equal = p[yes][:, None] == p[~yes][None]
@@ -109,7 +109,7 @@ def pairs_in_order(p: Array, yes: Array) -> float:
 
 def test_the_area_under_the_curve_is_the_share_of_pairs_in_order() -> None:
     coarse = np.round(P, 1)
-    wanted = np.mean([pairs_in_order(coarse[:, each], each == T) for each in range(4)])
+    wanted = np.mean([pairs_in_order(coarse[:, each], np.equal(T, each)) for each in range(4)])
     assert figure("auc", coarse, T, label("t", 4)) == pytest.approx(wanted)
     yes = T > 1
     assert figure("auc", coarse[:, :1], yes.astype(int), label("t", 2)) == pytest.approx(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,6 +35,9 @@ CHEAP: Final = 6
 
 FEW: Final = 3
 """The values that may be read in its place."""
+
+LATE: Final = 2
+"""The same for a value that only a later group has a use for: it is computed there, however dear it is."""
 
 _FORMS: Final[dict[str, Form]] = {
     "matmul": "product",
@@ -188,6 +191,9 @@ class _Stored:
     graph: Graph
     kinds: dict[int, _Kind]
     parts: dict[int, int]
+    late: dict[int, int] = field(default_factory=dict)
+    """The part in which a value made of few others is computed: its own, or the only one that wants it."""
+
     stored: set[int] = field(default_factory=set)
     costs: dict[int, int] = field(default_factory=dict)
     reads: dict[int, frozenset[int]] = field(default_factory=dict)
@@ -196,12 +202,15 @@ class _Stored:
         """Return the nodes to be stored."""
         roots = set(self.graph.roots())
         needed = self._needed()
+        self._put_off(roots | needed)
         for index, kind in self.kinds.items():
             if kind is LEAF:
                 self.costs[index], self.reads[index] = 0, frozenset({index})
                 continue
             self._measure(index)
-            outside = any(self.parts[user] != self.parts[index] for user in self.graph.users(index))
+            if self.late[index] != self.parts[index] and len(self.reads[index]) > LATE:
+                self.late[index] = self.parts[index]
+            outside = any(self.late[user] != self.late[index] for user in self.graph.users(index))
             dear = self.costs[index] > CHEAP or len(self.reads[index]) > FEW
             inside = kind.form == "product" and any(
                 self.kinds.get(each) == kind for each in self.graph.users(index)
@@ -212,6 +221,20 @@ class _Stored:
                 self.stored.add(index)
                 self.costs[index], self.reads[index] = 0, frozenset({index})
         return self.stored
+
+    def _put_off(self, wanted: Container[int]) -> None:
+        """Find values of which only one other part has any use: what a gradient needs of an activation."""
+        for index, kind in reversed(self.kinds.items()):
+            self.late[index] = self.parts[index]
+            users = {self.late[user] for user in self.graph.users(index)}
+            if kind.form == "loops" and index not in wanted and len(users) == 1 and self._is_simple(index):
+                (only,) = users
+                if self.kinds[only] == kind:
+                    self.late[index] = only
+
+    def _is_simple(self, index: int) -> bool:
+        node = self.graph[index]
+        return node.operation.family == "elementwise" or node.operation.name in MOVEMENTS
 
     def _measure(self, index: int) -> None:
         node = self.graph[index]

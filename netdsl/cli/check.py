@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from netdsl.explain.gradient_table import GradientReport
     from netdsl.run.opening import Opened
 
-ROWS = 8
-
 
 def parser() -> Parser:
     """Return the parser of the command's arguments."""
@@ -37,7 +35,7 @@ def parser() -> Parser:
         "--weights", type=Path, metavar="RUN", help="with --gradients: at these weights (at their start)"
     )
     result.add_argument(
-        "--rows", type=_rows, metavar="N", help=f"with --gradients: on so many rows of the data ({ROWS})"
+        "--rows", type=_rows, metavar="N", help="with --gradients: on so many rows of the data (8 at most)"
     )
     result.add_argument(
         "--compiled",
@@ -82,7 +80,7 @@ def _gradients(opened: "Opened", arguments: Namespace) -> "GradientReport":
     from netdsl.explain.gradient_table import gradient_table
     from netdsl.run.gradient_check import Settings, check_gradients
 
-    settings = Settings(arguments.rows or ROWS, arguments.weights, arguments.compiled)
+    settings = Settings(arguments.rows, arguments.weights, arguments.compiled)
     report = check_gradients(opened, settings)
     print_diagnostics(_wrong(report), arguments.format)
     if arguments.format == "json":

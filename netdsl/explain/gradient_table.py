@@ -17,21 +17,23 @@ Verdict: TypeAlias = Literal["fine", "corner", "unsure", "WRONG"]
 class Checked:
     """A weight, or a `gradient(y, x)` of the file, whose gradient was checked.
 
-    `checked` slopes were compared, `skipped` were not, as a corner lies at their point. `at` is the place of
-    the one that agrees least: an entry, or a direction; `derived` and `measured` are its values, `error` is
-    relative to the greater of them. `compiled` is how far the float32 gradient of the compiled program is
-    from the derived one, relative to its greatest entry; None where it was not asked for.
+    `checked` slopes were compared, and `sided` with the slope on one side of a corner at their very point;
+    `skipped` were not. `at` is the place of the one that agrees least: an entry, or a direction; `derived`
+    and `measured` are its values, `error` is relative to the greater of them. `compiled` is how far the
+    float32 gradient of the compiled program is from the derived one, relative to its greatest entry; None
+    where it was not asked for.
     """
 
     name: str
     shape: Shape
-    checked: int
-    skipped: int
-    at: str
-    derived: float
-    measured: float
-    error: float
-    verdict: Verdict
+    checked: int = 0
+    sided: int = 0
+    skipped: int = 0
+    at: str = ""
+    derived: float = 0.0
+    measured: float = 0.0
+    error: float = 0.0
+    verdict: Verdict = "fine"
     compiled: float | None = None
 
 
@@ -104,29 +106,31 @@ def _parts(report: GradientReport, width: int) -> Iterator[str]:
 
 
 def _slopes(heading: str, rows: Sequence[Checked], width: int) -> str:
-    compiled = any(each.compiled is not None for each in rows)
+    """Return the table of slopes, without the columns that no row has anything in."""
     columns = [
         Column(heading, yields=True),
         Column("shape"),
         Column("slopes", "right"),
+        Column("one side", "right"),
         Column("worst at", yields=True),
         Column("derived", "right"),
         Column("measured", "right"),
         Column("error", "right"),
         Column("verdict"),
-        *([Column("on the CPU", "right")] if compiled else []),
+        Column("on the CPU", "right"),
     ]
-    return table(columns, [_slope(each, compiled=compiled) for each in rows], width)
+    cells = [_slope(each) for each in rows]
+    kept = [number for number in range(len(columns)) if any(row[number] for row in cells)]
+    return table([columns[n] for n in kept], [[row[n] for n in kept] for row in cells], width)
 
 
-def _slope(each: Checked, *, compiled: bool) -> list[str]:
-    if each.checked:
-        numbers = [each.at, f"{each.derived:.7g}", f"{each.measured:.7g}", f"{each.error:.1e}"]
-    else:
-        numbers = ["", "", "", ""]
-    on_cpu = [] if not compiled else ["" if each.compiled is None else f"{each.compiled:.1e}"]
-    slopes = str(each.checked) if not each.skipped else f"{each.checked} of {each.checked + each.skipped}"
-    return [each.name, shape_text(each.shape), slopes, *numbers, each.verdict, *on_cpu]
+def _slope(each: Checked) -> list[str]:
+    compared = each.checked + each.sided
+    slopes = f"{compared} of {compared + each.skipped}" if each.skipped else str(compared)
+    numbers = [each.at, f"{each.derived:.7g}", f"{each.measured:.7g}", f"{each.error:.1e}"]
+    on_cpu = "" if each.compiled is None else f"{each.compiled:.1e}"
+    told = numbers if compared else ["", "", "", ""]
+    return [each.name, shape_text(each.shape), slopes, str(each.sided or ""), *told, each.verdict, on_cpu]
 
 
 def _corners(corners: Sequence[Corner], width: int) -> str:

@@ -15,11 +15,11 @@ class Corners:
         self._met: dict[int, Crossing] = {}
         self._skipped: dict[int, int] = {}
 
-    def add(self, slope: Slope) -> None:
+    def add(self, slope: Slope, *, left_out: bool) -> None:
         """Take what one slope met."""
         for index, crossing in slope.crossings.items():
             self._met[index] = crossing.with_(self._met.get(index))
-            if not slope.smooth and crossing.step == STEPS[-1]:
+            if left_out and crossing.step == STEPS[-1]:
                 self._skipped[index] = self._skipped.get(index, 0) + 1
 
     def found(self) -> tuple[Corner, ...]:

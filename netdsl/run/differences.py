@@ -18,8 +18,8 @@ STEPS: Final = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 """Steps, relative to the size of what is moved. A shorter one is taken where a corner lies in the way, or
 where the function bends so much that its slope is not yet known well."""
 
-ONE_SIDED: Final = 1e-5
-"""The step of a slope from one side, relative as well."""
+ONE_SIDED: Final = (1e-4, 1e-5, 1e-6)
+"""Steps of a slope from one side, relative as well."""
 
 ROUNDING: Final = 1e-14
 """How far a value may be off by rounding, relative to its size: some fifty units of the last place."""
@@ -43,14 +43,15 @@ class Crossing:
 class Slope:
     """A slope along a direction: its value, and how far it may be off.
 
-    `smooth` is False where even the shortest step met a corner. There the slopes of both sides may differ;
-    `value` is their mean, and what they differ by is in `doubt`.
+    `smooth` is False where even the shortest step met a corner, and value and doubt are nothing; `sides` are
+    then the slopes ahead and behind, as far as they are known.
     """
 
     value: float
     doubt: float
     smooth: bool
     crossings: Mapping[int, Crossing] = field(default_factory=dict)
+    sides: tuple[Slope, ...] = ()
 
 
 class Surface:
@@ -98,19 +99,20 @@ class Surface:
             else:
                 for index, count in found.items():
                     crossings[index] = Crossing(count, step).with_(crossings.get(index))
-        best = best if best.smooth else self._both_sides(direction)
-        return Slope(best.value, best.doubt, best.smooth, crossings)
+        sides = () if best.smooth else tuple(self._side(direction * sign, sign) for sign in (1.0, -1.0))
+        return Slope(best.value, best.doubt, best.smooth, crossings, sides)
 
-    def _both_sides(self, direction: Array) -> Slope:
-        """Return the mean of the slopes ahead and behind, for a corner that lies at the very point."""
-        step = ONE_SIDED
+    def _side(self, direction: Array, sign: float) -> Slope:
+        """Return the slope on one side of the point, by three steps, each half as long as the last."""
         here = self.at(np.zeros_like(direction))[0]
-        found = []
-        for side in (step, -step):
-            near, far = (self.at(direction * length)[0] for length in (side / 2, side))
-            found.append((4 * near - far - 3 * here) / side)
-        rounding = 8 * ROUNDING * abs(here) / step
-        return Slope(sum(found) / 2, abs(found[0] - found[1]) + rounding, False)
+        best = Slope(0.0, float("inf"), True)
+        for step in ONE_SIDED:
+            rises = [(self.at(direction * step / part)[0] - here) * part / step for part in (1, 2, 4)]
+            long, short = (2 * rises[n + 1] - rises[n] for n in (0, 1))
+            doubt = abs(long - short) + 8 * ROUNDING * abs(here) / step
+            if doubt < best.doubt:
+                best = Slope(sign * short, doubt, True)
+        return best
 
     def _differences(self, direction: Array, step: float) -> Slope | dict[int, int]:
         """Return the slope by one length of step, or the corners that it met."""

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.explain.gradient_table import Checked, GradientReport, Verdict
-from netdsl.graph import Builder, Graph, compute
+from netdsl.graph import Builder, Graph, compute, formula
 from netdsl.operations import REGISTRY
-from netdsl.run.corners import Corners
+from netdsl.run.corners import Corners, place_of
 from netdsl.run.differences import Array, Slope, Surface
 from netdsl.run.faults import faults
-from netdsl.run.gradient_point import Point, point_of
+from netdsl.run.gradient_point import Point, numbers_of_a_row, point_of
 
 if TYPE_CHECKING:
     from netdsl.run.opening import Opened
@@ -28,11 +28,10 @@ DIRECTIONS: Final = 2
 """Slopes along directions that move every number of a weight at once."""
 
 ENTRIES: Final = 6
-"""Slopes of single numbers of a weight that are compared, if it has more than ALL of them."""
+"""Slopes of single numbers of a weight that are compared, if it has more than twice as many."""
 
-ALL: Final = 12
-
-ROWS: Final = 8
+MUCH: Final = 50_000_000
+"""Where weights times the numbers of one evaluation are more, a direction and two entries have to do."""
 
 GRADIENT: Final = "gradient/"
 INNER: Final = "gradient_of/"
@@ -40,9 +39,10 @@ INNER: Final = "gradient_of/"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a check is made: rows of the batch, weights that were trained, and whether the CPU is asked too."""
+    """How a check is made: rows of the batch (None: few), weights that were trained, and whether the compiled
+    program is asked as well."""
 
-    rows: int = ROWS
+    rows: int | None = None
     weights: Path | None = None
     compiled: bool = False
 
@@ -61,8 +61,8 @@ def check_gradients(opened: Opened, settings: Settings) -> GradientReport:
     paths = [each.path for each in experiment.weights if each.is_parameter]
     written = objective_of(experiment)
     derived = with_gradients(_with_inner(written), paths)
-    point = point_of(opened, settings.rows, settings.weights, written.leaves("scalar"))
-    check = _Check(derived, point)
+    point = point_of(opened, settings.rows, settings.weights, written)
+    check = _Check(derived, point, much=len(paths) * point.run.rows * numbers_of_a_row(written) > MUCH)
     weights = [check.weight(path) for path in paths]
     if settings.compiled:
         weights = list(_beside(weights, check.gradients, point.compiled(gradient_program(derived))))
@@ -83,7 +83,7 @@ def check_gradients(opened: Opened, settings: Settings) -> GradientReport:
 
 
 def _with_inner(graph: Graph) -> Graph:
-    """Name what each `gradient(y, x)` is of, by what, and itself, as outputs."""
+    """Name each `gradient(y, x)` of the file by its line as an output, and what it is of, and by what."""
     builder = Builder(REGISTRY)
     values = builder.copy(graph, {})
     builder.take_roots(graph, values)
@@ -91,15 +91,22 @@ def _with_inner(graph: Graph) -> Graph:
         if graph[index].operation.name == "gradient_of":
             y, x = graph.operands(index)
             for name, each in (("y", y), ("x", x), ("", index)):
-                builder.outputs[f"{INNER}{index}/{name}"] = values[each]
+                builder.outputs[f"{INNER}{_told(graph, index)}/{name}"] = values[each]
     return builder.finish()
+
+
+def _told(graph: Graph, index: int) -> str:
+    node = graph[index]
+    text = formula(graph, index, 1) if node.span is None else " ".join(node.span.text.split())
+    return f"{place_of(graph, index)} {text}"
 
 
 class _Check:
     """The comparison at one point."""
 
-    def __init__(self, graph: Graph, point: Point) -> None:
+    def __init__(self, graph: Graph, point: Point, *, much: bool) -> None:
         self.graph, self.point = graph, point
+        self.directions, self.entries = (1, 2) if much else (DIRECTIONS, ENTRIES)
         self.values = compute(graph, point.run, graph.outputs.values())
         self.output = graph.outputs["objective"]
         self.objective = float(self.values[self.output])
@@ -120,21 +127,22 @@ class _Check:
         start = self.point.values[path]
         gradient = np.broadcast_to(self.gradients.get(path, np.zeros(1)), start.shape)
         if not leaves:  # nothing depends on it
-            return Checked(path, start.shape, 0, 0, "", 0.0, 0.0, 0.0, "fine")
+            return Checked(path, start.shape)
         return self._checked(path, leaves, self.output, gradient)
 
     def inner(self) -> tuple[Checked, ...]:
         """Compare what the file itself calls `gradient(y, x)`."""
         outputs = self.graph.outputs
-        found: dict[str, Checked] = {}
-        for name, index in outputs.items():
-            if name.startswith(INNER) and name.endswith("/"):
-                y, x = outputs[f"{name}y"], outputs[f"{name}x"]
-                span = self.graph[index].span
-                shown = name if span is None else f"{span.source.name}:{span.line} {span.text}"
-                derived = np.asarray(self.values[index], np.float64)
-                found.setdefault(shown, self._checked(shown, [x], y, derived))
-        return tuple(found.values())
+        names = [name for name in outputs if name.startswith(INNER) and name.endswith("/")]
+        return tuple(
+            self._checked(
+                name.removeprefix(INNER).rstrip("/"),
+                [outputs[f"{name}x"]],
+                outputs[f"{name}y"],
+                np.asarray(self.values[outputs[name]], np.float64),
+            )
+            for name in names
+        )
 
     def _checked(self, name: str, by: Sequence[int], output: int, gradient: Array) -> Checked:
         surface = Surface(self.graph, self.point.run, self.values, output, by)
@@ -144,23 +152,54 @@ class _Check:
         height = abs(float(np.sum(self.values[output])))
         typical = float(np.sqrt(np.mean(gradient**2))) if gradient.size else 0.0
         found: list[_Compared] = []
+        sided: list[_Compared] = []
         skipped = 0
-        for at, direction in _directions(start, gradient, size, name):
+        for at, direction in self._directions(start, gradient, size, name):
             length = float(np.sqrt(np.sum(direction**2)))
             slope = surface.slope(direction, max(1e-8 * typical * length, 1e-10 * height))
-            self.corners.add(slope)
-            compared = _Compared(at, float(np.sum(gradient * direction)) / length, slope, length)
-            if slope.smooth or compared.agrees:
-                found.append(compared)
+            derived = float(np.sum(gradient * direction)) / length
+            sides = [_Compared(at, derived, side, length) for side in slope.sides]
+            right = [each for each in sides if each.is_known(height) and each.error <= TOLERANCE]
+            if slope.smooth:
+                found.append(_Compared(at, derived, slope, length))
+            elif right:
+                sided.append(min(right, key=lambda each: each.error))
             else:
                 skipped += 1
-        if not found:
-            return Checked(name, shape, 0, skipped, "", 0.0, 0.0, 0.0, "corner" if skipped else "fine")
-        worst = max(found, key=lambda each: each.error)
-        verdict = _verdict(worst, found, height)
-        return Checked(
-            name, shape, len(found), skipped, worst.at, worst.derived, worst.measured, worst.error, verdict
+            self.corners.add(slope, left_out=not slope.smooth and not right)
+        row = Checked(name, shape, len(found), len(sided), skipped)
+        if not found and not sided:
+            return replace(row, verdict="corner" if skipped else "fine")
+        worst = max(found or sided, key=lambda each: each.error)
+        return replace(
+            row,
+            at=worst.at,
+            derived=worst.derived,
+            measured=worst.measured,
+            error=worst.error,
+            verdict=_verdict(worst, found or sided, height),
         )
+
+    def _directions(
+        self, start: Array, gradient: Array, size: Array, name: str
+    ) -> Iterator[tuple[str, Array]]:
+        """Yield directions that move all numbers, then those that move one: the steepest, and drawn ones."""
+        random = np.random.default_rng(list(name.encode()))
+        if start.size > 1:
+            for number in range(self.directions):
+                yield f"direction {number + 1}", random.choice([-1.0, 1.0], start.shape) * size
+        for place in self._places(gradient, random):
+            index = np.unravel_index(place, start.shape)
+            direction = np.zeros(start.shape)
+            direction[index] = size[index]
+            yield "[" + ", ".join(str(each) for each in index) + "]", direction
+
+    def _places(self, gradient: Array, random: np.random.Generator) -> list[int]:
+        if gradient.size <= 2 * self.entries:
+            return list(range(gradient.size))
+        steepest = np.argsort(-np.abs(gradient), axis=None, kind="stable")[: self.entries // 2]
+        drawn = random.choice(gradient.size, self.entries - len(steepest), replace=False)
+        return [int(each) for each in dict.fromkeys([*steepest, *drawn])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +221,10 @@ class _Compared:
         """Return how far the measured slope may be off."""
         return self.slope.doubt / self.length
 
-    @property
-    def agrees(self) -> bool:
-        """Tell whether both slopes are known well, and one. So it is where corners cancel each other out."""
+    def is_known(self, height: float) -> bool:
+        """Tell whether the slope of a function of some height is known well enough to be compared."""
         size = max(abs(self.derived), abs(self.measured))
-        return self.doubt + abs(self.derived - self.measured) <= TOLERANCE * size
+        return self.doubt <= max(1e-3 * size, 1e-8 * height / self.length)
 
     @property
     def error(self) -> float:
@@ -212,27 +250,6 @@ def _size(start: Array) -> Array:
     """Return how far a step of 1 moves each number: its own size, or what is usual in its weight."""
     usual = float(np.sqrt(np.mean(start**2))) if start.size else 0.0
     return np.maximum(np.abs(start), usual if usual > 0 else 0.1)
-
-
-def _directions(start: Array, gradient: Array, size: Array, name: str) -> Iterator[tuple[str, Array]]:
-    """Yield directions that move all numbers, then those that move one: the steepest, and drawn ones."""
-    random = np.random.default_rng(list(name.encode()))
-    if start.size > 1:
-        for number in range(DIRECTIONS):
-            yield f"direction {number + 1}", random.choice([-1.0, 1.0], start.shape) * size
-    for place in _places(gradient, random):
-        index = np.unravel_index(place, start.shape)
-        direction = np.zeros(start.shape)
-        direction[index] = size[index]
-        yield "[" + ", ".join(str(each) for each in index) + "]", direction
-
-
-def _places(gradient: Array, random: np.random.Generator) -> list[int]:
-    if gradient.size <= ALL:
-        return list(range(gradient.size))
-    steepest = np.argsort(-np.abs(gradient), axis=None, kind="stable")[: ENTRIES // 2]
-    drawn = random.choice(gradient.size, ENTRIES - len(steepest), replace=False)
-    return [int(each) for each in dict.fromkeys([*steepest, *drawn])]
 
 
 def _beside(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
-from netdsl.graph import Run, evaluate
+from netdsl.graph import Graph, Run, count, evaluate, is_batched
 from netdsl.run.start import overlaid
 
 if TYPE_CHECKING:
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from netdsl.semantics.experiment import Experiment
     from netdsl.training.executable import Values
 
-PREPARED = "prepared/"
+PREPARED: Final = "prepared/"
+
+ROWS: Final = 8
+"""Rows that are enough to compare gradients on."""
+
+LEAST: Final = 2
+NUMBERS: Final = 1_000_000
+"""So many numbers are worked out for one value of the objective, if that leaves the least rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +55,7 @@ class Point:
         return {name.removeprefix("gradient/"): np.asarray(each[0]) for name, each in told.items()}
 
 
-def point_of(opened: Opened, rows: int, weights: Path | None, scalars: Iterable[str]) -> Point:
+def point_of(opened: Opened, rows: int | None, weights: Path | None, graph: Graph) -> Point:
     """Return the point: weights at their start, or as a file has them, and the first rows of an epoch.
 
     Errors: those of reading the weights; E0838 for data without rows to train on.
@@ -57,20 +64,29 @@ def point_of(opened: Opened, rows: int, weights: Path | None, scalars: Iterable[
 
     experiment = opened.experiment
     raw = parts_of(opened.dataset)
+    train = raw.get("train", {})
     start = start_values(opened, raw)
     told = "the initial weights"
     if weights is not None:
         start, told = _trained(start, weights)
     values = {name: np.asarray(each, np.float64) for name, each in start.items()}
-    fields, count, rows_from = _rows(opened, raw.get("train", {}), rows)
-    known = _known_scalars(experiment, len(next(iter(raw["train"].values()))) if "train" in raw else 1)
-    missing = [each for each in scalars if each not in known and each not in ("rows", "step", "t")]
-    assert not missing, missing
+    fields, number, rows_from = _rows(opened, train, rows or _few(graph))
     leaves = {("input", name): each for name, each in fields.items()}
     for name, each in values.items():
         leaves["weight", name] = leaves["state", name] = each
-    run = Run(count, experiment.training.seed, 0, known, leaves)
+    examples = len(next(iter(train.values()))) if train else 1
+    run = Run(number, experiment.training.seed, 0, _scalars(experiment, examples), leaves)
     return Point(_prepared(experiment, run), values, told, rows_from)
+
+
+def _few(graph: Graph) -> int:
+    """Return how many rows are enough to compare on, fewer where a row is much work."""
+    return max(LEAST, min(ROWS, NUMBERS // max(1, numbers_of_a_row(graph))))
+
+
+def numbers_of_a_row(graph: Graph) -> int:
+    """Return how many numbers are worked out for each row."""
+    return sum(count(graph[index].shape) for index in graph if is_batched(graph[index].shape))
 
 
 def _trained(start: dict[str, NDArray[np.float32]], path: Path) -> tuple[dict[str, NDArray[np.float32]], str]:
@@ -101,17 +117,14 @@ def _rows(opened: Opened, train: Values, wanted: int) -> tuple[Values, int, str]
             [Diagnostic("E0838", message, help="give `train` a share in `split`")], Exit.DATA
         )
     batch = opened.experiment.training.batch
-    count = min(wanted, there, batch or there)
-    chosen = order(there, opened.experiment.training.seed, 0)[:count]
-    told = f"the first {count} rows of epoch 1" if count > 1 else "the first row of epoch 1"
-    return (
-        {name: each[chosen] for name, each in train.items()},
-        count,
-        f"{told} of `{opened.dataset.schema.name}`",
-    )
+    number = min(wanted, there, batch or there)
+    chosen = order(there, opened.experiment.training.seed, 0)[:number]
+    told = f"the first {number} rows" if number > 1 else "the first row"
+    told = f"{told} of epoch 1 of `{opened.dataset.schema.name}`"
+    return {name: each[chosen] for name, each in train.items()}, number, told
 
 
-def _known_scalars(experiment: Experiment, examples: int) -> dict[str, float]:
+def _scalars(experiment: Experiment, examples: int) -> dict[str, float]:
     """Return the scalars of the first step."""
     plan = experiment.training
     batch = plan.batch or examples

@@ -164,25 +164,29 @@ def test_the_table_names_weights_and_corners_by_their_lines(
     told = capsys.readouterr().out
     assert told.startswith("model net: gradients at the initial weights, on the first 16 rows of epoch 1")
     assert re.search(r"^net/dense_3/b +\[10\] +12 .* fine$", told, re.MULTILINE)
-    assert re.search(r"^net/dense_2/b +\[4\] +0 of 6 +corner$", told, re.MULTILINE)
+    assert re.search(r"^net/dense_2/b +\[4\] +4 of 6 +4 .* fine$", told, re.MULTILINE)
     corner = r"^net\.net:7 +max\(… \+ net/dense_2/b, 0\) +… \+ net/dense_2/b = 0 +\d+ +1e-07 +\d+$"
     assert re.search(corner, told, re.MULTILINE)
-    assert "could not be told here" in told
 
 
-def test_a_corner_at_the_very_point_is_left_out_and_named(tmp_path: Path, capsys: Capture) -> None:
-    """Weights that start at 0 put every relu behind them at its corner."""
+def test_a_corner_at_the_very_point_is_told_and_named(tmp_path: Path, capsys: Capture) -> None:
+    """Weights that start at 0 put every relu behind them at its corner.
+
+    A number that moves all elements up has the slope from below; a direction that moves some up and others
+    down has none that could be compared.
+    """
     path = write(tmp_path, "dense(4, init=zeros) -> relu")
     assert main(["check", "--gradients", str(path), "--format", "json"]) == 0
     found = records(capsys)
-    verdicts = {each["name"]: each["verdict"] for each in found if each["event"] == "gradient"}
-    assert verdicts["net/dense_2/w"] == verdicts["net/dense_2/b"] == "corner"
-    assert verdicts["net/dense_3/b"] == "fine"
+    rows = {each["name"]: each for each in found if each["event"] == "gradient"}
+    offset = rows["net/dense_2/b"]
+    assert (offset["checked"], offset["sided"], offset["skipped"]) == (0, 4, 2)
+    assert rows["net/dense_3/b"]["checked"] == 12
     (corner,) = [each for each in found if each["event"] == "corner"]
     assert corner["place"] == f"{path}:7"
     assert corner["kind"].endswith("= 0")
     assert corner["step"] == 1e-7
-    assert corner["skipped"] > 10
+    assert corner["skipped"] >= 2
 
 
 def test_corners_that_cancel_each_other_out_are_none(tmp_path: Path, capsys: Capture) -> None:
@@ -236,17 +240,16 @@ BLOCKS = {"saddle": ("patient", "hurried"), "batting": ("raw", "scaled")}
 FILES = [
     (path.stem, block) for path in sorted(MODELS.glob("*.net")) for block in BLOCKS.get(path.stem, (None,))
 ]
-AT_ITS_CORNER = {"perceptron"}
-"""Models whose initial weights, all 0, lie at a corner."""
+LARGE = {"resnet20", "residual_digits", "transformer", "cifar_cnn"}
+MARKED = [pytest.param(*each, marks=pytest.mark.slow if each[0] in LARGE else ()) for each in FILES]
 
 
-@pytest.mark.parametrize(("name", "block"), FILES)
+@pytest.mark.parametrize(("name", "block"), MARKED)
 def test_the_gradients_of_every_model_are_right(name: str, block: str | None, capsys: Capture) -> None:
     words = [str(MODELS / f"{name}.net"), *([block] if block else [])]
     assert main(["check", "--gradients", *words, "--format", "json"]) == 0
     found = [each for each in records(capsys) if each["event"] == "gradient"]
-    expected = {"corner"} if name in AT_ITS_CORNER else {"fine"}
-    assert {each["verdict"] for each in found} == expected
+    assert {each["verdict"] for each in found} == {"fine"}
 
 
 @pytest.mark.slow

@@ -156,6 +156,7 @@ def test_what_a_layer_made_is_no_image_without_channels() -> None:
         "conv(6, 7, stride=2, pad=3)",
         "maxpool(3, stride=2, pad=same)",
         "avgpool(2)",
+        "maxpool(3, stride=2, pad=valid)",  # said to be meant
     ],
 )
 def test_nothing_is_told_where_every_place_is_seen(chain: str) -> None:

@@ -87,7 +87,9 @@ def _with_channel(tensor: Tensor, rank: int) -> str | None:
         return None
     whole_shape = text_of((*tensor.shape, 1))
     what = ("a signal of one channel", "a gray image", "a volume of one channel")[rank - 1]
-    return f"{what} is {whole_shape}: `-> reshape({whole_shape})` gives it its channel axis"
+    declared = tensor.field is None and tensor.value.node.operation.name == "input"
+    cure = "declare the input so, or " if declared else ""
+    return f"{what} is {whole_shape}: {cure}`-> reshape({whole_shape})` gives it its channel axis"
 
 
 def sides(item: Item, tensor: Tensor, what: str, site: Site, span: Span, least: int = 1) -> tuple[int, ...]:
@@ -197,7 +199,7 @@ def around(
     """Return the windows over a value, its padding worked out.
 
     Errors: E0321 where a window is larger than the value with its padding.
-    Warnings: W0303 where windows leave out the last places of an axis.
+    Warnings: W0303 where windows leave out the last places of an axis, unless `pad=valid` says it is meant.
     """
     space = tensor.shape[:-1]
     plain = Geometry(Windows(size, strides, (0,) * len(size), (0,) * len(size), dilation), space)
@@ -216,7 +218,8 @@ def around(
             secondary=tensor.trail,
             help="take a smaller size, or `pad=same`",
         )
-    _tell_rest(found, tensor, site)
+    if item != Word("valid"):
+        _tell_rest(found, tensor, site)
     return found
 
 
@@ -294,7 +297,7 @@ def _tell_rest(found: Geometry, tensor: Tensor, site: Site) -> None:
             site.told_at,
             "leaves out the last places",
             secondary=tensor.trail,
-            help="`pad=same` sees every place",
+            help="`pad=same` sees every place; `pad=valid` says that it is meant",
         )
     )
 

@@ -42,12 +42,12 @@ def run(arguments: Namespace) -> int:
     from netdsl.training.signals import Signals
 
     with Signals() as signals:
-        figures = evaluate_weights(
+        measured = evaluate_weights(
             arguments.weights, arguments.part, options_of(arguments), signals, folder=arguments.folder
         )
     if arguments.json:
-        parts = {name: plain_figures(each) for name, each in figures.items()}
+        parts = {name: plain_figures(each) for name, each in measured.parts.items()}
         print(json.dumps({"event": "result", **parts, "weights": str(arguments.weights)}))
     else:
-        print(figures_table(figures))
+        print(figures_table(measured.parts, measured.figures))
     return 0

@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from netdsl.cli.options import (
 from netdsl.diagnostics import Diagnostic, Exit
 
 if TYPE_CHECKING:
+    from netdsl.semantics.experiment import Figure
     from netdsl.training.progress import Style
     from netdsl.training.records import Result
     from netdsl.training.signals import Signals
@@ -97,7 +99,7 @@ def _run(arguments: Namespace, signals: "Signals") -> int:
         lambda found: print_diagnostics(found, arguments.format),
     )
     trained.close()
-    _print(trained.result, arguments)
+    _print(trained.result, trained.experiment.figures, arguments)
     return _exit_code(trained.result, arguments)
 
 
@@ -118,14 +120,14 @@ def _sample(text: str) -> int | None:
     return int(text)
 
 
-def _print(result: "Result", arguments: Namespace) -> None:
+def _print(result: "Result", figures: Sequence["Figure"], arguments: Namespace) -> None:
     if result.signal is not None or not (arguments.quiet or arguments.json):
         print(_ending(result), file=sys.stderr)
     if arguments.json:
         print(json.dumps(result.record()))
         return
     if result.parts:
-        print(figures_table(result.parts, grids=list(result.parts)[-1:]))
+        print(figures_table(result.parts, figures, grids=list(result.parts)[-1:]))
     if result.weights is not None:
         print(f"weights: {result.weights}")
     if not arguments.quiet:

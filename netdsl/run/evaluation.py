@@ -1,5 +1,7 @@
 """Measures the weights of a run, or of a file, on a part of its data."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +10,24 @@ from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
 from netdsl.run.checkpoint import restore
 from netdsl.run.engine import Engine
 from netdsl.run.options import Options
+from netdsl.semantics.experiment import Figure
 from netdsl.semantics.schema import PartName
 from netdsl.training.measure import Figures, Meter
 from netdsl.training.signals import Signals
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Figures by part, and what they are figures of."""
+
+    parts: Mapping[str, Figures]
+    figures: tuple[Figure, ...]
+
+
 def evaluate_weights(
     path: Path, part: PartName | None, options: Options, signals: Signals, *, folder: Path | None = None
-) -> dict[str, Figures]:
-    """Return the figures of weights by part: of one part, or of all that the data has.
+) -> Measured:
+    """Measure weights: on one part, or on all that the data has.
 
     Errors: those of reading the weights and the data; E0838 for a model without data or a part it has not.
     """
@@ -36,7 +47,7 @@ def evaluate_weights(
         for name in parts if part is None else [part]:
             rows = engine.part(dataset, name, values)
             figures[name] = meter.measure(rows, np.arange(rows.rows, dtype=np.int64))
-    return figures
+    return Measured(figures, restored.opened.experiment.figures)
 
 
 def _absent(message: str) -> DiagnosticError:

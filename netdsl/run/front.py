@@ -124,7 +124,7 @@ def evaluate(
     options = _options({}, None, None, threads, data_dir)
     with Signals() as signals:
         home = None if folder is None else Path(folder)
-        return evaluate_weights(Path(weights), part, options, signals, folder=home)
+        return evaluate_weights(Path(weights), part, options, signals, folder=home).parts
 
 
 def predict(

@@ -112,7 +112,7 @@ class Figure:
     A figure of kind "example" is the output "figure/<name>" of the experiment's graph, one number an
     example, averaged. One of kind "whole" is the output "figure/<name>" of `whole`, whose inputs have the
     names of the experiment's outputs and of the data's fields, the batch being the whole part. It is a number
-    (shape []) or a table ([classes, classes] for a confusion matrix).
+    (shape []) or a table. `classes` are the names of the rows and columns of a confusion matrix.
     """
 
     name: str
@@ -120,6 +120,7 @@ class Figure:
     better: Literal["lower", "higher", "neither"]
     shape: tuple[int, ...] = ()
     span: Span | None = None
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

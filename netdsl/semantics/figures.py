@@ -144,7 +144,9 @@ class Figures:
         tensor = single(tensor, inner) or tensor
         self._whole_outputs[f"figure/{name.text}"] = tensor.value
         direction = better(recipe) if tensor.shape == () else "neither"
-        return Figure(name.text, "whole", direction, tensor.shape, site.span)
+        is_confusion = recipe is not None and recipe.module.is_library and recipe.name == "confusion"
+        classes = self.compared.class_names() if is_confusion else ()
+        return Figure(name.text, "whole", direction, tensor.shape, site.span, classes)
 
     def _frame(self, frame: Frame, compared: Compared, *, whole: bool) -> Frame:
         inner = frame.inner(

@@ -47,8 +47,12 @@ class Compared:
 
     def classes(self) -> int | None:
         """Return the number of classes of the only label."""
+        return len(self.class_names()) or None
+
+    def class_names(self) -> tuple[str, ...]:
+        """Return the classes of the only label."""
         labels = [self.fields[name].classes for name in self.targets if self.fields[name].classes]
-        return len(labels[0]) if len(labels) == 1 else None
+        return labels[0] if len(labels) == 1 else ()
 
 
 def objective(

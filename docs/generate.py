@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import schedules
+
 from netdsl.diagnostics import Source, codes, explain
 from netdsl.explain.reference import codes_reference, library_reference
 from netdsl.resources import resource_names, resource_text
@@ -15,6 +17,8 @@ def pages() -> dict[str, str]:
     library = [Source(name, resource_text(f"library/{name}")) for name in resource_names("library", ".net")]
     return {
         "library.md": library_reference(library),
+        "schedules.md": schedules.page(),
+        "schedules.svg": schedules.picture(),
         "errors.md": codes_reference({code: explain(code) for code in codes()}),
     }
 

@@ -111,7 +111,9 @@ class _Keys:
     def _is_of_layer(self, index: int, scaled: Mapping[int, str]) -> bool:
         """Tell whether a node that comes from no input has a place of its own. Other such nodes (a constant,
         a weight of the model itself, a figure that a target is scaled by) stand where they are used."""
-        return bool(self.graph.operands(index)) and "/" in self.graph[index].path and index not in scaled
+        path = self.graph[index].path
+        inside = "/" in path and self._opened(path) not in self.blocks
+        return bool(self.graph.operands(index)) and inside and index not in scaled
 
     def _place(self, index: int, scaled: Mapping[int, str]) -> None:
         node = self.graph[index]
@@ -213,12 +215,20 @@ def _title(experiment: Experiment, key: _Key, members: Iterable[int], end: int) 
     name = path.removeprefix(f"{experiment.model}/")
     match kind:
         case "formula" if not name.startswith(f"{experiment.model}@"):
-            return f"{name.rpartition('@')[0]}/{graph[end].operation.name}"
+            return f"{name.rpartition('@')[0]}/{_telling(graph, members, end)}"
         case "formula" | "scaling" | "unscaling":
             text = formula_text(graph[n].span for n in members if graph.operands(n))
             return f"undo {text}" if kind == "unscaling" else text
         case _:
             return name
+
+
+def _telling(graph: Graph, members: Iterable[int], end: int) -> str:
+    """Return the operation that tells what a formula of a block does: the scan, or the last that computes."""
+    names = [graph[n].operation.name for n in sorted(members) if graph.operands(n)]
+    moves = {"reshape", "transpose", "broadcast", "slice"}
+    kept = [name for name in names if name not in moves] or [graph[end].operation.name]
+    return "scan" if "scan" in kept else kept[-1]
 
 
 def formula_text(spans: Iterable[Span | None], limit: int = 48) -> str:

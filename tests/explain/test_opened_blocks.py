@@ -97,6 +97,31 @@ def test_all_parameters_are_there_at_any_depth(tmp_path: Path) -> None:
     assert len(totals) == 1
 
 
+RECURRENT = """\
+data signals {
+    source = waves(n=20)
+}
+
+model net(signal) = signal -> gru(3) -> dense(3) -> softmax
+
+train {
+    model     = net
+    data      = signals
+    loss      = cross_entropy
+    optimizer = sgd(0.1)
+    epochs    = 1
+}
+"""
+
+
+def test_a_recurrent_layer_is_told_by_its_scan(tmp_path: Path) -> None:
+    path = tmp_path / "net.net"
+    path.write_text(RECURRENT)
+    graph = layers_of(open_file(path, Options()).experiment, depth=2)
+    assert flows(graph)["gru_1/scan"] == ["signal"]
+    assert flows(graph)["dense_1"] == ["gru_1/scan"]
+
+
 def test_opened_blocks_stand_in_frames(tmp_path: Path) -> None:
     made = experiment(tmp_path)
     assert "subgraph" not in layer_diagram(made)

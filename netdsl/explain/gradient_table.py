@@ -20,8 +20,8 @@ class Checked:
     `checked` slopes were compared, and `sided` with the slope on one side of a corner at their very point;
     `skipped` were not. `at` is the place of the one that agrees least: an entry, or a direction; `derived`
     and `measured` are its values, `error` is relative to the greater of them. `compiled` is how far the
-    float32 gradient of the compiled program is from the derived one, relative to its greatest entry; None
-    where it was not asked for.
+    float32 gradient of the compiled program is from the derived one, relative to its greatest entry, or to
+    a tenth of that of all weights where it is smaller; None where it was not asked for.
     """
 
     name: str

@@ -30,6 +30,9 @@ DIRECTIONS: Final = 2
 ENTRIES: Final = 6
 """Slopes of single numbers of a weight that are compared, if it has more than twice as many."""
 
+LEAST_SIZE: Final = 0.1
+"""A gradient that is 0 but for rounding is compared with this share of the greatest of all weights."""
+
 MUCH: Final = 50_000_000
 """Where weights times the numbers of one evaluation are more, a direction and two entries have to do."""
 
@@ -256,11 +259,15 @@ def _beside(
     weights: Sequence[Checked], gradients: Mapping[str, Array], compiled: Mapping[str, NDArray[np.float32]]
 ) -> Iterator[Checked]:
     """Put the gradients of the compiled program beside the derived ones."""
+    least = LEAST_SIZE * max((_greatest(each) for each in gradients.values()), default=0.0)
     for each in weights:
         if each.name not in compiled:
             yield each
             continue
         exact = gradients[each.name]
-        off = float(np.max(np.abs(compiled[each.name] - exact), initial=0.0))
-        greatest = float(np.max(np.abs(exact), initial=0.0))
-        yield replace(each, compiled=off / greatest if greatest else off)
+        off, size = _greatest(compiled[each.name] - exact), max(_greatest(exact), least)
+        yield replace(each, compiled=off / size if size else off)
+
+
+def _greatest(values: Array) -> float:
+    return float(np.max(np.abs(values), initial=0.0))

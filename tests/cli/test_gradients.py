@@ -261,3 +261,65 @@ def test_the_compiled_gradients_of_every_model_are_the_derived_ones(
     assert main(["check", "--gradients", "--compiled", *words, "--format", "json"]) == 0
     found = [each for each in records(capsys) if each["event"] == "gradient"]
     assert all(each["compiled"] < 2e-5 for each in found)
+
+
+# ---- gradients inside of the loss -------------------------------------------------------------
+
+PENALIZED = """\
+loss steady(p: [k], x: [..]) = sum(gradient(sum(p * p), x)^2)
+
+data digits {{
+    source = digits()
+    split  = (train=60, valid=20)
+    scale  = divide(16)
+}}
+
+model net(image: [8, 8, 1]) = image -> {chain} -> dense(10) -> softmax
+
+train {{
+    model     = net
+    data      = digits
+    loss      = cross_entropy(net, label) + 3 * steady(net, image)
+    optimizer = sgd(0.1)
+    batch     = 16
+    epochs    = 1
+}}
+"""
+CHAINS = [
+    "flatten -> dense(10) -> tanh",
+    "conv(4, size=3, pad=same, stride=2) -> tanh -> conv(6, size=3, groups=2) -> softplus -> flatten",
+    "conv(4, size=3) -> softplus -> avgpool(2) -> conv_transpose(3, size=2, stride=2) -> tanh -> flatten",
+    "conv(4, size=3) -> tanh -> maxpool(2) -> depthwise_conv(size=3) -> tanh -> global_avgpool",
+    "conv(4, size=3) -> batchnorm -> swish -> flatten -> layernorm",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_gradient_inside_of_the_loss_is_right_and_so_is_its_own(
+    chain: str, tmp_path: Path, capsys: Capture
+) -> None:
+    path = tmp_path / "net.net"
+    path.write_text(PENALIZED.format(chain=chain), encoding="utf-8")
+    assert main(["check", "--gradients", "--compiled", str(path), "--format", "json"]) == 0
+    found = [each for each in records(capsys) if each["event"] == "gradient"]
+    assert {each["verdict"] for each in found} == {"fine"}
+    weights, inner = found[:-1], found[-1]
+    assert inner["name"] == f"{path}:1 gradient(sum(p * p), x)"
+    assert all(each["compiled"] < 2e-5 for each in weights)
+
+
+def test_a_mistake_in_a_second_derivative_alone_is_found(tmp_path: Path, capsys: Capture) -> None:
+    """The gradient of tanh is right, and its own is not: only the penalty's weights are wrong."""
+
+    def rule(dy: Value, y: Value, x: Value) -> Sequence[Value | None]:
+        return (dy * (1.0 - y.apply("stop_gradient") * y),)
+
+    path = tmp_path / "net.net"
+    path.write_text(PENALIZED.format(chain="flatten -> dense(10) -> tanh"), encoding="utf-8")
+    with planted("tanh", rule):
+        assert main(["check", "--gradients", str(path), "--format", "json"]) == 1
+    found = records(capsys)
+    rows = {each["name"]: each["verdict"] for each in found if each["event"] == "gradient"}
+    assert rows["net/dense_1/w"] == "WRONG"
+    assert rows[f"{path}:1 gradient(sum(p * p), x)"] == "fine"

@@ -1,5 +1,6 @@
 """Messages about what a user wrote or gave: spans, diagnostics, their rendering and their pages."""
 
+from netdsl.diagnostics.allowing import allowances, is_allowed
 from netdsl.diagnostics.catalog import codes, explain, title
 from netdsl.diagnostics.color import use_color
 from netdsl.diagnostics.diagnostic import Diagnostic, DiagnosticError, Exit, Fix, Label, Severity
@@ -17,8 +18,10 @@ __all__ = [
     "Severity",
     "Source",
     "Span",
+    "allowances",
     "codes",
     "explain",
+    "is_allowed",
     "render",
     "suggest",
     "summary",

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Label, Span
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Label, Span, is_allowed
 from netdsl.semantics.experiment import DataPlan
 from netdsl.semantics.schema import Schema
 
@@ -62,7 +62,8 @@ class Schemas:
             entry.told.add_done_callback(lambda _: ready())
             return Told(pending=True)
         schema = None if told.schema is None else replace(told.schema, span=plan.span)
-        return Told(schema, tuple(_moved(each, entry.plan, plan) for each in told.diagnostics))
+        moved = (_moved(each, entry.plan, plan) for each in told.diagnostics)
+        return Told(schema, tuple(each for each in moved if not is_allowed(each)))
 
     def close(self) -> None:
         """Stop reading."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Source, allowances, codes
 from netdsl.graph import Graph, Value
 from netdsl.semantics.blocks import check_blocks, data_block, train_block
 from netdsl.semantics.cones import cone
@@ -14,7 +14,7 @@ from netdsl.semantics.files import Files
 from netdsl.semantics.frame import Observer, World
 from netdsl.semantics.items import Tensor
 from netdsl.semantics.names import check_names, check_params, tell_unused
-from netdsl.semantics.problems import IDLE, Problems, mistake
+from netdsl.semantics.problems import IDLE, Problems, mistake, warning
 from netdsl.semantics.schema import Schema
 from netdsl.semantics.work import Work
 from netdsl.semantics.worlds import make_world
@@ -93,6 +93,15 @@ def mistakes(files: Files, overrides: Mapping[str, str], train: str | None) -> t
     return without_idle(problems, files.doubled)
 
 
+def check_allowances(source: Source, problems: Problems) -> None:
+    """Warn of comments that allow what is no warning."""
+    known = codes()
+    for code, span in allowances(source):
+        if code not in known or not code.startswith("W"):
+            wrong = "is an error, and only warnings can be allowed" if code in known else "is no warning"
+            problems.tell(warning("W0103", f"`{code}` {wrong}", span, "allows nothing"))
+
+
 def without_idle(problems: Problems, doubled: Collection[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Return what was found, but for what other mistakes may be the cause of."""
     found = (each for each in problems.in_order() if each.code not in IDLE)
@@ -120,6 +129,7 @@ def worked_out(
     for each in files.doubled:
         problems.tell(each)
     world = make_world(files, overrides, problems, observer)
+    check_allowances(files.file.source, problems)
     check_blocks(world.files, problems)
     check_names(world)
     check_params(world)

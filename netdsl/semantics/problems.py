@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Fix, Label, Severity, Span
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Fix, Label, Severity, Span, is_allowed
 from netdsl.diagnostics.suggestion import suggest
 
 IDLE: Final = frozenset({"W0101", "W0102"})
@@ -41,7 +41,9 @@ class Problems:
         self._told: set[tuple[str, str | None, str, int, int]] = set()
 
     def tell(self, diagnostic: Diagnostic) -> None:
-        """Add a diagnostic, unless one of the same code and cure stands at the same place."""
+        """Add a diagnostic, unless the text allows it, or one of its code and cure stands at its place."""
+        if is_allowed(diagnostic):
+            return
         span = diagnostic.primary.span if diagnostic.primary else None
         key = (diagnostic.code, diagnostic.help, span.source.name, span.start, span.end) if span else None
         if key is None or key not in self._told:

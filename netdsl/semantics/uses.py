@@ -25,7 +25,7 @@ from netdsl.semantics.patterns import bind_pattern
 from netdsl.semantics.problems import MistakeError, mistake
 from netdsl.semantics.settings import Slot, fit
 from netdsl.semantics.signatures import extents_by_setting, signature, unknown_setting, words_of
-from netdsl.semantics.suspicions import suspect_loss, suspect_use
+from netdsl.semantics.suspicions import suspect_loss, suspect_settings, suspect_use
 from netdsl.semantics.targets import compared
 from netdsl.semantics.tensors import lift, real
 from netdsl.semantics.weights import LAYER_FUNCTIONS
@@ -233,6 +233,7 @@ def apply(
     if recipe.kind not in _CALLS.get(frame.kind, frozenset({recipe.kind})):
         raise wrong_kind(recipe, site.span, frame)
     _check_nesting(recipe, site)
+    suspect_settings(recipe, given, site)
     if recipe.kind == "layer":
         suspect_use(recipe, tensors, site)
     elif recipe.kind == "loss" and frame.kind == "objective":

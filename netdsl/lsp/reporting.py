@@ -116,11 +116,38 @@ def actions(analysis: Analysis, wanted: types.CodeActionParams, encoding: str) -
     uri = wanted.text_document.uri
     told = zip(analysis.diagnostics, published(analysis, uri, encoding), strict=True)
     here = [(each, shown) for each, shown in told if _meet(shown.range, wanted.range)]
-    return [
+    fixes = [
         _action(fix, shown, uri, encoding)
         for each, shown in here
         if (fix := fix_of(each)) is not None and fix.span.source.name == analysis.source.name
     ]
+    warnings = [
+        _allowance(each, shown, uri, encoding)
+        for each, shown in here
+        if each.severity is Severity.WARNING and _is_here(each.primary, analysis)
+    ]
+    return [*fixes, *warnings]
+
+
+def _is_here(label: Label | None, analysis: Analysis) -> bool:
+    return label is not None and label.span.source.name == analysis.source.name
+
+
+def _allowance(told: Diagnostic, shown: types.Diagnostic, uri: str, encoding: str) -> types.CodeAction:
+    """Return the action that allows a warning where it stands, by a comment at the end of its line."""
+    assert told.primary is not None
+    span = told.primary.span
+    lines = lines_of(span.source, encoding)
+    row = lines.line_range(span.start)
+    text = span.source.text[lines.offset(row.start) : lines.offset(row.end)]
+    # Behind a comment the word goes on in it.
+    new = f", allow {told.code}" if "#" in text else f"  # allow {told.code}"
+    return types.CodeAction(
+        title=f"Allow {told.code} here",
+        kind=types.CodeActionKind.QuickFix,
+        diagnostics=[shown],
+        edit=types.WorkspaceEdit(changes={uri: [types.TextEdit(types.Range(row.end, row.end), new)]}),
+    )
 
 
 def _action(fix: Fix, shown: types.Diagnostic, uri: str, encoding: str) -> types.CodeAction:

@@ -127,6 +127,27 @@ def test_a_fix_is_offered_and_mends_the_mistake(tmp_path: Path) -> None:
     session(tmp_path, play)
 
 
+def test_a_warning_can_be_allowed_where_it_stands(tmp_path: Path) -> None:
+    text = "param lr = 0.1  # the rate\n" + MODEL.replace("tanh", "dropout(95%)")
+
+    async def play(editor: Editor) -> None:
+        uri = editor.open(tmp_path / "net.net", text)
+        assert sorted(await editor.codes(uri)) == ["W0101", "W0202"]
+        whole = types.Range(types.Position(0, 0), types.Position(99, 0))
+        found = await editor.within(
+            editor.text_document_code_action_async(
+                types.CodeActionParams(types.TextDocumentIdentifier(uri), whole, types.CodeActionContext([]))
+            )
+        )
+        actions = [each for each in found or () if isinstance(each, types.CodeAction)]
+        assert [each.title for each in actions] == ["Allow W0101 here", "Allow W0202 here"]
+        edits = [edit for each in actions if each.edit for edit in (each.edit.changes or {})[uri]]
+        editor.change(uri, applied(text, edits))
+        assert await editor.codes(uri) == []
+
+    session(tmp_path, play)
+
+
 def test_data_that_is_not_there_hinders_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETDSL_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

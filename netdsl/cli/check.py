@@ -15,7 +15,6 @@ from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, Label
 
 if TYPE_CHECKING:
     from netdsl.explain.gradient_table import GradientReport
-    from netdsl.run.opening import Opened
 
 
 def parser() -> Parser:
@@ -51,17 +50,15 @@ def run(arguments: Namespace) -> int:
     from netdsl.run.opening import open_file
 
     _expect_gradients(arguments)
+    if arguments.gradients:
+        return _gradients(arguments)
     opened = open_file(arguments.file, options_of(arguments))
     print_diagnostics(opened.warnings, arguments.format)
-    strict = bool(arguments.strict and opened.warnings)
-    if arguments.gradients:
-        report = _gradients(opened, arguments)
-        return int(Exit.FAILED) if strict or report.wrong else 0
     if arguments.format == "text":
         print(f"{arguments.file}: no mistakes", file=sys.stderr)
     elif arguments.format == "json":
         print(json.dumps({"event": "result", "errors": 0, "warnings": len(opened.warnings)}))
-    return int(Exit.FAILED) if strict else 0
+    return int(Exit.FAILED) if arguments.strict and opened.warnings else 0
 
 
 def _expect_gradients(arguments: Namespace) -> None:
@@ -75,19 +72,19 @@ def _expect_gradients(arguments: Namespace) -> None:
             raise DiagnosticError([Diagnostic("E0903", message, help="add `--gradients`, or leave it out")])
 
 
-def _gradients(opened: "Opened", arguments: Namespace) -> "GradientReport":
+def _gradients(arguments: Namespace) -> int:
     """Compare gradients with finite differences, and print what was found."""
     from netdsl.explain.gradient_table import gradient_table
-    from netdsl.run.gradient_check import Settings, check_gradients
+    from netdsl.run.gradient_check import Settings, check_file
 
     settings = Settings(arguments.rows, arguments.weights, arguments.compiled)
-    report = check_gradients(opened, settings)
-    print_diagnostics(_wrong(report), arguments.format)
+    opened, report = check_file(arguments.file, options_of(arguments), settings)
+    print_diagnostics((*opened.warnings, *_wrong(report)), arguments.format)
     if arguments.format == "json":
         _print_records(report, len(opened.warnings))
     else:
         print(gradient_table(report, width=shutil.get_terminal_size((120, 24)).columns))
-    return report
+    return int(Exit.FAILED) if report.wrong or (arguments.strict and opened.warnings) else 0
 
 
 def _wrong(report: "GradientReport") -> list[Diagnostic]:

@@ -17,7 +17,7 @@ from netdsl.files import read_bytes, shown
 from netdsl.semantics.experiment import SourcePlan
 
 _RECORD: Final = 1 + 3 * 32 * 32
-_CLASSES: Final = (
+CLASSES: Final = (
     "airplane",
     "automobile",
     "bird",
@@ -63,7 +63,7 @@ def open_cifar10(plan: SourcePlan, access: Access) -> Content:
         return f"image {row + 1} of the {'test' if test else 'training'} images in `{shown(folder)}`"
 
     counted = rows if files[True] else rows[:1]
-    return image_content((32, 32, 3), (0.0, 255.0), _CLASSES, counted, read, place)
+    return image_content((32, 32, 3), (0.0, 255.0), CLASSES, counted, read, place)
 
 
 def _search(access: Access, span: Span) -> Path:
@@ -98,5 +98,5 @@ def _records(path: Path, span: Span) -> np.ndarray:
     records = np.frombuffer(read_bytes(path, limit=rows * _RECORD), np.uint8)
     if len(records) != rows * _RECORD:
         fail("E0541", f"`{shown(path)}` changed while it was read", span)
-    check_labels(records[::_RECORD], len(_CLASSES), path, span)
+    check_labels(records[::_RECORD], len(CLASSES), path, span)
     return records.reshape(rows, _RECORD)

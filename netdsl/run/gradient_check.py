@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from netdsl.diagnostics import DiagnosticError
 from netdsl.explain.gradient_table import Checked, GradientReport, Verdict
 from netdsl.graph import Builder, Graph, compute, formula
 from netdsl.operations import REGISTRY
@@ -20,6 +21,7 @@ from netdsl.run.gradient_point import Point, numbers_of_a_row, point_of
 
 if TYPE_CHECKING:
     from netdsl.run.opening import Opened
+    from netdsl.run.options import Options
 
 TOLERANCE: Final = 1e-5
 """The greatest relative error of a gradient that is right."""
@@ -48,6 +50,27 @@ class Settings:
     rows: int | None = None
     weights: Path | None = None
     compiled: bool = False
+
+
+ABSENT: Final = frozenset({"E0523", "E0525"})
+"""Codes of data that is not at hand."""
+
+
+def check_file(path: Path, options: Options, settings: Settings) -> tuple[Opened, GradientReport]:
+    """Open a file and check its gradients: on drawn rows where its data is a published one, and not at hand.
+
+    Errors: those of opening the file and its data, and of check_gradients.
+    """
+    from netdsl.run.opening import open_file
+
+    try:
+        opened = open_file(path, options)
+        return opened, check_gradients(opened, settings)
+    except DiagnosticError as error:
+        if options.stand_in or not {each.code for each in error.diagnostics} <= ABSENT:
+            raise
+    opened = open_file(path, replace(options, stand_in=True))
+    return opened, check_gradients(opened, settings)
 
 
 def check_gradients(opened: Opened, settings: Settings) -> GradientReport:

@@ -60,12 +60,11 @@ def point_of(opened: Opened, rows: int | None, weights: Path | None, graph: Grap
 
     Errors: those of reading the weights; E0838 for data without rows to train on.
     """
-    from netdsl.run.training import parts_of, start_values
+    from netdsl.run.training import start_values
 
-    experiment = opened.experiment
-    raw = parts_of(opened.dataset)
-    train = raw.get("train", {})
-    start = start_values(opened, raw)
+    experiment, dataset = opened.experiment, opened.dataset
+    train = dataset.part("train") if dataset is not None and dataset.schema.rows.get("train") else {}
+    start = start_values(opened, {"train": train})
     told = "the initial weights"
     if weights is not None:
         start, told = _trained(start, weights)
@@ -107,6 +106,7 @@ def _trained(start: dict[str, NDArray[np.float32]], path: Path) -> tuple[dict[st
 def _rows(opened: Opened, train: Values, wanted: int) -> tuple[Values, int, str]:
     """Return the first rows that an epoch would visit, in raw units."""
     from netdsl.data.batches import order
+    from netdsl.data.stand_in import StandIn
 
     if opened.dataset is None:
         return {}, 1, "no data: the model has no inputs"
@@ -120,7 +120,9 @@ def _rows(opened: Opened, train: Values, wanted: int) -> tuple[Values, int, str]
     number = min(wanted, there, batch or there)
     chosen = order(there, opened.experiment.training.seed, 0)[:number]
     told = f"the first {number} rows" if number > 1 else "the first row"
-    told = f"{told} of epoch 1 of `{opened.dataset.schema.name}`"
+    name = opened.dataset.schema.name
+    drawn = f"drawn pictures in place of `{name}`, whose files are not here"
+    told = f"{told} of {drawn}" if isinstance(opened.dataset, StandIn) else f"{told} of epoch 1 of `{name}`"
     return {name: each[chosen] for name, each in train.items()}, number, told
 
 

@@ -323,3 +323,24 @@ def test_a_mistake_in_a_second_derivative_alone_is_found(tmp_path: Path, capsys:
     rows = {each["name"]: each["verdict"] for each in found if each["event"] == "gradient"}
     assert rows["net/dense_1/w"] == "WRONG"
     assert rows[f"{path}:1 gradient(sum(p * p), x)"] == "fine"
+
+
+# ---- data that is not at hand -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "rows"), [("mnist_300_mse", 8), ("lenet_fashion", 8), ("cifar_cnn", 2)])
+def test_published_data_that_is_not_at_hand_is_drawn(
+    name: str, rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("NETDSL_OFFLINE", "1")
+    monkeypatch.setenv("NETDSL_CACHE_DIR", str(tmp_path))
+    command = ["check", "--gradients", str(MODELS / f"{name}.net"), "--data-dir", str(tmp_path)]
+    assert main([*command, "--format", "json"]) == 0
+    told = records(capsys)[-1]["rows"]
+    assert told.startswith(f"the first {rows} rows of drawn pictures in place of `")
+
+
+def test_a_table_that_is_not_at_hand_is_not_drawn(tmp_path: Path, capsys: Capture) -> None:
+    command = ["check", "--gradients", str(MODELS / "housing.net"), "--data-dir", str(tmp_path)]
+    assert main(command) == 3
+    assert "E0523" in capsys.readouterr().err

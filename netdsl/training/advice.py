@@ -22,6 +22,10 @@ HEAVY = 0.3
 GAINING = 0.97
 """A loss whose last tenth of epochs fell below this share of what was before was still falling."""
 
+LEARNED = 0.97
+"""An accuracy on the train part from which on a loss that rests has little left to learn: label smoothing
+keeps it above 0."""
+
 FLAT = 0.99
 """A loss whose second half of epochs stays above this share of the first half's best has come to rest."""
 
@@ -39,7 +43,7 @@ def advise(history: Sequence[Record], parts: Mapping[str, Figures], reason: Reas
         stuck,
         _bouncing(train),
         _heavy(train, objective),
-        "" if stuck else _resting(objective, valid),
+        "" if stuck or _has_learned(history) else _resting(objective, valid),
         _overfitting(train, valid),
         _unfinished(valid or train, reason),
     )
@@ -80,6 +84,11 @@ def _resting(objective: Sequence[float], valid: Sequence[float]) -> str:
         f"the objective came to rest at {objective[-1]:.3g}: try a lower learning rate, or one that falls "
         "(`cosine`), or a larger net"
     )
+
+
+def _has_learned(history: Sequence[Record]) -> bool:
+    accuracy = _curve(history, "train", "accuracy")
+    return bool(accuracy) and accuracy[-1] >= LEARNED
 
 
 def _rests(curve: Sequence[float]) -> bool:

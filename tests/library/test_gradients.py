@@ -72,3 +72,29 @@ def test_shapes_of_the_lecture() -> None:
     found = derived("softmax", "cross_entropy", 3, np.zeros(M, int))
     assert found["one/w"].shape == W1.shape
     assert found["two/w"].shape == W2.shape
+
+
+def test_the_norm_of_nothing_has_no_slope() -> None:
+    """Two equal codes are a distance of 0 apart: the gradient is 0, not the root's, which is no number."""
+    text = """
+data d { source = npz("d.npz") }
+layer same(x: [n]) {
+    g = gain([n])
+    return g * x
+}
+model m(x: [3]) = norm(same(x) - x)
+train {
+    model = m
+    data = d
+    loss = contrastive
+    optimizer = sgd(0.1)
+    epochs = 1
+}
+"""
+    made = bench(experiment(text, [number("x", 3), label("same_class", 2)]))
+    (path,) = made.weights
+    graph = differentiate(made.experiment.graph, "loss", [path])
+    run = made.run({"x": RANDOM.normal(size=(4, 3)), "same_class": np.array([1, 0, 1, 0])})
+    found = evaluate(graph, run, ["loss", f"gradient/{path}"])
+    np.testing.assert_allclose(found["loss"], [0, 1, 0, 1], atol=1e-15)
+    np.testing.assert_array_equal(found[f"gradient/{path}"], np.zeros(3))

@@ -91,9 +91,9 @@ def test_schedules_keep_their_states() -> None:
 # ---- advice -----------------------------------------------------------------------------------
 
 
-def told(train: list[float], valid: list[float], penalty: float = 0.0) -> str:
+def told(train: list[float], valid: list[float], penalty: float = 0.0, **figures: float) -> str:
     history = [
-        {"train": {"loss": a, "objective": a + penalty}, "valid": {"loss": b}}
+        {"train": {"loss": a, "objective": a + penalty, **figures}, "valid": {"loss": b}}
         for a, b in zip(train, valid, strict=True)
     ]
     return " ".join(advise(history, {}, "finished"))
@@ -107,6 +107,9 @@ def test_advice_of_the_curves() -> None:
         [1, 0.5, 0.4, 0.4, 0.4, 0.4], [1, 0.5, 0.4, 0.4, 0.4, 0.4], penalty=0.4
     )
     assert "came to rest at 0.4" in told([1, 0.5, 0.4, 0.4, 0.4, 0.4], [1, 0.5, 0.4, 0.4, 0.4, 0.4])
+    smoothed = [1, 0.5, 0.4, 0.4, 0.4, 0.4]
+    assert "came to rest" in told(smoothed, smoothed, accuracy=0.9)
+    assert told(smoothed, smoothed, accuracy=0.99) == ""
     assert "more epochs" in told([1, 0.8, 0.6, 0.5, 0.4], [1, 0.8, 0.6, 0.5, 0.4])
     assert told([1, 0.5, 0.1, 0.04, 0.04, 0.04], [1, 0.5, 0.1, 0.05, 0.05, 0.05]) == ""
     assert told([1, 3], [1, 3]) == ""

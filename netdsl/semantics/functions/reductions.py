@@ -1,4 +1,6 @@
-"""The functions that reduce axes to one number: sum, mean, variance, std, norm, min, max, argmax, argmin; and rank."""
+"""The functions that reduce axes to one number: sum, mean, variance, std, norm, min, max, argmax, argmin.
+
+And `rank`, which goes along one and leaves it."""
 
 from __future__ import annotations
 
@@ -13,6 +15,9 @@ from netdsl.semantics.functions.axes import Axes, axes_of
 from netdsl.semantics.functions.function import Function, Given
 from netdsl.semantics.items import Item, Tensor, Word, describe, text_of
 from netdsl.semantics.tensors import derived, lift, pointwise, real
+
+_LEAST: Final = 1e-37
+"""The least sum of squares that has a root: float32 knows little below."""
 
 Reduce = Callable[[Tensor, Axes, Site], Tensor]
 """Reduces axes, which stay with extent 1 (the batch axis too: the result is then shared)."""
@@ -94,8 +99,9 @@ def deviation(tensor: Tensor, axes: Axes, site: Site) -> Tensor:
 
 
 def norm(tensor: Tensor, axes: Axes, site: Site) -> Tensor:
-    """Take the root of the sum of squares."""
-    return pointwise("sqrt", site, total(pointwise("multiply", site, tensor, tensor), axes, site))
+    """Take the root of the sum of squares. Its derivative at 0 is 0, as PyTorch's, where a root has none."""
+    squares = total(pointwise("multiply", site, tensor, tensor), axes, site)
+    return pointwise("sqrt", site, pointwise("maximum", site, squares, Tensor(site.constant(_LEAST))))
 
 
 def _extreme(operation: str) -> Reduce:

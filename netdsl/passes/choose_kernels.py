@@ -6,13 +6,20 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from netdsl.graph import Graph, count, is_batched
-from netdsl.passes.contractions import contraction_of, in_memory, product_form
+from netdsl.graph import Graph, Shape, count, is_batched
+from netdsl.passes.contractions import (
+    contraction_of,
+    in_memory,
+    is_sum_over_places,
+    lies_in_rows,
+    product_form,
+)
 from netdsl.passes.lanes import Domain, domain_of, extent_of, goes_along_lanes
 from netdsl.passes.waiting import reaches
 from netdsl.program import (
     Choice,
     Cut,
+    Examples,
     Group,
     Grouping,
     Lines,
@@ -24,6 +31,7 @@ from netdsl.program import (
     Unit,
     Whole,
 )
+from netdsl.program.layout import columns, places, same_matrix
 
 CHUNK: Final = 128
 """Rows of a weight's tile, at most: what an optimizer reads of it then fits into the first cache."""
@@ -38,6 +46,9 @@ WIDE: Final = 8
 MANY: Final = 4
 """Panels from which on the work of a product is cut by panels; with fewer it is cut by rows."""
 
+TOGETHER: Final = 64
+"""Rows of a piece, at least, where the rows of an example are its places."""
+
 LEAVES: Final = frozenset({"input", "weight", "state", "constant"})
 
 
@@ -51,7 +62,7 @@ def choose_kernels(grouping: Grouping) -> Choice:
     layouts.spread()
     units = [_unit(grouping, group, layouts) for group in grouping.groups]
     joined = _Joining(grouping.graph, list(units), layouts.lying).joined()
-    passing = _passing(grouping.graph, joined, layouts.lying)
+    passing = _passing(grouping.graph, joined, layouts)
     return Choice(
         grouping.graph,
         grouping.host,
@@ -83,21 +94,29 @@ class _Layouts:
         return self.grouping.graph
 
     def form(self, group: Group) -> Template:
-        """Tell which product a group is; a right factor that cannot lie in panels has no kernel."""
+        """Tell which product a group is; factors that cannot lie as they must have no kernel."""
         index = contraction_of(self.graph, group)
         form = product_form(self.graph, index)
-        right = self.graph.operands(index)[1]
+        left, right = self.graph.operands(index)
         if form in ("product", "back") and not (right in self.lying and self._may_be_panels(right)):
             return "any"
-        return form
+        in_panels = {"product": [index], "back": [index, left], "gradient": [right]}.get(form, [])
+        return form if all(self._can_be_panels(each) for each in in_panels) else "any"
+
+    def _can_be_panels(self, index: int) -> bool:
+        """Tell whether the memory that shows a batched value can hold it in panels, if need be a field's."""
+        place = in_memory(self.graph, index, self.lying)
+        return not lies_in_rows(self.graph, place) and same_matrix(
+            self.graph[place].shape, self.graph[index].shape
+        )
 
     def spread(self) -> None:
         """Begin with what products want, and go on to what is computed beside it until nothing is added."""
         for group in self.grouping.groups:
             if group.form == "product":
                 self._begin(group)
-            elif (summed := self._summed_over_rows(group)) is not None:
-                self.panels.add(summed)
+            else:
+                self.panels.update(self._around_a_sum(group))
         size = -1
         while size != len(self.panels):
             size = len(self.panels)
@@ -112,7 +131,7 @@ class _Layouts:
         match self.form(group):
             case "product":
                 self.panels |= {index, right}
-                if count(self.graph[left].shape) % ALIASED == 0:
+                if columns(self.graph[left].shape) % ALIASED == 0 and self._can_be_panels(operands[0]):
                     self.panels.add(left)
             case "back":
                 self.panels |= {index, right, left}
@@ -120,13 +139,16 @@ class _Layouts:
             case "gradient":
                 self.panels |= {index, right}
 
-    def _summed_over_rows(self, group: Group) -> int | None:
-        """Return the value whose columns a group sums up, if that is all it does."""
+    def _around_a_sum(self, group: Group) -> Iterable[int]:
+        """Yield the value whose columns a group sums up, if that is all it does, and sums over places."""
         index = group.stores[0]
-        if self.graph[index].operation.name != "sum" or group.nodes != (index,):
-            return None
-        operand = in_memory(self.graph, self.graph.operands(index)[0], self.lying)
-        return operand if is_column_sum(self.graph, index) and self._may_be_panels(operand) else None
+        over_places = is_sum_over_places(self.graph, index)
+        if over_places:
+            yield index
+        if group.nodes == (index,) and (over_places or is_column_sum(self.graph, index)):
+            operand = in_memory(self.graph, self.graph.operands(index)[0], self.lying)
+            if self._may_be_panels(operand):
+                yield operand
 
     def _spread_group(self, group: Group) -> None:
         domain = lanes_domain(self.graph, group)
@@ -151,6 +173,8 @@ class _Layouts:
         """Tell whether whoever makes a value can lay it in panels."""
         node = self.graph[index]
         if node.operation.name in ("input", "constant", "scatter_add", "rank_over") or node.dtype == "int":
+            return False
+        if lies_in_rows(self.graph, index):
             return False
         return node.operation.family != "random" or is_batched(node.shape)
 
@@ -182,8 +206,7 @@ def _unit(grouping: Grouping, group: Group, layouts: _Layouts) -> Unit:
         case "product":
             return _product_unit(graph, group, layouts)
         case "draw":
-            in_panels = group.stores[0] in layouts.panels
-            cut: Cut = Panels(count(graph[group.stores[0]].shape)) if in_panels else Whole()
+            cut = cut_of(graph, group.stores[0]) if group.stores[0] in layouts.panels else Whole()
             return Unit((Part("draw", group),), cut)
         case "scatter" | "rank" as template:
             return Unit((Part(template, group),), Whole())
@@ -195,15 +218,39 @@ def _unit(grouping: Grouping, group: Group, layouts: _Layouts) -> Unit:
 def _product_unit(graph: Graph, group: Group, layouts: _Layouts) -> Unit:
     (index,) = group.stores
     form = layouts.form(group)
-    columns = graph[index].shape[-1] if graph[index].shape else 1
+    shape = graph[index].shape
     match form:
         case "gradient":
-            return Unit((Part(form, group),), tiles_of(graph[index].shape[0], columns))
-        case "product" if -(-columns // 16) < MANY:
+            return Unit((Part(form, group),), tiles_of(places(shape), columns(shape)))
+        case "product" if places(shape) == 1 and -(-columns(shape) // 16) < MANY:
             return Unit((Part(form, group),), Rows())
+        case "back" if not is_in_squares(shape):
+            return Unit((Part(form, group),), Panels(columns(shape)))
         case "product" | "back":
-            return Unit((Part(form, group),), Panels(columns))
-    return Unit((Part("any", group),), Rows() if is_batched(graph[index].shape) else Whole())
+            return Unit((Part(form, group),), cut_of(graph, index))
+    return Unit((Part("any", group),), Rows() if is_batched(shape) else Whole())
+
+
+def cut_of(graph: Graph, index: int) -> Cut:
+    """Return how work along the lanes of a value in panels is cut."""
+    shape = graph[index].shape
+    if not is_batched(shape):
+        return tiles_of(places(shape), columns(shape))
+    return Panels(columns(shape)) if places(shape) == 1 else Examples(_together(shape))
+
+
+def _together(shape: Shape) -> int:
+    """Return how many examples make a piece of some length: a power of two."""
+    size = 1
+    while size * places(shape) < TOGETHER:
+        size *= 2
+    return size
+
+
+def is_in_squares(shape: Shape) -> bool:
+    """Tell whether the pieces of a value with places begin at multiples of 16 rows, where its turned copy is
+    cut."""
+    return places(shape) == 1 or _together(shape) * places(shape) % 16 == 0
 
 
 def tiles_of(rows: int, columns: int) -> Tiles:
@@ -216,9 +263,8 @@ def _loops_unit(graph: Graph, group: Group, layouts: _Layouts) -> Unit:
     domain = lanes_domain(graph, group)
     in_panels = all(index in layouts.panels for index in group.stores)
     if domain is not None and in_panels:
-        cut: Cut = Panels(domain.columns) if domain.rows is None else tiles_of(domain.rows, domain.columns)
-        return Unit((Part("lanes", group),), cut)
-    if domain is not None and domain.rows is not None and _is_flat(graph, group, layouts):
+        return Unit((Part("lanes", group),), cut_of(graph, group.stores[0]))
+    if domain is not None and not domain.batched and _is_flat(graph, group, layouts):
         return Unit((Part("lanes", group),), Lines(count(graph[group.stores[0]].shape)))
     if (summed := _summed(graph, group, layouts)) is not None:
         return summed
@@ -245,19 +291,27 @@ def _summed(graph: Graph, group: Group, layouts: _Layouts) -> Unit | None:
     domain = domain_of(graph, operand)
     if domain is None or domain.flat or not goes_along_lanes(graph, feed, domain):
         return None
+    if domain.batched and domain.places > 1 and not is_sum_over_places(graph, index):
+        return None
     operands = (each for node in group.nodes for each in graph.operands(node))
     around = {in_memory(graph, each, layouts.lying) for each in operands} - set(feed)
+    if is_sum_over_places(graph, index) and around & layouts.panels and index in layouts.panels:
+        return Unit((Part("sums", group),), cut_of(graph, operand))
     if is_column_sum(graph, index) and (feed or around & layouts.panels):
         return Unit((Part("columns", group),), Panels(domain.columns))
-    if domain.rows is not None and graph[index].setting("axes") == (0, 1) and around & layouts.panels:
-        return Unit((Part("total", group),), tiles_of(domain.rows, domain.columns))
+    everything = graph[index].setting("axes") == tuple(range(len(graph[operand].shape)))
+    if not domain.batched and everything and around & layouts.panels:
+        return Unit((Part("total", group),), tiles_of(domain.places, domain.columns))
     return None
 
 
 def is_column_sum(graph: Graph, index: int) -> bool:
-    """Tell whether a sum is over the rows of a matrix that has as many columns as make lanes worth while."""
+    """Tell whether a node sums up the rows of a matrix that has as many columns as make lanes worth while."""
+    if graph[index].operation.name != "sum":
+        return False
     shape = graph[graph.operands(index)[0]].shape
-    return graph[index].setting("axes") == (0,) and len(shape) == 2 and is_batched(shape) and shape[1] >= WIDE
+    is_wide = len(shape) > 1 and is_batched(shape) and places(shape) == 1 and columns(shape) >= WIDE
+    return is_wide and graph[index].setting("axes") == (0,)
 
 
 # ---- joining ----------------------------------------------------------------------------------
@@ -304,15 +358,29 @@ class _Joining:
                 continue
             if self._needs_all(unit) & set(before.stores()) or self.reads[number] & _totals(before):
                 continue
-            if not self._stand_between(other, number):
+            if (
+                self._is_aligned(before, cut)
+                and self._is_aligned(unit, cut)
+                and not self._stand_between(other, number)
+            ):
                 self.units[other], self.units[number] = Unit((*before.parts, *unit.parts), cut), None
                 self.makers.update(dict.fromkeys(unit.stores(), other))
                 self.reads[other] = (self.reads[other] | self.reads[number]) - set(before.stores())
                 return True
         return False
 
+    def _is_aligned(self, unit: Unit, cut: Cut) -> bool:
+        """Tell whether pieces of examples begin at multiples of 16 rows where products back want that."""
+        backs = [part.group.stores[0] for part in unit.parts if part.template == "back"]
+        return not isinstance(cut, Examples) or all(
+            cut.size * places(self.graph[index].shape) % 16 == 0 for index in backs
+        )
+
     def _needs_all(self, unit: Unit) -> set[int]:
-        """Return what a unit needs all pieces of, whatever its own are: the operands of its products."""
+        """Return what a unit needs all pieces of, whatever its own are: the operands of its products. A piece
+        of examples has all columns of them."""
+        if isinstance(unit.cut, Examples):
+            return set()
         products = [part.group for part in unit.parts if part.group.form == "product"]
         indices = [contraction_of(self.graph, group) for group in products]
         operands = {each for index in indices for each in self.graph.operands(index)}
@@ -348,6 +416,8 @@ def _totals(unit: Unit) -> set[int]:
 def _common_cut(before: Unit, unit: Unit) -> Cut | None:
     """Return how two units can be cut alike: a vector like the panels whose columns it belongs to."""
     match before.cut, unit.cut:
+        case Examples(one), Examples(other):
+            return Examples(min(one, other))
         case Panels(columns), Lines(number) if columns == number:
             return before.cut
         case (Panels() | Tiles(), _) if before.cut == unit.cut:
@@ -369,19 +439,21 @@ def reads_of(graph: Graph, unit: Unit, lying: Container[int]) -> set[int]:
     return {in_memory(graph, each, lying) for each in operands} - nodes
 
 
-def _passing(graph: Graph, units: Sequence[Unit], lying: Container[int]) -> set[int]:
+def _passing(graph: Graph, units: Sequence[Unit], layouts: _Layouts) -> set[int]:
     """Find the values that are stored and read within one unit alone: a thread's memory of a piece is
     enough."""
     found: set[int] = set()
-    roots = set(graph.roots())
+    kept = set(graph.roots())
     readers: dict[int, list[Unit]] = {}
     for unit in units:
-        for index in _reads_of_parts(graph, unit, lying):
+        if isinstance(unit.cut, Examples):
+            kept |= layouts.turned & set(unit.stores())
+        for index in _reads_of_parts(graph, unit, layouts.lying):
             readers.setdefault(index, []).append(unit)
     for unit in units:
-        if isinstance(unit.cut, Tiles | Panels) and len(unit.parts) > 1:
+        if isinstance(unit.cut, Tiles | Panels | Examples) and len(unit.parts) > 1:
             for index in unit.stores():
-                if index not in roots and all(each is unit for each in readers.get(index, [])):
+                if index not in kept and all(each is unit for each in readers.get(index, [])):
                     found.add(index)
     return found
 

@@ -1,24 +1,82 @@
-"""Which of the library's products a contraction is."""
+"""Which of the library's products a contraction is, and which memory shows a value."""
 
 from collections.abc import Container
 
 from netdsl.graph import Graph, is_batched
 from netdsl.program import Group, Template
+from netdsl.program.layout import columns, places, same_matrix
+
+FEW = 4
+"""Columns that a value with places has at least where it lies in panels: others would be mostly empty."""
 
 
 def product_form(graph: Graph, index: int) -> Template:
-    """Tell which product a contraction is: X W, Y W^T, X^T Y, or another."""
+    """Tell which product a contraction is: X W, Y W^T, X^T Y, or another.
+
+    Rows are all axes but the last: examples, or places of examples.
+    """
     left, right = (graph[each].shape for each in graph.operands(index))
-    if graph[index].setting("align") or not len(left) == len(right) == 2 or not is_batched(left):
+    if graph[index].setting("align") or len(left) < 2 or not is_batched(left):
         return "any"
-    match graph[index].setting("contract"), is_batched(right):
-        case ((1, 0),), False:
-            return "product"
-        case ((1, 1),), False:
-            return "back"
-        case ((0, 0),), True:
-            return "gradient"
+    contract, last = tuple(sorted(graph[index].setting("contract"))), len(left) - 1
+    if is_batched(right):
+        rows = tuple((axis, axis) for axis in range(last))
+        return "gradient" if left[:-1] == right[:-1] and contract == rows else "any"
+    if len(right) == 2 and contract in (((last, 0),), ((last, 1),)):
+        return "product" if contract == ((last, 0),) else "back"
     return "any"
+
+
+def is_view(graph: Graph, index: int) -> bool:
+    """Tell whether a node only shows the memory of its operand: a reshape to the same matrix, or of a value
+    that lies row by row in any case."""
+    if graph[index].operation.name != "reshape" or not is_batched(graph[index].shape):
+        return False
+    (operand,) = graph.operands(index)
+    return same_matrix(graph[operand].shape, graph[index].shape) or lies_in_rows(graph, operand)
+
+
+def lies_in_rows(graph: Graph, index: int) -> bool:
+    """Tell whether a batched value never lies in panels."""
+    node = graph[index]
+    if node.dtype == "int" or (
+        is_batched(node.shape) and places(node.shape) > 1 and columns(node.shape) < FEW
+    ):
+        return True
+    if is_view(graph, index):
+        return lies_in_rows(graph, graph.operands(index)[0])
+    if node.operation.name == "input":
+        return any(_moves(graph, user) for user in graph.users(index)) or len(node.shape) > 2
+    return node.operation.name == "scatter_add"
+
+
+def _moves(graph: Graph, index: int) -> bool:
+    """Tell whether a node is a reshape to another matrix."""
+    node = graph[index]
+    if node.operation.name != "reshape":
+        return False
+    return not same_matrix(graph[graph.operands(index)[0]].shape, node.shape)
+
+
+def is_flattening(graph: Graph, index: int) -> bool:
+    """Tell whether a node moves the columns of all places into one row, or back."""
+    node = graph[index]
+    if node.operation.name != "reshape" or node.dtype != "float" or not is_batched(node.shape):
+        return False
+    given = graph[graph.operands(index)[0]].shape
+    if is_view(graph, index) or min(columns(given), columns(node.shape)) < FEW:
+        return False
+    return (places(given) == 1) != (places(node.shape) == 1)
+
+
+def is_sum_over_places(graph: Graph, index: int) -> bool:
+    """Tell whether a node is the sum over all places of each example."""
+    node = graph[index]
+    if node.operation.name != "sum":
+        return False
+    given = graph[graph.operands(index)[0]].shape
+    axes = tuple(range(1, len(given) - 1))
+    return is_batched(given) and places(given) > 1 and columns(given) >= FEW and node.setting("axes") == axes
 
 
 def in_memory(graph: Graph, index: int, lying: Container[int]) -> int:
@@ -26,7 +84,7 @@ def in_memory(graph: Graph, index: int, lying: Container[int]) -> int:
 
     `lying` are the values that lie in memory.
     """
-    while index not in lying and graph[index].operation.name == "reshape" and is_batched(graph[index].shape):
+    while index not in lying and is_view(graph, index):
         index = graph.operands(index)[0]
     return index
 

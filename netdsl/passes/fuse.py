@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from netdsl.graph import Graph, count, is_batched
-from netdsl.passes.contractions import product_form
+from netdsl.passes.contractions import FEW as FEW_COLUMNS
+from netdsl.passes.contractions import is_flattening, is_sum_over_places, is_view, product_form
 from netdsl.program import Form, Group, Grouping
+from netdsl.program.layout import columns, places
 
 LEAVES: Final = frozenset({"input", "weight", "state", "constant", "iota"})
 MOVEMENTS: Final = frozenset({"reshape", "transpose", "broadcast", "slice"})
@@ -57,7 +59,8 @@ def fuse(graph: Graph) -> Grouping:
     so that no two groups can wait for each other.
     """
     host = _host(graph)
-    kinds = {index: _kind(graph, index) for index in graph if index not in host}
+    matrices = _matrices(graph)
+    kinds = {index: _kind(graph, index, matrices) for index in graph if index not in host}
     kinds.update(_offsets(graph, kinds))
     kinds.update(_moved(graph, kinds))
     stages = _stages(graph, kinds)
@@ -93,18 +96,56 @@ class _Kind:
 LEAF: Final = _Kind(None)
 
 
-def _kind(graph: Graph, index: int) -> _Kind:
+def _kind(graph: Graph, index: int, matrices: Mapping[int, int]) -> _Kind:
     node = graph[index]
     name = node.operation.name
     if name in LEAVES:
         return LEAF
     if name in _FORMS:
         return _Kind(_FORMS[name], (index,))
+    if is_flattening(graph, index):
+        return _Kind("loops", ("flat", index))
+    if is_sum_over_places(graph, index):
+        return _Kind("loops", (index,))
     if is_batched(node.shape):
-        return _Kind("loops", ("rows",))
+        return _Kind("loops", ("rows", matrices[index]))
     if name in REDUCTIONS or name in {"pick", "gather"}:
         return _Kind("loops", (index,))
     return _Kind("loops", ("shared", count(node.shape)))
+
+
+def _matrices(graph: Graph) -> dict[int, int]:
+    """Return the places of each batched value's matrix: its own, unless it has few columns or is transposed.
+    Such ones go with what they are made of, or else with what is made of them, and so do all that hang
+    together.
+    """
+    own = {index: places(graph[index].shape) for index in graph if _has_own_matrix(graph, index)}
+    few = [index for index in graph if is_batched(graph[index].shape) and index not in own]
+    first: dict[int, int] = {}
+
+    def find(index: int) -> int:
+        while first.setdefault(index, index) != index:
+            index = first[index]
+        return index
+
+    for index in few:
+        for each in graph.operands(index):
+            if is_batched(graph[each].shape) and each not in own:
+                first[find(index)] = find(each)
+    beside: dict[int, int] = {}
+    for around in (graph.operands, graph.users):
+        for index in few:
+            for each in around(index):
+                if each in own:
+                    beside.setdefault(find(index), own[each])
+    return own | {index: beside.get(find(index), 1) for index in few}
+
+
+def _has_own_matrix(graph: Graph, index: int) -> bool:
+    shape = graph[index].shape
+    if not is_batched(shape) or graph[index].operation.name == "transpose":
+        return False
+    return places(shape) == 1 or columns(shape) >= FEW_COLUMNS
 
 
 def _offsets(graph: Graph, kinds: dict[int, _Kind]) -> dict[int, _Kind]:
@@ -152,7 +193,9 @@ def _repeats_vector(graph: Graph, index: int, user: int) -> bool:
     if graph[index].operation.name != "broadcast" or graph.users(index) != (user,):
         return False
     given = graph[graph.operands(index)[0]].shape
-    return not is_batched(given) and count(given) == count(graph[index].shape) > 1
+    return (
+        bool(given) and not is_batched(given) and count(given) == given[-1] == columns(graph[index].shape) > 1
+    )
 
 
 def _stages(graph: Graph, kinds: dict[int, _Kind]) -> dict[int, int]:
@@ -217,7 +260,8 @@ class _Stored:
             )
             if inside and index not in roots:
                 continue
-            if kind.form != "loops" or index in needed or index in roots or (outside and dear):
+            moved = kind.over[0] == "flat"
+            if kind.form != "loops" or moved or index in needed or index in roots or (outside and dear):
                 self.stored.add(index)
                 self.costs[index], self.reads[index] = 0, frozenset({index})
         return self.stored
@@ -253,23 +297,31 @@ class _Stored:
         for index, kind in self.kinds.items():
             name, operands = self.graph[index].operation.name, self.graph.operands(index)
             if _is_of_any_strides(self.graph, index):
-                found.update(_behind(self.graph, each, REORDERINGS) for each in operands)
+                found.update(_behind_reorderings(self.graph, each) for each in operands)
             elif kind.form in {"product", "scatter", "rank", "windows"}:
                 outside = (each for each in operands if self.kinds.get(each) != kind)
-                found.update(_behind(self.graph, each, RESHAPES) for each in outside)
+                found.update(_behind(self.graph, each) for each in outside)
             elif name == "gather":
-                found.add(_behind(self.graph, operands[0], RESHAPES))
+                found.add(_behind(self.graph, operands[0]))
         return found
 
 
-RESHAPES: Final = frozenset({"reshape"})
-
-
-def _behind(graph: Graph, index: int, movements: frozenset[str]) -> int:
-    """Return the value that movements show: memory needs no copy for them."""
-    while graph[index].operation.name in movements:
+def _behind(graph: Graph, index: int) -> int:
+    """Return the value that reshapes show: memory needs no copy for them."""
+    while is_view(graph, index) or _is_shared_reshape(graph, index):
         index = graph.operands(index)[0]
     return index
+
+
+def _behind_reorderings(graph: Graph, index: int) -> int:
+    """Return the value that lies behind reshapes and transposes, unless one of them lies in memory itself."""
+    while graph[index].operation.name in REORDERINGS and not is_flattening(graph, index):
+        index = graph.operands(index)[0]
+    return index
+
+
+def _is_shared_reshape(graph: Graph, index: int) -> bool:
+    return graph[index].operation.name == "reshape" and not is_batched(graph[index].shape)
 
 
 def _groups(

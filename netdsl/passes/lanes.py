@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from netdsl.graph import Graph, Shape, count, is_batched
+from netdsl.program.layout import columns, places
 
-Extent: TypeAlias = Literal["full", "vector", "column", "number"]
-"""What a value has along a matrix: an element for each place, for each column, for each row, or one for all.
-"""
+Extent: TypeAlias = Literal["full", "vector", "place", "column", "image", "example", "number"]
+"""What a value has along a matrix: an element for each place; one for each column, in all rows; one for each
+place and column, in all examples; one for each row; one for each example and column, or for each example, in
+all its places; or one for all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The matrix that lanes go along: `rows` None for a batch. A `flat` one has a single row of any shape."""
+    """The matrix that lanes go along: `places` rows for each example of a batch, or in all. A `flat` one has
+    a single row, and may have any shape."""
 
-    rows: int | None
+    batched: bool
+    places: int
     columns: int
     flat: bool = False
 
@@ -25,32 +29,36 @@ class Domain:
 def domain_of(graph: Graph, index: int) -> Domain | None:
     """Return the matrix that a value is, if it is one."""
     shape = graph[index].shape
-    if is_batched(shape):
-        return Domain(None, count(shape))
-    if len(shape) == 2 and shape[0] > 1:
-        return Domain(shape[0], shape[1])
-    return Domain(1, count(shape), flat=True) if shape else None
+    if is_batched(shape) or (len(shape) > 1 and places(shape) > 1):
+        return Domain(is_batched(shape), places(shape), columns(shape))
+    return Domain(False, 1, count(shape), flat=True) if shape else None
 
 
 def extent_of(shape: Shape, domain: Domain) -> Extent | None:
     """Return what a value of some shape has along a matrix, None where it does not fit it."""
     if is_batched(shape):
-        if domain.rows is not None:
-            return None
-        if count(shape) == domain.columns:
-            return "full"
-        return "column" if count(shape) == 1 else None
+        return _of_batch(shape, domain) if domain.batched else None
     if count(shape) == 1:
         return "number"
-    if domain.rows is None:
-        return "vector" if count(shape) == domain.columns else None
-    if count(shape) == domain.rows * domain.columns and (domain.flat or shape[-1] == domain.columns):
-        return "full"  # a matrix of other columns has its elements elsewhere in its panels
     if domain.flat:
-        return None
-    if shape[-1] == domain.columns and count(shape) == domain.columns:
+        return "full" if count(shape) == domain.columns else None
+    if columns(shape) == domain.columns and places(shape) == domain.places:
+        return "place" if domain.batched and domain.places > 1 else "vector" if domain.batched else "full"
+    if count(shape) == shape[-1] == domain.columns:
         return "vector"
-    return "column" if shape == (domain.rows, 1) else None
+    is_column = not domain.batched and columns(shape) == 1 and places(shape) == domain.places
+    return "column" if is_column else None
+
+
+def _of_batch(shape: Shape, domain: Domain) -> Extent | None:
+    match columns(shape) == domain.columns, places(shape) == domain.places:
+        case True, True:
+            return "full"
+        case False, True if columns(shape) == 1:
+            return "column"
+        case True, False if places(shape) == 1:
+            return "image"
+    return "example" if count(shape) == 1 else None
 
 
 def goes_along_lanes(graph: Graph, nodes: Sequence[int], domain: Domain) -> bool:
@@ -76,14 +84,19 @@ def _is_element_wise(graph: Graph, index: int, domain: Domain) -> bool:
 
 
 def _repeats_whole(given: Shape, wanted: Shape, domain: Domain) -> bool:
-    """Tell whether each row of the result is the given value, or each element of a row the same."""
+    """Tell whether an element of the result is that of the given value which has its place: a broadcast has
+    the last axes of both side by side."""
     match extent_of(given, domain), extent_of(wanted, domain):
         case ("number", _):
             return True
-        case ("vector", "vector" | "full"):
-            return _inner(given) == _inner(wanted)
+        case ("vector", "vector" | "full" | "place" | "image"):
+            return given[-1] == wanted[-1] == domain.columns
         case ("column", "column" | "full"):
-            return len(given) > 1 or len(wanted) == 1
+            return len(given) == len(wanted) and given[:-1] == wanted[:-1]
+        case ("place", "place" | "full"):
+            return _inner(given) == _inner(wanted)
+        case ("image", "image" | "full") | ("example", "example" | "column" | "image" | "full"):
+            return len(given) == len(wanted)
         case ("full", "full"):
             return True
     return False

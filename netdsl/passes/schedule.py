@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netdsl.program import Access, Each, Phase, Range, Step
+from netdsl.program import Access, Each, Phase, Pieces, Range, Step
 
 
 def schedule(steps: Sequence[Step]) -> tuple[Phase, ...]:
@@ -45,7 +45,7 @@ def _apart(first: Step, second: Step) -> bool:
 
 def _cut_alike(first: Step, second: Step) -> bool:
     match first.work, second.work:
-        case (Range(), Range()) | (Each(), Each()):
+        case (Range(), Range()) | (Each(), Each()) | (Pieces(), Pieces()):
             return first.work == second.work
     return False
 

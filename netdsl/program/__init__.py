@@ -1,6 +1,18 @@
 """What a program is, as frozen data: buffers, kernels, the launch list, and what it is made from."""
 
-from netdsl.program.choice import Choice, Cut, Lines, Panels, Part, Rows, Template, Tiles, Unit, Whole
+from netdsl.program.choice import (
+    Choice,
+    Cut,
+    Examples,
+    Lines,
+    Panels,
+    Part,
+    Rows,
+    Template,
+    Tiles,
+    Unit,
+    Whole,
+)
 from netdsl.program.count import ROWS, Count, address, count_of, stride, symbol
 from netdsl.program.group import Form, Group, Grouping
 from netdsl.program.program import (
@@ -16,6 +28,7 @@ from netdsl.program.program import (
     Origin,
     Output,
     Phase,
+    Pieces,
     Program,
     Range,
     Role,
@@ -36,6 +49,7 @@ __all__ = [
     "Cut",
     "Each",
     "Everyone",
+    "Examples",
     "Form",
     "Group",
     "Grouping",
@@ -48,6 +62,7 @@ __all__ = [
     "Panels",
     "Part",
     "Phase",
+    "Pieces",
     "Program",
     "Range",
     "Role",

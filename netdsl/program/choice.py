@@ -15,6 +15,7 @@ Template: TypeAlias = Literal[
     "any",
     "lanes",
     "columns",
+    "sums",
     "total",
     "draw",
     "scatter",
@@ -26,8 +27,8 @@ Template: TypeAlias = Literal[
 
 `product` is X W by panels of W, `back` Y W^T without a copy of W^T, `gradient` X^T Y in tiles, `any` a
 product of any strides; `lanes` goes along 16 columns at a time, `columns` sums a value over its rows,
-`total` a weight over all its elements; `draw`, `scatter`, `rank` and `copy` are what their groups are;
-`loops` are loops made for the group.
+`sums` over the places of each example, `total` a weight over all its elements; `draw`, `scatter`, `rank` and
+`copy` are what their groups are; `loops` are loops made for the group.
 """
 
 
@@ -60,11 +61,18 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class Examples:
+    """Work on all columns of values with places, cut into pieces of so many examples."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Whole:
     """Work of one thread, or cut in the way of its own kernel."""
 
 
-Cut: TypeAlias = Panels | Tiles | Lines | Rows | Whole
+Cut: TypeAlias = Panels | Tiles | Lines | Rows | Examples | Whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """How large a buffer is, and where its elements lie."""
 
-from netdsl.graph import Shape, count, is_batched, sized
+from math import prod
+
+from netdsl.graph import Shape, is_batched, sized
 from netdsl.program.program import LANES, Buffer
 
 PAGE = 4096
@@ -8,12 +10,29 @@ LINE = 16
 """Elements in a cache line: every buffer is a whole number of lines, and ends with one that is never read."""
 
 
+def columns(shape: Shape) -> int:
+    """Return the columns of a value seen as a matrix: its last axis; a list of numbers has one."""
+    return shape[-1] if len(shape) > 1 else 1
+
+
+def places(shape: Shape) -> int:
+    """Return the rows of a value seen as a matrix, all axes but the last: of a batch those of one example."""
+    return prod((shape[:-1] if len(shape) > 1 else shape)[is_batched(shape) :])
+
+
+def same_matrix(one: Shape, other: Shape) -> bool:
+    """Tell whether two shapes are one matrix, so that a value can be reshaped without being moved."""
+    return (
+        is_batched(one) == is_batched(other)
+        and columns(one) == columns(other)
+        and places(one) == places(other)
+    )
+
+
 def matrix(shape: Shape, rows: int) -> tuple[int, int]:
-    """Return the rows and columns of a value seen as a matrix: its first axis by all others."""
-    if not shape:
-        return 1, 1
+    """Return the rows and columns of a value seen as a matrix, for so many examples."""
     known = sized(shape, rows)
-    return known[0], count((1, *known[1:]))
+    return prod(known[:-1] if len(known) > 1 else known), columns(shape)
 
 
 def panel_stride(height: int) -> int:

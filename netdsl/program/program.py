@@ -11,9 +11,9 @@ from netdsl.graph import DType, Graph, Shape
 from netdsl.program.count import Count
 
 Layout: TypeAlias = Literal["rows", "panels", "blocks"]
-"""How a value lies in memory. `rows` is row-major. `panels` sees it as a matrix, its first axis by all
-others, and keeps 16 columns together: `[columns / 16][rows][16]`, the last panel filled up with columns that
-mean nothing. `blocks` is the same turned, for 16 rows at a time: `[rows / 16][columns][16 rows]`."""
+"""How a value lies in memory. `rows` is row-major. `panels` sees it as a matrix, all its axes but the last
+by the last, and keeps 16 columns together: `[columns / 16][rows][16]`, the last panel filled up with columns
+that mean nothing. `blocks` is the same turned, for 16 rows at a time: `[rows / 16][columns][16 rows]`."""
 
 Role: TypeAlias = Literal["weight", "state", "constant", "input", "value", "scratch"]
 """What a buffer is for: kept from step to step (the first three), filled at the start of a step (input), made
@@ -90,11 +90,20 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Pieces:
+    """A step's work as pieces of a range, numbered by `i`: an item has the places from `first` to before
+    `last`, `size` of them where there are as many. Threads share them out in order."""
+
+    total: Count
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Everyone:
     """Each thread makes the calls, for itself."""
 
 
-Work: TypeAlias = Each | Range | Everyone
+Work: TypeAlias = Each | Range | Pieces | Everyone
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "products": ("product", "product_back", "weight_gradient", "turn_panel"),
     "contraction": ("contraction",),
     "peak": ("multiply_adds",),
-    "reductions": ("column_sums",),
+    "reductions": ("column_sums", "place_sums"),
     "draws": ("draw_uniform", "draw_gaussian", "draw_uniform_panel", "draw_gaussian_panel"),
     "movement": (
         "take_rows",

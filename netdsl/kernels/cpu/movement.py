@@ -50,12 +50,12 @@ def give_rows(context: int, word: int, source: int, width: int, first: int, last
 
 @kernel
 def give_panels(
-    context: int, word: int, source: int, source_panel: int, width: int, first: int, last: int
+    context: int, word: int, source: int, source_panel: int, width: int, places: int, first: int, last: int
 ) -> None:
-    """Give rows as `give_rows` does, from panels."""
+    """Give examples as `give_rows` does, from panels in which each has so many rows."""
     own = at_long(context)
-    begin = own[STEP] * own[BATCH]
-    for r in range(first, last):
+    begin = places * own[STEP] * own[BATCH]
+    for r in range(places * first, places * last):
         result = own[word] + 4 * width * (begin + r)
         for p in range((width + 15) >> 4):
             move_words(source + 4 * source_panel * p + 64 * r, result + 64 * p, min16(width - 16 * p))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from netdsl.graph import BATCH, Graph, formula
+from netdsl.graph import BATCH, Graph, Shape, formula, is_batched
 from netdsl.lowering.cpu.numbers import NumberTable
+from netdsl.passes.contractions import is_view
 from netdsl.program import (
     LANES,
     Access,
@@ -15,6 +16,7 @@ from netdsl.program import (
     Choice,
     Count,
     Cut,
+    Examples,
     Kernel,
     Layout,
     Origin,
@@ -22,6 +24,7 @@ from netdsl.program import (
     Step,
     Tiles,
 )
+from netdsl.program.layout import places
 
 
 @dataclass(slots=True)
@@ -80,17 +83,23 @@ class Workshop:
             return self.places[index]
         label = node.path or node.operation.name
         if index in self.choice.passing:
-            piece = (cut.chunk, LANES) if isinstance(cut, Tiles) else (BATCH, LANES)
-            shape = piece if node.shape[:1] == (BATCH,) or not isinstance(cut, Panels) else (1, LANES)
-            return self.place(index, Buffer(f"v{index}", shape, node.dtype, role="scratch", label=label))
+            layout = self.layout(index) if isinstance(cut, Examples) else "rows"
+            shape = piece_shape(node.shape, cut)
+            return self.place(index, Buffer(f"v{index}", shape, node.dtype, layout, "scratch", label))
         layout = self.layout(index)
         return self.place(index, Buffer(f"v{index}", node.shape, node.dtype, layout, label=label))
 
     def at(self, index: int) -> Buffer:
         """Return the buffer in which a value lies, or the value that it is a reshaped view of."""
-        while index not in self.places and self.graph[index].operation.name == "reshape":
+        while index not in self.places and self._is_shown(index):
             index = self.graph.operands(index)[0]
         return self.places[index]
+
+    def _is_shown(self, index: int) -> bool:
+        shape = self.graph[index].shape
+        return self.graph[index].operation.name == "reshape" and (
+            not is_batched(shape) or is_view(self.graph, index)
+        )
 
     def turned(self, index: int) -> Buffer:
         """Return the buffer in which a value lies turned, 16 rows at a time."""
@@ -113,6 +122,18 @@ class Workshop:
     def _origin(self, index: int) -> Origin:
         node = self.graph[index]
         return Origin(formula(self.graph, index, 3), node.path, node.span, node.of)
+
+
+def piece_shape(shape: Shape, cut: Cut) -> Shape:
+    """Return the shape of a thread's own piece of a value."""
+    match cut:
+        case Tiles(chunk=chunk):
+            return chunk, LANES
+        case Examples(size):
+            return (size, *shape[1:])
+        case Panels() if not is_batched(shape):
+            return 1, LANES
+    return BATCH, places(shape), LANES
 
 
 def together(calls: Sequence[Step]) -> tuple[tuple[Access, ...], tuple[Access, ...]]:

@@ -27,6 +27,7 @@ from netdsl.program import (
     count_of,
     symbol,
 )
+from netdsl.program.layout import columns as columns_of
 
 FIELDS: Final = (
     *("rows", "depth", "columns", "pieces", "tall", "filled"),
@@ -176,7 +177,7 @@ def contraction_step(shop: Workshop, group: Group, index: int) -> Step | None:
     operands = [_seen(shop, each) for each in graph.operands(index)]
     target = shop.target(group.stores[0], cut)
     stored = view_of(target)
-    result = stored and _behind(graph, group, index, stored)
+    result = _behind(graph, group, index, stored)
     (left, of_left), (right, of_right) = operands
     if of_left is None or of_right is None or result is None:
         return None
@@ -225,7 +226,7 @@ def _seen(shop: Workshop, index: int) -> tuple[Buffer, View | None]:
     while index not in shop.places:
         moves.append(index)
         (index,) = shop.graph.operands(index)
-    view = view_of(shop.places[index])
+    view: View | None = view_of(shop.places[index])
     for each in reversed(moves):
         node = shop.graph[each]
         if view is None:
@@ -246,11 +247,14 @@ def _order(graph: Graph, index: int) -> tuple[int, ...]:
 
 
 def _behind(graph: Graph, group: Group, index: int, stored: View) -> View | None:
-    """Return the view of a contraction's result, where what is stored is that result moved."""
+    """Return the view of a contraction's result, where what is stored is that result moved; None where
+    something is added to it."""
     view: View | None = stored
     at = group.stores[0]
     while at != index and view is not None:
-        (before,) = graph.operands(at)
+        before, *others = graph.operands(at)
+        if others:
+            return None
         if graph[at].operation.name == "transpose":
             order = _order(graph, at)
             view = view.transposed([order.index(axis) for axis in range(len(order))])
@@ -263,7 +267,7 @@ def _behind(graph: Graph, group: Group, index: int, stored: View) -> View | None
 
 def _fills_lines(target: Buffer, columns: Digit) -> bool:
     """Tell whether lines of the result hold its columns and nothing else but what fills up a panel."""
-    return target.layout == "panels" and columns.extent == prod(target.shape[1:])
+    return target.layout == "panels" and columns.extent == columns_of(target.shape)
 
 
 def _scratch(shop: Workshop, floats: int) -> Buffer:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.lowering.cpu.kernel_text import DIRECT
-from netdsl.program import Call, Each, Everyone, Phase, Program, Range, Step
+from netdsl.program import Call, Each, Everyone, Phase, Pieces, Program, Range, Step
 
 Table: TypeAlias = NDArray[np.int64]
 WORDS = DIRECT + 1
@@ -75,6 +75,12 @@ def _step(step: Step, site: Site, thread: int, threads: int, tables: Tables) -> 
             low, high = share(int(total.value(symbols)), grain, thread, threads)
             symbols.update(lo=low, hi=high)
             items = int(low < high)
+        case Pieces(total, size):
+            end = int(total.value(symbols))
+            low, high = share(end, size, thread, threads)
+            first = np.arange(low, high, size, dtype=np.int64)
+            symbols.update(i=first // size, first=first, last=np.minimum(end, first + size))
+            items = len(first)
         case Each(()):
             items = int(thread == 0)
         case Each() as each:

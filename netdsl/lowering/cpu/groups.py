@@ -12,7 +12,7 @@ from netdsl.lowering.cpu.kernel_text import KernelText
 from netdsl.lowering.cpu.lanes import Lanes
 from netdsl.lowering.cpu.loops import Loops
 from netdsl.lowering.cpu.nests import Plan
-from netdsl.lowering.cpu.pieces import Piece, work_of
+from netdsl.lowering.cpu.pieces import pieces_of, work_of
 from netdsl.lowering.cpu.taps import summed_extents
 from netdsl.passes.contractions import in_memory
 from netdsl.passes.fuse import REDUCTIONS, WINDOWS
@@ -85,21 +85,22 @@ def lanes_step(
     shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer], cut: Cut, domain: Domain
 ) -> Step:
     """Make the step of a group that goes along the lanes of a matrix."""
-    piece = Piece(cut, flat=domain.flat)
-    lanes = Lanes(shop.graph, nodes, stores, shop.places, domain, piece)
-    lanes.write()
-    call = _generated(shop, lanes.text, nodes, stores)
+    calls = []
+    for piece in pieces_of(cut, domain.columns, flat=domain.flat):
+        lanes = Lanes(shop.graph, nodes, stores, shop.places, domain, piece)
+        lanes.write()
+        calls.append(_generated(shop, lanes.text, nodes, stores))
     operations = sum(shop.graph[index].operation.family == "elementwise" for index in nodes)
-    size = domain.columns * (ROWS if domain.rows is None else count_of(domain.rows))
+    size = domain.columns * domain.places * (ROWS if domain.batched else count_of(1))
     reads = _reads(shop, nodes, stores, piece.own)
-    return Step((call,), work_of(cut), reads, _writes(stores, piece.own), flops=operations * size)
+    return Step(tuple(calls), work_of(cut), reads, _writes(stores, piece.own), flops=operations * size)
 
 
 def along(shop: Workshop, index: int) -> Domain:
     """Return what a kernel goes along: a matrix in panels or of a batch, or else neighbors in memory."""
     domain = domain_of(shop.graph, index)
-    if domain is None or (domain.rows is not None and index not in shop.choice.panels):
-        return Domain(1, count(shop.graph[index].shape), flat=True)
+    if domain is None or not (domain.batched or index in shop.choice.panels):
+        return Domain(False, 1, count(shop.graph[index].shape), flat=True)
     return domain
 
 
@@ -119,7 +120,7 @@ def _stem(names: Sequence[str]) -> str:
 def _reads(
     shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer], own: str
 ) -> tuple[Access, ...]:
-    """Return what a group reads: its own part of what has one, all of what is shared."""
+    """Return what a group reads: its own part of what has one, all of what is shared by all examples."""
     graph = shop.graph
     operands = (
         {each for index in nodes for each in graph.operands(index)} - set(nodes) if nodes else set(stores)
@@ -129,7 +130,7 @@ def _reads(
         for each in operands
         if (place := in_memory(graph, each, shop.places)) in shop.places
     }
-    batched = own == "Rows"
+    batched = own in ("Rows", "Examples")
     return tuple(
         Access(name, own if is_batched(shop.buffers[name].shape) or not batched else "")
         for name in sorted(names)

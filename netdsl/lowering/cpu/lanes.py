@@ -13,7 +13,12 @@ from netdsl.passes.contractions import in_memory
 from netdsl.passes.lanes import Domain, extent_of
 from netdsl.program import Buffer, count_of
 
-INDEX = {"full": "i", "number": "0", "vector": "lane", "column": "r"}
+INDEX = {
+    "full": "i", "number": "0", "vector": "lane", "column": "r",
+    "place": "16*p + lane", "image": "16*b + lane", "example": "b",
+}  # fmt: skip
+REPEATED = {"place", "place spread", "image", "image spread", "example"}
+"""What lies alike in all examples, or in all places of one."""
 
 
 @dataclass(slots=True)
@@ -21,7 +26,8 @@ class Lanes:
     """Writes the kernel of a group along lanes.
 
     A value is one formula, whatever the place: where all lie alike, a single loop goes over a piece. Where
-    some are repeated along rows or columns, or lie row-major, it goes over rows and, within, over 16 lanes.
+    some are repeated along rows or columns, or lie row-major, it goes over rows and, within, over 16 lanes;
+    where some are repeated in all examples, or in all places of one, over examples, places and lanes.
     """
 
     graph: Graph
@@ -35,8 +41,14 @@ class Lanes:
 
     def write(self) -> None:
         """Write the kernel's text."""
-        rows = self.piece.rows
-        if self._is_in_rows():
+        rows = self.piece.rows(self.domain.places)
+        if self._is_in_places():
+            self.text.parameter("examples", self.piece.rows())
+            self.text.open("for b in range(examples):")
+            self.text.open(f"for p in range({self.text.parameter('places', self.domain.places)}):")
+            self.text.line("r = b*places + p")
+            self.text.open("for lane in range(16):")
+        elif self._is_in_rows():
             self.text.parameter("rows", rows)
             self.text.open("for r in range(rows):")
             self.text.open("for lane in range(16):")
@@ -49,8 +61,12 @@ class Lanes:
             yes = f"f32(1.0) if {value} else f32(0.0)"
             self.text.line(f"{element} = {yes if self.graph[index].dtype == 'bool' else value}")
 
+    def _is_in_places(self) -> bool:
+        return any(reach in REPEATED for reach in self._reaches().values())
+
     def _is_in_rows(self) -> bool:
-        return any(reach in ("vector", "column", "spread") for reach in self._reaches().values())
+        reaches = self._reaches().values()
+        return self._is_in_places() or any(reach in ("vector", "column", "spread") for reach in reaches)
 
     def _reaches(self) -> dict[int, Reach]:
         """Return how each value that is read from memory is reached."""
@@ -65,8 +81,16 @@ class Lanes:
     def _reach(self, index: int) -> Reach:
         extent = extent_of(self.graph[index].shape, self.domain)
         assert extent is not None
-        if extent == "full" and self.places[index].layout == "rows" and not self.domain.flat:
-            return "full" if self.places[index].role == "scratch" else "spread"
+        buffer = self.places[index]
+        if buffer.layout == "panels" or self.domain.flat or (buffer.role == "scratch" and extent == "full"):
+            return extent
+        match extent:
+            case "full":
+                return "spread"
+            case "place":
+                return "place spread"
+            case "image":
+                return "image spread"
         return extent
 
     def value(self, index: int) -> str:
@@ -91,9 +115,10 @@ class Lanes:
         return known[index]
 
     def _depth(self, index: int) -> int:
-        """Return the loop that a value changes in: none for a number, that over rows for a number a row."""
+        """Return the loop that a value changes in: none for a number, that over rows for a number a row, that
+        over examples for a number of each."""
         innermost = len(self.text.blocks) - 1
-        return {"number": 0, "column": innermost - 1}.get(
+        return {"number": 0, "column": innermost - 1, "example": innermost - 2}.get(
             str(extent_of(self.graph[index].shape, self.domain)), innermost
         )
 
@@ -109,13 +134,14 @@ class Lanes:
 
     def _element(self, buffer: Buffer, reach: Reach) -> str:
         pointer = self._pointer(buffer, reach)
-        if reach == "spread":
+        if reach in ("spread", "place spread", "image spread"):
             width = self.text.parameter("width", count_of(self.domain.columns))
-            return f"{pointer}[r*{width} + lane]"
+            row = {"spread": "r", "place spread": "p", "image spread": "b"}[reach]
+            return f"{pointer}[{row}*{width} + lane]"
         if reach == "full" and self._is_in_rows():
             return f"{pointer}[16*r + lane]"
-        if reach == "column" and buffer.layout == "panels":
-            return f"{pointer}[16*r]"  # the first of the 16 numbers of a panel's row
+        if reach in ("column", "example") and buffer.layout == "panels":
+            return f"{pointer}[16*{INDEX[reach]}]"  # the first of the 16 numbers of a panel's row
         return f"{pointer}[{INDEX[reach]}]"
 
     def _pointer(self, buffer: Buffer, reach: Reach) -> str:

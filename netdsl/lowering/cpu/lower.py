@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netdsl.graph import Graph, count, is_batched
+from netdsl.graph import Graph, Shape, count, is_batched
 from netdsl.lowering.cpu.buffers import Workshop, together
 from netdsl.lowering.cpu.contraction import contraction_step
 from netdsl.lowering.cpu.groups import along, lanes_step, loops_step
@@ -13,16 +13,18 @@ from netdsl.lowering.cpu.order import in_order
 from netdsl.lowering.cpu.pieces import work_of
 from netdsl.lowering.cpu.products import back, gradient, product, turn
 from netdsl.lowering.cpu.ranks import rank_steps
-from netdsl.lowering.cpu.sums import columns_steps, total_steps
+from netdsl.lowering.cpu.sums import columns_steps, sums_steps, total_steps
 from netdsl.lowering.cpu.tables import draw_step, scatter_steps
 from netdsl.lowering.cpu.ways import give, inputs_of, take, take_numbers
 from netdsl.passes.contractions import contraction_of
 from netdsl.program import (
+    LANES,
     ROWS,
     Access,
     Choice,
     Count,
     Cut,
+    Examples,
     Output,
     Panels,
     Part,
@@ -33,6 +35,7 @@ from netdsl.program import (
     Unit,
     count_of,
 )
+from netdsl.program.layout import columns, places
 
 
 def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step, ...]]:
@@ -79,7 +82,9 @@ def _steps(shop: Workshop, unit: Unit) -> list[Step]:
         for step in _part(shop, part, unit):
             made.append(step) if step.work == work_of(unit.cut) or not made else after.append(step)
         turned = [index for index in part.group.stores if index in shop.choice.turned]
-        made += [turn(shop, index, _turn_cut(unit.cut)) for index in turned]
+        for index in turned:
+            step = turn(shop, index, _turn_cut(shop.graph[index].shape, unit.cut))
+            made.append(step) if step.work == work_of(unit.cut) else after.append(step)
     if not made:
         return []
     reads, writes = together(made)
@@ -89,7 +94,10 @@ def _steps(shop: Workshop, unit: Unit) -> list[Step]:
     return [Step(calls, made[0].work, reads, writes, origins, flops, _bytes(shop, reads, writes)), *after]
 
 
-def _turn_cut(cut: Cut) -> Panels | Rows:
+def _turn_cut(shape: Shape, cut: Cut) -> Panels | Rows | Examples:
+    """Return how a value is turned by the unit that makes it: as that is cut, if its pieces allow it."""
+    if isinstance(cut, Examples):
+        return cut if cut.size * places(shape) % LANES == 0 else Panels(columns(shape))
     return cut if isinstance(cut, Panels) else Rows()
 
 
@@ -105,9 +113,9 @@ def _bytes(shop: Workshop, reads: Sequence[Access], writes: Sequence[Access]) ->
 def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:
     group, cut = part.group, unit.cut
     match part.template, cut:
-        case "product", Panels() | Rows():
+        case "product", Panels() | Rows() | Examples():
             return [product(shop, group, cut)]
-        case "back", Panels():
+        case "back", Panels() | Examples():
             return [back(shop, group, cut)]
         case "gradient", _:
             return [gradient(shop, group, unit)]
@@ -116,6 +124,8 @@ def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:
             return [lanes_step(shop, group.nodes, stores, cut, along(shop, group.stores[0]))]
         case "columns", Panels():
             return columns_steps(shop, group, cut)
+        case "sums", Examples():
+            return sums_steps(shop, group, cut)
         case "total", Tiles():
             return total_steps(shop, group, cut)
         case "draw", _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -12,8 +13,10 @@ from netdsl.program import (
     Count,
     Cut,
     Each,
+    Examples,
     Lines,
     Panels,
+    Pieces,
     Range,
     Rows,
     Tiles,
@@ -24,10 +27,23 @@ from netdsl.program import (
     stride,
     symbol,
 )
+from netdsl.program.layout import columns, places
 
-Reach: TypeAlias = Literal["full", "spread", "vector", "column", "number"]
+Reach: TypeAlias = Literal[
+    "full",
+    "spread",
+    "vector",
+    "column",
+    "number",
+    "place",
+    "place spread",
+    "image",
+    "image spread",
+    "example",
+]
 """What a piece reads of a value: its own neighbors in memory; 16 columns of row-major rows; 16 numbers for
-all rows; a number a row; one number."""
+all rows; a number a row; one number; 16 numbers for each place of an example, alike in all of them; 16
+numbers for each example, or one, alike in all its places. What is spread lies row-major."""
 
 ITEM, PIECE, LO, HI, FIRST, LAST = map(symbol, ("i", "j", "lo", "hi", "first", "last"))
 THREAD = symbol("scratch")
@@ -46,6 +62,8 @@ def work_of(cut: Cut) -> Work:
             return Range(count_of(panels_of(count)))
         case Rows():
             return Range(ROWS, LANES)
+        case Examples(size):
+            return Pieces(ROWS, size)
         case Whole():
             return Each(())
 
@@ -55,19 +73,30 @@ def panels_of(columns: int) -> int:
     return -(-columns // LANES)
 
 
+def examples_of(cut: Cut) -> tuple[Count, Count]:
+    """Return the first example of a piece that has examples, and how many they are."""
+    match cut:
+        case Examples():
+            return FIRST, LAST + -1 * FIRST
+        case Rows():
+            return LO, HI + -1 * LO
+    return count_of(0), ROWS
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One piece of a cut. `flat` where the values are vectors, of which a panel's piece is 16 numbers."""
+    """One piece of a cut. `flat` where the values are vectors, of which a panel's piece is 16 numbers;
+    `panel` is the one that is gone along, where a piece has several."""
 
     cut: Cut
     flat: bool = False
+    panel: int = 0
 
-    @property
-    def rows(self) -> Count:
-        """The rows of 16 numbers of a piece."""
+    def rows(self, places: int = 1) -> Count:
+        """Return the rows of 16 numbers of a piece, for so many places of an example."""
         match self.cut:
-            case Panels() if not self.flat:
-                return ROWS
+            case Panels() | Examples() if not self.flat:
+                return places * examples_of(self.cut)[1]
             case Tiles():
                 return LAST + -1 * FIRST
             case Lines():
@@ -78,7 +107,9 @@ class Piece:
         """Return where a piece begins."""
         start = address(buffer.name)
         if buffer.role == "scratch":
-            return start + THREAD
+            return start + THREAD + self._in_scratch(buffer)
+        if isinstance(self.cut, Examples | Rows):
+            return start + self._of_examples(buffer, reach)
         match self.cut, reach:
             case (_, "number"):
                 return start
@@ -96,7 +127,33 @@ class Piece:
                 return start + 4 * stride(buffer.name) * ITEM
         return start + 64 * ITEM
 
+    def _in_scratch(self, buffer: Buffer) -> Count:
+        """Return how far a panel lies behind the beginning of a thread's own piece of a value."""
+        return 4 * self.panel * stride(buffer.name) if isinstance(self.cut, Examples) else count_of(0)
+
+    def _of_examples(self, buffer: Buffer, reach: Reach) -> Count:
+        """Return how far behind a value's beginning a piece of examples begins, in bytes."""
+        first = examples_of(self.cut)[0]
+        along = (
+            4 * self.panel * stride(buffer.name) if buffer.layout == "panels" else count_of(64 * self.panel)
+        )
+        width = LANES if buffer.layout == "panels" else columns(buffer.shape)
+        match reach:
+            case "number":
+                return count_of(0)
+            case "vector" | "place" | "place spread":
+                return along
+            case "column" | "example":
+                return 4 * width * places(buffer.shape) * first
+        return along + 4 * width * places(buffer.shape) * first
+
     @property
     def own(self) -> str:
         """The name of the way in which pieces have parts of their own."""
         return type(self.cut).__name__
+
+
+def pieces_of(cut: Cut, width: int, *, flat: bool = False) -> Iterator[Piece]:
+    """Yield the pieces that an item has of a value of so many columns: a panel after the other."""
+    for panel in range(panels_of(width) if isinstance(cut, Examples) else 1):
+        yield Piece(cut, flat, panel)

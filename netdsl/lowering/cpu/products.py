@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from netdsl.graph import count
+from netdsl.graph import Shape, count
 from netdsl.lowering.cpu.buffers import Workshop
-from netdsl.lowering.cpu.pieces import FIRST, HI, ITEM, LAST, LO, Piece, panels_of, work_of
+from netdsl.lowering.cpu.pieces import FIRST, ITEM, LAST, Piece, examples_of, panels_of, work_of
 from netdsl.passes.contractions import contraction_of, in_memory
 from netdsl.program import (
     LANES,
@@ -12,6 +12,8 @@ from netdsl.program import (
     Access,
     Buffer,
     Count,
+    Cut,
+    Examples,
     Group,
     Panels,
     Rows,
@@ -22,64 +24,63 @@ from netdsl.program import (
     count_of,
     stride,
 )
+from netdsl.program.layout import columns, places
 
 SQUARE = LANES * LANES
 NOTHING = Count()
 
 
-def product(shop: Workshop, group: Group, cut: Panels | Rows) -> Step:
+def product(shop: Workshop, group: Group, cut: Panels | Rows | Examples) -> Step:
     """Make the step of X W, with an offset if there is one: a panel an item, or all panels for a share of
-    the rows."""
+    the examples."""
     contraction = contraction_of(shop.graph, group)
+    given = shop.graph[shop.graph.operands(contraction)[0]].shape
     left, right = (shop.at(each) for each in shop.graph.operands(contraction))
     target = shop.target(group.stores[0], cut)
     offset = _offset(shop, group, contraction)
     bias = address(offset.name) if offset else NOTHING
     assert right.layout == target.layout == "panels" or target.role == "scratch"
-    depth, panels = count(left.shape), panels_of(count(target.shape))
-    a_row, a_panel = left_strides(left)
-    weights, start = address(right.name), address(left.name)
+    depth, panels = columns(given), panels_of(columns(shop.graph[contraction].shape))
+    piece = Piece(cut)
+    a_row, a_panel = left_strides(left, given)
+    start, weights = _start(left, given, cut), address(right.name)
     if isinstance(cut, Panels):
-        piece = Piece(cut)
+        weights, panels = weights + 64 * depth * ITEM, 1
         bias = bias + 64 * ITEM if offset else NOTHING
-        one = count_of(1)
-        call = shop.call(
-            "product",
-            (ROWS, count_of(depth), start, a_row, a_panel, weights + 64 * depth * ITEM, piece.address(target),
-             NOTHING, bias, one),
-        )  # fmt: skip
-        access = Access(target.name, piece.own)
-        reads = Access(left.name), Access(right.name, piece.own)
-    else:
-        call = shop.call(
-            "product",
-            (HI + -1 * LO, count_of(depth), start + 4 * a_row * LO, a_row, a_panel, weights,
-             address(target.name) + 64 * LO, stride(target.name), bias, count_of(panels)),
-        )  # fmt: skip
-        access = Access(target.name, "Rows")
-        reads = Access(left.name, "Rows"), Access(right.name)
-    extra = (Access(offset.name, access.own if isinstance(cut, Panels) else ""),) if offset else ()
-    flops = 2 * depth * count(target.shape) * ROWS
-    return Step((call,), work_of(cut), (*reads, *extra), (access,), flops=flops)
+    call = shop.call(
+        "product",
+        (places(given) * examples_of(cut)[1], count_of(depth), start, a_row, a_panel, weights,
+         piece.address(target), NOTHING if panels == 1 else stride(target.name), bias, count_of(panels)),
+    )  # fmt: skip
+    of_panel, of_rows = (piece.own, "") if isinstance(cut, Panels) else ("", piece.own)
+    reads = [Access(left.name, of_rows), Access(right.name, of_panel)]
+    reads += [Access(offset.name, of_panel)] if offset else []
+    flops = 2 * depth * count(shop.graph[contraction].shape) * ROWS
+    return Step((call,), work_of(cut), tuple(reads), (Access(target.name, piece.own),), flops=flops)
 
 
-def back(shop: Workshop, group: Group, cut: Panels) -> Step:
-    """Make the step of Y W^T, an item being a panel of the result; Y is read turned."""
+def back(shop: Workshop, group: Group, cut: Panels | Examples) -> Step:
+    """Make the step of Y W^T, an item being a panel of the result, or some examples; Y is read turned."""
     (index,) = group.stores
     left, right = shop.graph.operands(index)
+    given = shop.graph[left].shape
     weights, turned = shop.at(right), shop.turned(in_memory(shop.graph, left, shop.places))
     target = shop.target(index, cut)
     assert weights.layout == "panels"
     assert target.layout == "panels" or target.role == "scratch"
     rows, depth = weights.shape
     piece = Piece(cut)
+    first, many = examples_of(cut)
+    share = (ITEM, ITEM + 1) if isinstance(cut, Panels) else (NOTHING, count_of(panels_of(rows)))
+    c_panel = NOTHING if isinstance(cut, Panels) else stride(target.name)
     call = shop.call(
         "product_back",
-        (ROWS, count_of(depth), address(weights.name), count_of(rows), address(turned.name),
-         count_of(SQUARE * panels_of(depth)), piece.address(target), NOTHING, ITEM, ITEM + 1),
+        (places(given) * many, count_of(depth), address(weights.name), count_of(rows),
+         address(turned.name) + 64 * panels_of(depth) * places(given) * first,
+         count_of(SQUARE * panels_of(depth)), piece.address(target), c_panel, *share),
     )  # fmt: skip
-    reads = Access(turned.name), Access(weights.name)
-    flops = 2 * depth * rows * ROWS
+    reads = Access(turned.name, "" if isinstance(cut, Panels) else piece.own), Access(weights.name)
+    flops = 2 * depth * rows * places(given) * ROWS
     return Step((call,), work_of(cut), reads, (Access(target.name, piece.own),), flops=flops)
 
 
@@ -88,6 +89,7 @@ def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:
     meanwhile."""
     (index,) = group.stores
     assert isinstance(unit.cut, Tiles)
+    given = shop.graph[shop.graph.operands(index)[0]].shape
     left, right = (shop.at(each) for each in shop.graph.operands(index))
     target = shop.target(index, unit.cut)
     assert right.layout == "panels"
@@ -95,49 +97,49 @@ def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:
     piece = Piece(unit.cut)
     kept = [shop.target(each, unit.cut) for each in unit.stores() if each in shop.in_place]
     soon = [piece.address(each) for each in kept[:3]]
-    a_row, a_panel = left_strides(left)
+    a_row, a_panel = left_strides(left, given)
+    rows = places(given) * ROWS
     call = shop.call(
         "weight_gradient",
-        (ROWS, address(left.name), a_row, a_panel, address(right.name) + 4 * stride(right.name) * ITEM,
+        (rows, address(left.name), a_row, a_panel, address(right.name) + 4 * stride(right.name) * ITEM,
          piece.address(target), FIRST, LAST, *soon, *[NOTHING] * (3 - len(soon))),
     )  # fmt: skip
     reads = Access(left.name), Access(right.name)
-    flops = 2 * unit.cut.rows * unit.cut.columns * ROWS
+    flops = 2 * unit.cut.rows * unit.cut.columns * rows
     return Step((call,), work_of(unit.cut), reads, (Access(target.name, piece.own),), flops=flops)
 
 
-def turn(shop: Workshop, index: int, cut: Panels | Rows) -> Step:
-    """Make the step that turns a value in panels for a product back."""
+def turn(shop: Workshop, index: int, cut: Panels | Rows | Examples) -> Step:
+    """Make the step that turns a value in panels for a product back: a panel an item, or all panels for a
+    share of the examples, which begins at a multiple of 16 rows."""
     source, target = shop.places[index], shop.turned(index)
-    panels = panels_of(count(source.shape))
-    block = SQUARE * panels
-    if isinstance(cut, Panels):
-        piece = Piece(cut)
-        place = address(target.name) + 4 * SQUARE * ITEM
-        calls = [shop.call("turn_panel", (ROWS, piece.address(source), place, count_of(block)))]
-        own = piece.own
-    else:
-        own = "Rows"
-        calls = [
-            shop.call(
-                "turn_panel",
-                (
-                    HI + -1 * LO,
-                    address(source.name) + 4 * panel * stride(source.name) + 64 * LO,
-                    address(target.name) + 4 * SQUARE * panel + 64 * panels * LO,
-                    count_of(block),
-                ),
-            )
-            for panel in range(panels)
-        ]
+    shape = shop.graph[index].shape
+    panels = panels_of(columns(shape))
+    first, many = examples_of(cut)
+    whole = range(1) if isinstance(cut, Panels) else range(panels)
+    calls = []
+    for panel in whole:
+        piece = Piece(cut, panel=panel)
+        place = address(target.name) + (4 * SQUARE * (ITEM if isinstance(cut, Panels) else count_of(panel)))
+        place = place + 64 * panels * places(shape) * first
+        rows = places(shape) * many
+        calls.append(shop.call("turn_panel", (rows, piece.address(source), place, count_of(SQUARE * panels))))
+    own = Piece(cut).own
     return Step(tuple(calls), work_of(cut), (Access(source.name, own),), (Access(target.name, own),))
 
 
-def left_strides(buffer: Buffer) -> tuple[Count, Count]:
-    """Return the floats between rows and between groups of 16 columns of a left factor."""
+def left_strides(buffer: Buffer, shape: Shape) -> tuple[Count, Count]:
+    """Return the floats between rows and between groups of 16 columns of a left factor of some shape."""
     if buffer.layout == "panels":
         return count_of(LANES), stride(buffer.name)
-    return count_of(count(buffer.shape)), count_of(LANES)
+    return count_of(columns(shape)), count_of(LANES)
+
+
+def _start(left: Buffer, shape: Shape, cut: Cut) -> Count:
+    """Return where the rows of a left factor begin that a piece multiplies."""
+    if left.role == "scratch":
+        return Piece(cut).address(left)
+    return address(left.name) + 4 * left_strides(left, shape)[0] * places(shape) * examples_of(cut)[0]
 
 
 def _offset(shop: Workshop, group: Group, contraction: int) -> Buffer | None:

@@ -105,22 +105,20 @@ def _taken(left: list[Digit], extent: int) -> Digits | None:
     return axis
 
 
-def view_of(buffer: Buffer) -> View | None:
-    """Return a buffer's value in its own shape; None where panels cut through axes of it."""
+def view_of(buffer: Buffer) -> View:
+    """Return a buffer's value in its own shape."""
     shape = buffer.shape
     inner = shape[1:] if is_batched(shape) else shape
     if buffer.layout == "rows":
         axes = tuple((even(extent, prod(inner[axis + 1 :])),) for axis, extent in enumerate(inner))
         return View(count_of(prod(inner) if is_batched(shape) else 0), axes)
     assert buffer.layout == "panels"
-    if is_batched(shape):
-        return View(count_of(LANES), ((_along(inner, buffer),),)).reshaped(inner)
-    return View(count_of(0), ((even(shape[0], LANES),), (_along(shape[1:], buffer),))).reshaped(inner)
-
-
-def _along(columns: Shape, buffer: Buffer) -> Digit:
-    """Return the columns of panels."""
-    return Digit(prod(columns), count_of(1), stride(buffer.name))
+    places = prod(inner[:-1])
+    axes = tuple(
+        (even(extent, LANES * prod(inner[axis + 1 : -1])),) for axis, extent in enumerate(inner[:-1])
+    )
+    along = ((Digit(inner[-1], count_of(1), stride(buffer.name)),),) if inner else ()
+    return View(count_of(LANES * places if is_batched(shape) else 0), (*axes, *along))
 
 
 def merged(digits: Sequence[Digits]) -> list[Digits]:

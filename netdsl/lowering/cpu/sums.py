@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from netdsl.graph import BATCH
-from netdsl.lowering.cpu.buffers import Workshop
+from netdsl.graph import count
+from netdsl.lowering.cpu.buffers import Workshop, piece_shape
 from netdsl.lowering.cpu.groups import lanes_step
 from netdsl.lowering.cpu.moves import SUM_LINES
-from netdsl.lowering.cpu.pieces import ITEM, PIECE, Piece, panels_of, work_of
+from netdsl.lowering.cpu.pieces import ITEM, PIECE, Piece, panels_of, pieces_of, work_of
 from netdsl.passes.contractions import in_memory
 from netdsl.passes.lanes import domain_of
 from netdsl.program import (
@@ -17,13 +17,16 @@ from netdsl.program import (
     Call,
     Cut,
     Each,
+    Examples,
     Group,
+    Layout,
     Panels,
     Step,
     Tiles,
     address,
     count_of,
 )
+from netdsl.program.layout import columns, places
 
 
 def _fed(shop: Workshop, group: Group, cut: Cut) -> tuple[list[Step], Buffer]:
@@ -32,8 +35,9 @@ def _fed(shop: Workshop, group: Group, cut: Cut) -> tuple[list[Step], Buffer]:
     operand = in_memory(shop.graph, shop.graph.operands(index)[0], shop.places)
     if operand in shop.places:
         return [], shop.places[operand]
-    shape = (cut.chunk, LANES) if isinstance(cut, Tiles) else (BATCH, LANES)
-    summed = shop.add(Buffer(f"summed {index}", shape, role="scratch"))
+    shape = piece_shape(shop.graph[operand].shape, cut)
+    layout: Layout = "panels" if isinstance(cut, Examples) else "rows"
+    summed = shop.add(Buffer(f"summed {index}", shape, layout=layout, role="scratch"))
     domain = domain_of(shop.graph, operand)
     assert domain is not None
     return [lanes_step(shop, feed, {operand: summed}, cut, domain)], summed
@@ -52,6 +56,23 @@ def columns_steps(shop: Workshop, group: Group, cut: Panels) -> list[Step]:
     return [*fed, Step((call,), work_of(cut), reads, writes, flops=ROWS * cut.columns)]
 
 
+def sums_steps(shop: Workshop, group: Group, cut: Examples) -> list[Step]:
+    """Make the steps of a sum over the places of each example."""
+    fed, source = _fed(shop, group, cut)
+    index = group.stores[0]
+    target = shop.target(index, cut)
+    shape = shop.graph[shop.graph.operands(index)[0]].shape
+    calls = [
+        shop.call(
+            "place_sums",
+            (piece.rows(), count_of(places(shape)), piece.address(source), piece.address(target)),
+        )
+        for piece in pieces_of(cut, columns(shape))
+    ]
+    reads, writes = (Access(source.name, "Examples"),), (Access(target.name, "Examples"),)
+    return [*fed, Step(tuple(calls), work_of(cut), reads, writes, flops=ROWS * count(shape))]
+
+
 def total_steps(shop: Workshop, group: Group, cut: Tiles) -> list[Step]:
     """Sum the columns of each tile into a line of its own, and then the lines."""
     fed, source = _fed(shop, group, cut)
@@ -61,7 +82,7 @@ def total_steps(shop: Workshop, group: Group, cut: Tiles) -> list[Step]:
     lines = panels_of(cut.columns) * across
     parts = shop.add(Buffer(f"parts of v{index}", (lines, LANES), label="partial sums"))
     line = address(parts.name) + 64 * across * ITEM + 64 * PIECE
-    call = shop.call("column_sums", (piece.rows, piece.address(source), line))
+    call = shop.call("column_sums", (piece.rows(), piece.address(source), line))
     reads, writes = (Access(source.name, piece.own),), (Access(parts.name, piece.own),)
     swept = Step((call,), work_of(cut), reads, writes, flops=count_of(cut.rows * cut.columns))
     target = shop.target(index, cut)

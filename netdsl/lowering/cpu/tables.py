@@ -5,13 +5,14 @@ from __future__ import annotations
 from netdsl.graph import count, is_batched
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.moves import ADD_ROWS
-from netdsl.lowering.cpu.pieces import CONTEXT, HI, ITEM, LO, Piece, work_of
+from netdsl.lowering.cpu.pieces import CONTEXT, HI, ITEM, LO, examples_of, pieces_of, work_of
 from netdsl.operations.philox import stream_hash
 from netdsl.program import (
     ROWS,
     Access,
     Buffer,
     Cut,
+    Examples,
     Origin,
     Panels,
     Range,
@@ -21,6 +22,7 @@ from netdsl.program import (
     count_of,
     stride,
 )
+from netdsl.program.layout import columns, places
 
 DRAWN_TOGETHER = 64
 """Elements of a random draw that one thread makes in one go, at least: a multiple of the four of a counter.
@@ -31,13 +33,16 @@ def draw_step(shop: Workshop, index: int, cut: Cut) -> Step:
     """Make the step of a random draw."""
     node, target = shop.graph[index], shop.target(index, cut)
     stream = count_of(signed(stream_hash(node.setting("stream"))))
-    columns = count(node.shape)
-    if isinstance(cut, Panels):
-        piece = Piece(cut)
-        place = piece.address(target), count_of(columns), 16 * ITEM, count_of(0), ROWS
-        call = shop.call(f"draw_{node.operation.name}_panel", (CONTEXT, stream, *place))
-        return Step((call,), work_of(cut), (), (Access(target.name, piece.own),), flops=20 * columns * ROWS)
-    total = columns * ROWS if is_batched(node.shape) else count_of(columns)
+    numbers = count(node.shape)
+    total = numbers * ROWS if is_batched(node.shape) else count_of(numbers)
+    if isinstance(cut, Panels | Examples):
+        calls = []
+        first, many = (places(node.shape) * each for each in examples_of(cut))
+        for piece in pieces_of(cut, columns(node.shape)):
+            column = 16 * ITEM if isinstance(cut, Panels) else count_of(16 * piece.panel)
+            place = piece.address(target), count_of(columns(node.shape)), column, first, first + many
+            calls.append(shop.call(f"draw_{node.operation.name}_panel", (CONTEXT, stream, *place)))
+        return Step(tuple(calls), work_of(cut), (), (Access(target.name, piece.own),), flops=20 * total)
     call = shop.call(f"draw_{node.operation.name}", (CONTEXT, stream, address(target.name), LO, HI))
     return Step((call,), Range(total, DRAWN_TOGETHER), (), (Access(target.name),), flops=20 * total)
 
@@ -66,11 +71,11 @@ def scatter_steps(shop: Workshop, index: int) -> list[Step]:
 
 def unpacked(shop: Workshop, buffer: Buffer) -> Step:
     """Return the step that copies a value in panels to a row-major place."""
-    columns = count(buffer.shape if is_batched(buffer.shape) else buffer.shape[1:])
-    rows = ROWS if is_batched(buffer.shape) else count_of(buffer.shape[0])
+    width = columns(buffer.shape)
+    rows = places(buffer.shape) * (ROWS if is_batched(buffer.shape) else count_of(1))
     copy = shop.add(Buffer(f"{buffer.name} in rows", buffer.shape, label=buffer.label))
-    places = address(buffer.name), stride(buffer.name), address(copy.name)
-    call = shop.call("unpack_panels", (*places, count_of(columns), count_of(columns), LO, HI))
+    both = address(buffer.name), stride(buffer.name), address(copy.name)
+    call = shop.call("unpack_panels", (*both, count_of(width), count_of(width), LO, HI))
     origin = (Origin(f"{buffer.label or buffer.name}, row by row"),)
     reads, writes = (Access(buffer.name),), (Access(copy.name),)
-    return Step((call,), Range(rows), reads, writes, origin, bytes=8 * columns * rows)
+    return Step((call,), Range(rows), reads, writes, origin, bytes=8 * width * rows)

@@ -165,8 +165,10 @@ class Values:
     def _offset(self, buffer: Buffer, shape: Shape, position: Position) -> Count:
         if buffer.layout == "rows":
             return self.index.flat(position, shape)
-        row = position[0] if position else ZERO
-        panel, lane = self.index.split(self.index.flat(position[1:], shape[1:]), LANES)
+        if len(position) < 2:
+            return self.index.flat(position, shape) * LANES
+        row = self.index.flat(position[:-1], shape[:-1])
+        panel, lane = self.index.split(position[-1], LANES)
         step = self._panel_stride(buffer)
         return panel * step + row * LANES + lane
 

@@ -28,6 +28,7 @@ from netdsl.program import (
     stride,
     symbol,
 )
+from netdsl.program.layout import columns, places
 
 
 def inputs_of(graph: Graph, shop: Workshop) -> tuple[Input, ...]:
@@ -83,6 +84,7 @@ def take(shop: Workshop, number: int, each: Input, inputs: int) -> Iterable[Step
 def _take_rows(shop: Workshop, buffer: Buffer, word: Count, width: Count) -> Step:
     place = address(buffer.name)
     if buffer.layout == "panels":
+        assert places(buffer.shape) == 1
         call = shop.call("take_panels", (CONTEXT, word, place, stride(buffer.name), width, LO, HI))
     else:
         call = shop.call("take_rows", (CONTEXT, word, place, width, LO, HI))
@@ -110,7 +112,8 @@ def give(shop: Workshop, number: int, name: str, inputs: int) -> Iterable[Step]:
         yield Step((call,), Each(()), (Access(buffer.name),), (), origin, bytes=count_of(8) * width)
         return
     if buffer.layout == "panels":
-        call = shop.call("give_panels", (CONTEXT, word, start, stride(buffer.name), width, LO, HI))
+        wide, many = count_of(columns(buffer.shape)), count_of(places(buffer.shape))
+        call = shop.call("give_panels", (CONTEXT, word, start, stride(buffer.name), wide, many, LO, HI))
     else:
         call = shop.call("give_rows", (CONTEXT, word, start, width, LO, HI))
     yield Step((call,), work_of(Rows()), (Access(buffer.name, "Rows"),), (), origin, bytes=size)

@@ -60,7 +60,7 @@ def test_rows_of_a_batch(batch: int, step: int, width: int, share: int) -> None:
 def test_rows_of_panels_are_given(batch: int, step: int, width: int) -> None:
     value = table(batch, width)
     run = Run(table(4 * batch, width), batch, step, width)
-    run.call("give_panels", RESULT, run.memory.place(in_panels(value)), stride(batch), width, 0, batch)
+    run.call("give_panels", RESULT, run.memory.place(in_panels(value)), stride(batch), width, 1, 0, batch)
     assert np.array_equal(run.result[step * batch : (step + 1) * batch], value)
 
 

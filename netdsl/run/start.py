@@ -33,7 +33,7 @@ def overlaid(values: Numbers, kept: Values) -> tuple[Numbers, tuple[str, ...], t
     """Return values with those of a weights file in their place, where name and shape are the same.
 
     Also the names that were taken, and those of weights that the file has in another shape. States of the
-    optimizer and fitted figures stay as they are: a new training begins with its own.
+    optimizer stay as they are: a new training begins with its own.
     """
     taken: Numbers = {}
     differing: list[str] = []

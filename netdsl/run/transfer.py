@@ -26,7 +26,8 @@ class Begun:
 def begun_with(opened: Opened, values: Numbers) -> Begun:
     """Return initial values with those of the file that `start` names in their place.
 
-    A weight that the file has not begins anew, which is told.
+    A weight that the file has not begins anew, which is told. What is measured of the training rows is this
+    training's own.
     Errors: E0834 where the file has none of the weights, or one of another shape; those of load_checkpoint.
     """
     from netdsl.data.problems import placed
@@ -38,10 +39,11 @@ def begun_with(opened: Opened, values: Numbers) -> Begun:
     path = opened.folder / start
     with placed(experiment.training.start_span, "to begin with these weights"):
         kept = load_checkpoint(path / LAST if path.is_dir() else path).values
-    begun, taken, differing = overlaid(values, kept)
+    own = {each.path for each in experiment.weights if each.kind == "fitted"}
+    begun, taken, differing = overlaid({name: each for name, each in values.items() if name not in own}, kept)
     if differing or not taken:
         raise _unfit(experiment, start, differing, kept)
-    return Begun(begun, _anew(experiment, start, taken, kept))
+    return Begun({**values, **begun}, _anew(experiment, start, taken, kept))
 
 
 def _anew(experiment: Experiment, start: str, taken: Sequence[str], kept: Values) -> tuple[Diagnostic, ...]:

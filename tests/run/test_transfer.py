@@ -157,6 +157,21 @@ def test_a_head_of_another_shape_under_the_same_name(tmp_path: Path) -> None:
     assert "another name" in told.help
 
 
+def test_what_is_measured_of_the_data_is_measured_anew(tmp_path: Path) -> None:
+    path = write(tmp_path, "first")
+    path.write_text(path.read_text().replace("valid=40)\n", "valid=40)\n    scale  = zscore\n"))
+    first = trained(path)
+    assert first.folder is not None
+    text = path.read_text().replace("train=80", "train=60")
+    (tmp_path / "second.net").write_text(
+        text.replace("seed      = 3", f'seed = 3\n    start = "runs/{first.folder.name}"')
+    )
+    values, warnings = begun(tmp_path / "second.net")
+    assert not warnings
+    np.testing.assert_array_equal(values["net/stem/w"], first.weights["net/stem/w"])
+    assert not np.array_equal(values["some/x/center"], first.weights["some/x/center"])
+
+
 def test_a_run_goes_on_without_the_weights_it_began_with(tmp_path: Path) -> None:
     first = trained(write(tmp_path, "first"))
     assert first.folder is not None

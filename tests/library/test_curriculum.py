@@ -1,19 +1,20 @@
-"""What courses print of dense networks, seen through whole models.
+"""What courses print, seen through whole models.
 
 The cases of a single definition stand with it: parameter counts in test_parameters, the softmax of
 [5, 2, -1, 3] in test_activations, cross-entropy by both logarithms and Huber at 3 in test_losses, the
-vectorized gradients in test_gradients, weight decay in test_penalties, batch norm's momentum in test_layers.
-The gradient's scale, bias and variance are measured in tests/models/test_lessons.py, the line of an epoch in
-tests/training/test_progress.py.
+vectorized gradients in test_gradients, weight decay in test_penalties, batch norm's momentum in test_layers,
+the convolution, the pools, their translation and rounding, and the weights of convolutions in test_images.
+The gradient's scale, bias and variance are measured in tests/models/test_lessons.py, rectifiers that die and
+ridge regression in test_lessons_of_training.py, the line of an epoch in tests/training/test_progress.py.
 """
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from netdsl.graph.evaluate import evaluate
 from netdsl.passes.differentiate import differentiate
-from tests.library.bench import Array, Bench, bench, experiment, label, number
+from tests.library.bench import Array, Bench, apply, bench, experiment, label, number
 
 Targets = NDArray[np.float64] | NDArray[np.int64]
 
@@ -123,3 +124,70 @@ def test_two_classes_of_softmax_and_one_sigmoid_cost_the_same() -> None:
     single = net("dense(1) -> sigmoid", "binary_cross_entropy", 2, 3)
     between = {"m/dense_1/w": w[:, 1:] - w[:, :1], "m/dense_1/b": b[1:] - b[:1]}
     assert slopes(Bench(single.experiment, between), x, t)[0] == pytest.approx(slopes(pair, x, t)[0])
+
+
+# ---- convolution and pooling, as layers of a chain ---------------------------------------------
+
+X = [[1, 2, 1, 0], [0, 2, 1, 2], [1, 2, 1, 2], [1, 2, 1, 1]]
+KERNEL = [[1, -1, 1], [0, 1, 0], [1, 1, -1]]
+
+
+def image(rows: ArrayLike) -> Array:
+    """Return one gray image of some rows of pixels."""
+    return np.asarray(rows, np.float64)[None, :, :, None]
+
+
+def test_the_convolution_of_the_courses_is_a_layer_with_one_filter() -> None:
+    kernel = np.asarray(KERNEL, np.float64)[:, :, None, None]
+    found = apply("conv(1, size=3, pad=1, stride=1)", image(X), k=kernel, b=[0])
+    np.testing.assert_array_equal(found[0, ..., 0], [[-1, 3, 2, 3], [0, 4, 3, 6], [2, 3, 6, 3], [2, 2, 4, 0]])
+
+
+@pytest.mark.parametrize(
+    ("extent", "size", "stride"), [(28, 2, 2), (28, 3, 2), (5, 3, 2), (6, 3, 3), (4, 2, 1)]
+)
+def test_a_pool_gives_the_extent_less_its_size_divided_by_its_stride_and_one(
+    extent: int, size: int, stride: int
+) -> None:
+    expected = (extent - size) // stride + 1  # 13 of 28 under F=3, S=2
+    for pool in ("maxpool", "avgpool"):
+        found = apply(f"{pool}({size}, stride={stride})", image(np.ones((extent, extent))))
+        assert found.shape == (1, expected, expected, 1)
+
+
+def test_max_pooling_sees_through_a_move_by_one_pixel() -> None:
+    rows = np.arange(1.0, 17).reshape(4, 4)
+    moved = [[2, 3, 4, 5], [5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16]]
+    for each in (rows, moved):
+        np.testing.assert_array_equal(apply("maxpool(2)", image(each))[0, ..., 0], [[6, 8], [14, 16]])
+    ninths = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    np.testing.assert_array_equal(apply("maxpool(2, stride=1)", image(ninths))[0, ..., 0], [[5, 6], [8, 9]])
+
+
+# ---- maxout, and norms beside each other ------------------------------------------------------
+
+
+def test_maxout_of_two_pieces_can_be_a_rectifier_an_absolute_value_and_the_identity() -> None:
+    x = np.linspace(-2, 2, 9)[:, None]
+    for pieces, expected in (([[1, 0]], np.maximum(x, 0)), ([[1, -1]], np.abs(x)), ([[1, 1]], x)):
+        found = apply("maxout(1, pieces=2)", x, w=pieces, b=[0, 0])
+        np.testing.assert_allclose(found, expected)
+
+
+def test_batch_norm_of_small_batches_is_chance_and_group_norm_does_not_see_the_batch() -> None:
+    """The same example among others, drawn again and again: how far its normalized values spread."""
+    random = np.random.default_rng(2)
+    images = random.normal(size=(200, 3, 3, 4)) * random.uniform(0.5, 3, size=(200, 1, 1, 4))
+
+    def spread(chain: str, batch: int) -> float:
+        found = []
+        for _ in range(60):
+            others = random.choice(np.arange(1, 200), batch - 1, replace=False)
+            rows = np.concatenate([images[:1], images[others]])
+            found.append(apply(chain, rows, training=True)[0])
+        return float(np.var(found, axis=0).mean())
+
+    batches = [spread("batchnorm", size) for size in (32, 16, 8, 4, 2)]
+    assert batches == sorted(batches)
+    assert batches[-1] > 5 * batches[0]
+    assert all(spread("groupnorm(2)", size) == pytest.approx(0, abs=1e-20) for size in (32, 2))

@@ -166,3 +166,9 @@ def test_the_mean_of_a_three_and_a_nine_is_a_six() -> None:
     guesses = np.linspace(0, 9, 91)
     costs = [((g - np.array([3, 9])) ** 2).mean() for g in guesses]
     assert guesses[int(np.argmin(costs))] == pytest.approx(6)
+
+
+def test_units_that_fire_for_no_example_are_dead() -> None:
+    h = np.array([[0, 1, 0, -1], [0, 0, 2, -2], [0, 3, 0, 0]])
+    silent = figure("dead_units(m)", h, np.zeros((3, 4)), number("t", 4, target=True), "dead_units")
+    assert silent == 0.5

@@ -7,7 +7,7 @@ from netdsl.graph.formula import formula
 from netdsl.graph.graph import Graph
 from netdsl.graph.node import Node, Operation, Run, Setting
 from netdsl.graph.pieces import has_pieces, pieces
-from netdsl.graph.shape import BATCH, DType, Shape, count, example, is_batched, shape_text, sized
+from netdsl.graph.shape import BATCH, DType, Shape, batches, count, example, is_batched, shape_text, sized
 from netdsl.graph.verify import verify
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Setting",
     "Shape",
     "Value",
+    "batches",
     "broadcast_shapes",
     "compute",
     "count",

@@ -6,12 +6,20 @@ Shape: TypeAlias = tuple[int, ...]
 DType: TypeAlias = Literal["float", "int", "bool"]
 
 BATCH: Final = -1
-"""The extent of the batch axis. It stands first or nowhere; its size is known when a program runs."""
+"""The extent of the batch axis. It stands first or nowhere; its size is known when a program runs.
+
+Lowering has -2, -3, … too: so many batches, one behind the other, such as the steps of a scan.
+"""
 
 
 def is_batched(shape: Shape) -> bool:
     """Tell whether a value of this shape has one entry for each example."""
-    return bool(shape) and shape[0] == BATCH
+    return bool(shape) and shape[0] < 0
+
+
+def batches(shape: Shape) -> int:
+    """Return how many batches lie one behind the other in a batched value."""
+    return -shape[0]
 
 
 def example(shape: Shape) -> Shape:
@@ -29,9 +37,15 @@ def count(shape: Shape) -> int:
 
 def sized(shape: Shape, rows: int) -> Shape:
     """Return the shape with the batch axis filled in."""
-    return (rows, *shape[1:]) if is_batched(shape) else shape
+    return (rows * batches(shape), *shape[1:]) if is_batched(shape) else shape
 
 
 def shape_text(shape: Shape) -> str:
     """Write a shape as messages and dumps do: `[batch, 28, 28, 1]`."""
-    return "[" + ", ".join("batch" if extent == BATCH else str(extent) for extent in shape) + "]"
+    return "[" + ", ".join(map(_extent_text, shape)) + "]"
+
+
+def _extent_text(extent: int) -> str:
+    if extent >= 0:
+        return str(extent)
+    return "batch" if extent == BATCH else f"{-extent} batches"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from netdsl.graph.graph import Graph
-from netdsl.graph.shape import BATCH, shape_text
+from netdsl.graph.shape import is_batched, shape_text
 
 
 def verify(graph: Graph) -> None:
@@ -37,7 +37,7 @@ def _nodes(graph: Graph) -> Iterator[str]:
         names = [name for name, _ in node.settings]
         if names != sorted(set(names)):
             yield f"%{index} has settings out of order: {names}"
-        if BATCH in node.shape[1:] or any(extent < 1 and extent != BATCH for extent in node.shape):
+        if any(extent < 1 for extent in node.shape[is_batched(node.shape) :]):
             yield f"%{index} has the impossible shape {shape_text(node.shape)}"
         try:
             operands = [graph[each] for each in graph.operands(index)]

@@ -112,17 +112,17 @@ def _slice_shape(operands: Sequence[Node], settings: Settings) -> tuple[Shape, D
         raise ValueError(f"slice takes bounds for each axis of {shape_text(x.shape)}")
     shape: list[int] = []
     for extent, (start, stop, step) in zip(x.shape, bounds, strict=True):
-        if extent == BATCH and (start, stop, step) != (0, BATCH, 1):
+        if extent < 0 and (start, stop, step) != (0, extent, 1):
             raise ValueError("slice takes the batch axis whole")
-        if extent != BATCH and not (0 <= start < stop <= extent and step >= 1):
+        if extent >= 0 and not (0 <= start < stop <= extent and step >= 1):
             raise ValueError(f"{start} .. {stop} is no part of an axis of {extent}")
-        shape.append(extent if extent == BATCH else -(-(stop - start) // step))
+        shape.append(extent if extent < 0 else -(-(stop - start) // step))
     return tuple(shape), x.dtype
 
 
 def _slice_meaning(node: Node, run: Run, x: np.ndarray) -> np.ndarray:
     bounds = zip(node.setting("starts"), node.setting("stops"), node.setting("steps"), strict=True)
-    return x[tuple(slice(start, None if stop == BATCH else stop, step) for start, stop, step in bounds)]
+    return x[tuple(slice(start, None if stop < 0 else stop, step) for start, stop, step in bounds)]
 
 
 def part(x: Value, axis: int, start: int, stop: int, step: int = 1) -> Value:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from netdsl.graph import Graph, Shape, count, is_batched
+from netdsl.graph import Graph, Shape, batches, count, is_batched
 from netdsl.passes.contractions import (
     contraction_of,
     in_memory,
@@ -223,12 +223,17 @@ def _product_unit(graph: Graph, group: Group, layouts: _Layouts) -> Unit:
         case "gradient":
             return Unit((Part(form, group),), tiles_of(places(shape), columns(shape)))
         case "product" if places(shape) == 1 and -(-columns(shape) // 16) < MANY:
-            return Unit((Part(form, group),), Rows())
+            return Unit((Part(form, group),), rows_of(shape))
         case "back" if not is_in_squares(shape):
-            return Unit((Part(form, group),), Panels(columns(shape)))
+            return Unit((Part(form, group),), Panels(columns(shape), batches(shape)))
         case "product" | "back":
             return Unit((Part(form, group),), cut_of(graph, index))
-    return Unit((Part("any", group),), Rows() if is_batched(shape) else Whole())
+    return Unit((Part("any", group),), rows_of(shape))
+
+
+def rows_of(shape: Shape) -> Rows | Whole:
+    """Cut a value into its examples, if it has some."""
+    return Rows(batches(shape)) if is_batched(shape) else Whole()
 
 
 def cut_of(graph: Graph, index: int) -> Cut:
@@ -236,7 +241,9 @@ def cut_of(graph: Graph, index: int) -> Cut:
     shape = graph[index].shape
     if not is_batched(shape):
         return tiles_of(places(shape), columns(shape))
-    return Panels(columns(shape)) if places(shape) == 1 else Examples(_together(shape))
+    if places(shape) == 1:
+        return Panels(columns(shape), batches(shape))
+    return Examples(_together(shape), batches(shape))
 
 
 def _together(shape: Shape) -> int:
@@ -264,12 +271,12 @@ def _loops_unit(graph: Graph, group: Group, layouts: _Layouts) -> Unit:
     in_panels = all(index in layouts.panels for index in group.stores)
     if domain is not None and in_panels:
         return Unit((Part("lanes", group),), cut_of(graph, group.stores[0]))
-    if domain is not None and not domain.batched and _is_flat(graph, group, layouts):
+    if domain is not None and not domain.batches and _is_flat(graph, group, layouts):
         return Unit((Part("lanes", group),), Lines(count(graph[group.stores[0]].shape)))
     if (summed := _summed(graph, group, layouts)) is not None:
         return summed
     batched = all(is_batched(graph[index].shape) for index in group.stores)
-    return Unit((Part("loops", group),), Rows() if batched else Whole())
+    return Unit((Part("loops", group),), rows_of(graph[group.stores[0]].shape) if batched else Whole())
 
 
 def _is_flat(graph: Graph, group: Group, layouts: _Layouts) -> bool:
@@ -291,16 +298,16 @@ def _summed(graph: Graph, group: Group, layouts: _Layouts) -> Unit | None:
     domain = domain_of(graph, operand)
     if domain is None or domain.flat or not goes_along_lanes(graph, feed, domain):
         return None
-    if domain.batched and domain.places > 1 and not is_sum_over_places(graph, index):
+    if domain.batches and domain.places > 1 and not is_sum_over_places(graph, index):
         return None
     operands = (each for node in group.nodes for each in graph.operands(node))
     around = {in_memory(graph, each, layouts.lying) for each in operands} - set(feed)
     if is_sum_over_places(graph, index) and around & layouts.panels and index in layouts.panels:
         return Unit((Part("sums", group),), cut_of(graph, operand))
     if is_column_sum(graph, index) and (feed or around & layouts.panels):
-        return Unit((Part("columns", group),), Panels(domain.columns))
+        return Unit((Part("columns", group),), cut_of(graph, operand))
     everything = graph[index].setting("axes") == tuple(range(len(graph[operand].shape)))
-    if not domain.batched and everything and around & layouts.panels:
+    if not domain.batches and everything and around & layouts.panels:
         return Unit((Part("total", group),), tiles_of(domain.places, domain.columns))
     return None
 
@@ -416,8 +423,8 @@ def _totals(unit: Unit) -> set[int]:
 def _common_cut(before: Unit, unit: Unit) -> Cut | None:
     """Return how two units can be cut alike: a vector like the panels whose columns it belongs to."""
     match before.cut, unit.cut:
-        case Examples(one), Examples(other):
-            return Examples(min(one, other))
+        case Examples(one, batches), Examples(other, same) if batches == same:
+            return Examples(min(one, other), batches)
         case Panels(columns), Lines(number) if columns == number:
             return before.cut
         case (Panels() | Tiles(), _) if before.cut == unit.cut:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from netdsl.graph import Graph, count, is_batched
+from netdsl.graph import Graph, batches, count, is_batched
 from netdsl.passes.contractions import FEW as FEW_COLUMNS
 from netdsl.passes.contractions import is_flattening, is_sum_over_places, is_view, product_form
 from netdsl.program import Form, Group, Grouping
@@ -108,7 +108,7 @@ def _kind(graph: Graph, index: int, matrices: Mapping[int, int]) -> _Kind:
     if is_sum_over_places(graph, index):
         return _Kind("loops", (index,))
     if is_batched(node.shape):
-        return _Kind("loops", ("rows", matrices[index]))
+        return _Kind("loops", ("rows", batches(node.shape), matrices[index]))
     if name in REDUCTIONS or name in {"pick", "gather"}:
         return _Kind("loops", (index,))
     return _Kind("loops", ("shared", count(node.shape)))

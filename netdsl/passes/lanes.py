@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from netdsl.graph import Graph, Shape, count, is_batched
+from netdsl.graph import Graph, Shape, batches, count, is_batched
 from netdsl.program.layout import columns, places
 
 Extent: TypeAlias = Literal["full", "vector", "place", "column", "image", "example", "number"]
@@ -17,10 +17,10 @@ all its places; or one for all."""
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The matrix that lanes go along: `places` rows for each example of a batch, or in all. A `flat` one has
-    a single row, and may have any shape."""
+    """The matrix that lanes go along: `places` rows for each example of so many `batches`, one behind the
+    other, or, with none, in all. A `flat` one has a single row, and may have any shape."""
 
-    batched: bool
+    batches: int
     places: int
     columns: int
     flat: bool = False
@@ -29,24 +29,26 @@ class Domain:
 def domain_of(graph: Graph, index: int) -> Domain | None:
     """Return the matrix that a value is, if it is one."""
     shape = graph[index].shape
-    if is_batched(shape) or (len(shape) > 1 and places(shape) > 1):
-        return Domain(is_batched(shape), places(shape), columns(shape))
-    return Domain(False, 1, count(shape), flat=True) if shape else None
+    if is_batched(shape):
+        return Domain(batches(shape), places(shape), columns(shape))
+    if len(shape) > 1 and places(shape) > 1:
+        return Domain(0, places(shape), columns(shape))
+    return Domain(0, 1, count(shape), flat=True) if shape else None
 
 
 def extent_of(shape: Shape, domain: Domain) -> Extent | None:
     """Return what a value of some shape has along a matrix, None where it does not fit it."""
     if is_batched(shape):
-        return _of_batch(shape, domain) if domain.batched else None
+        return _of_batch(shape, domain) if domain.batches == batches(shape) else None
     if count(shape) == 1:
         return "number"
     if domain.flat:
         return "full" if count(shape) == domain.columns else None
     if columns(shape) == domain.columns and places(shape) == domain.places:
-        return "place" if domain.batched and domain.places > 1 else "vector" if domain.batched else "full"
+        return "place" if domain.batches and domain.places > 1 else "vector" if domain.batches else "full"
     if count(shape) == shape[-1] == domain.columns:
         return "vector"
-    is_column = not domain.batched and columns(shape) == 1 and places(shape) == domain.places
+    is_column = not domain.batches and columns(shape) == 1 and places(shape) == domain.places
     return "column" if is_column else None
 
 

@@ -13,7 +13,7 @@ from netdsl.program.choice import (
     Unit,
     Whole,
 )
-from netdsl.program.count import ROWS, Count, address, count_of, stride, symbol
+from netdsl.program.count import ROWS, Count, address, count_of, rows_of, stride, symbol
 from netdsl.program.group import Form, Group, Grouping
 from netdsl.program.program import (
     LANES,
@@ -77,6 +77,7 @@ __all__ = [
     "Work",
     "address",
     "count_of",
+    "rows_of",
     "stride",
     "symbol",
 ]

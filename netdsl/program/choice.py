@@ -34,9 +34,11 @@ product of any strides; `lanes` goes along 16 columns at a time, `columns` sums 
 
 @dataclass(frozen=True, slots=True)
 class Panels:
-    """Work cut into panels of 16 columns: of a batched value, or of a vector of so many numbers."""
+    """Work cut into panels of 16 columns: of a batched value, or of a vector of so many numbers. `batches` is
+    how many batches lie one behind the other."""
 
     columns: int
+    batches: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,19 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Work on each example, cut at multiples of 16 of them."""
+    """Work on each example, cut at multiples of 16 of them. `batches` is how many batches lie one behind the
+    other."""
+
+    batches: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Work on all columns of values with places, cut into pieces of so many examples."""
+    """Work on all columns of values with places, cut into pieces of so many examples. `batches` is how many
+    batches lie one behind the other."""
 
     size: int
+    batches: int = 1
 
 
 @dataclass(frozen=True, slots=True)

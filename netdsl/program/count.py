@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from netdsl.graph import Shape, batches, is_batched
+
 Term: TypeAlias = tuple[int, tuple[str, ...]]
 """A coefficient and the symbols it is multiplied by, in order."""
 
@@ -75,6 +77,11 @@ def stride(buffer: str) -> Count:
 
 
 ROWS = symbol("rows")
+
+
+def rows_of(shape: Shape) -> Count:
+    """Return the rows of a value seen as a matrix: its examples, or 1 where it has none."""
+    return ROWS * batches(shape) if is_batched(shape) else count_of(1)
 
 
 def _collect(terms: tuple[Term, ...]) -> Count:

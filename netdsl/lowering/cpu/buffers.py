@@ -133,7 +133,7 @@ def piece_shape(shape: Shape, cut: Cut) -> Shape:
             return (size, *shape[1:])
         case Panels() if not is_batched(shape):
             return 1, LANES
-    return BATCH, places(shape), LANES
+    return shape[0] if is_batched(shape) else BATCH, places(shape), LANES
 
 
 def together(calls: Sequence[Step]) -> tuple[tuple[Access, ...], tuple[Access, ...]]:

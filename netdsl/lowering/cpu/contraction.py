@@ -8,14 +8,13 @@ from itertools import product
 from math import prod
 from typing import Final
 
-from netdsl.graph import Graph, is_batched
+from netdsl.graph import Graph, batches, is_batched
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.pieces import HI, LO, THREAD, work_of
 from netdsl.lowering.cpu.strides import Digit, Digits, View, common, even, merged, view_of
 from netdsl.operations.linear import Pairs, places
 from netdsl.program import (
     LANES,
-    ROWS,
     Access,
     Buffer,
     Count,
@@ -25,6 +24,7 @@ from netdsl.program import (
     Whole,
     address,
     count_of,
+    rows_of,
     symbol,
 )
 from netdsl.program.layout import columns as columns_of
@@ -170,7 +170,7 @@ def contraction_step(shop: Workshop, group: Group, index: int) -> Step | None:
     """Make the step of a contraction that the library's kernel can do; None where loops are to be written."""
     graph = shop.graph
     node = graph[index]
-    cut: Rows | Whole = Rows() if is_batched(node.shape) else Whole()
+    cut: Rows | Whole = Rows(batches(node.shape)) if is_batched(node.shape) else Whole()
     contract, align = _of_an_example(graph, index)
     if contract is None:
         return None
@@ -201,8 +201,7 @@ def contraction_step(shop: Workshop, group: Group, index: int) -> Step | None:
     own = "Rows" if isinstance(cut, Rows) else ""
     reads = tuple(Access(each.name, own if is_batched(each.shape) else "") for each in (left, right))
     flops = 2 * made.rows[0].extent * made.depth[0].extent * made.columns[0].extent * len(calls)
-    rows = ROWS if isinstance(cut, Rows) else count_of(1)
-    return Step(calls, work_of(cut), reads, (Access(target.name, own),), flops=flops * rows)
+    return Step(calls, work_of(cut), reads, (Access(target.name, own),), flops=flops * rows_of(node.shape))
 
 
 def _of_an_example(graph: Graph, index: int) -> tuple[Pairs | None, Pairs]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 
-from netdsl.graph import BATCH, Graph, Shape, count, is_batched
+from netdsl.graph import Graph, Shape, count, is_batched
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.headers import about
 from netdsl.lowering.cpu.kernel_text import KernelText
@@ -17,7 +17,7 @@ from netdsl.lowering.cpu.taps import summed_extents
 from netdsl.passes.contractions import in_memory
 from netdsl.passes.fuse import REDUCTIONS, WINDOWS
 from netdsl.passes.lanes import Domain, domain_of
-from netdsl.program import LANES, ROWS, Access, Buffer, Call, Count, Cut, Each, Range, Step, count_of
+from netdsl.program import LANES, ROWS, Access, Buffer, Call, Count, Cut, Each, Range, Step, count_of, rows_of
 
 
 def loops_step(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> Step:
@@ -30,7 +30,7 @@ def loops_step(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer
     for buffer in loops.plan.scratch.values():
         shop.add(buffer)
     call = _generated(shop, loops.values.text, nodes or list(stores), stores)
-    own = "Rows" if outer == (BATCH,) else ""
+    own = "Rows" if is_batched(outer) else ""
     flops = sum((_operations(graph, index) for index in nodes), count_of(0))
     return Step(
         (call,), _shared_out(outer), _reads(shop, nodes, stores, own), _writes(stores, own), flops=flops
@@ -49,12 +49,12 @@ def _operations(graph: Graph, index: int) -> Count:
         total = 2 * count(node.shape) * _contracted(graph, index)
     elif node.operation.name in WINDOWS and node.operation.name != "take_window":
         total = 2 * count(node.shape) * prod(abs(extent) for extent in summed_extents(graph, index))
-    return total * (ROWS if any(map(is_batched, shapes)) else count_of(1))
+    return total * next((rows_of(shape) for shape in shapes if is_batched(shape)), count_of(1))
 
 
 def _contracted(graph: Graph, index: int) -> int:
     left = graph[graph.operands(index)[0]].shape
-    return prod(left[a] for a, _ in graph[index].setting("contract") if left[a] != BATCH)
+    return prod(left[a] for a, _ in graph[index].setting("contract") if left[a] > 0)
 
 
 def _outer(graph: Graph, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> Shape:
@@ -66,7 +66,7 @@ def _outer(graph: Graph, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> 
             kernel = graph[index].operation.name == "convolve_kernel"
             return graph[index].shape[: -1 if kernel else 1]
     if all(is_batched(graph[index].shape) for index in stores):
-        return (BATCH,)
+        return shapes[-1][:1]
     (first, *others) = shapes
     names = {graph[index].operation.name for index in nodes}
     moved = names & (REDUCTIONS | {"transpose", "slice", "pad", "concat", "gather"})
@@ -78,7 +78,7 @@ def _outer(graph: Graph, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> 
 def _shared_out(outer: Shape) -> Range | Each:
     if not outer:
         return Each(())
-    return Range(ROWS, LANES) if outer == (BATCH,) else Range(count_of(prod(outer)))
+    return Range(rows_of(outer), LANES) if is_batched(outer) else Range(count_of(prod(outer)))
 
 
 def lanes_step(
@@ -91,7 +91,7 @@ def lanes_step(
         lanes.write()
         calls.append(_generated(shop, lanes.text, nodes, stores))
     operations = sum(shop.graph[index].operation.family == "elementwise" for index in nodes)
-    size = domain.columns * domain.places * (ROWS if domain.batched else count_of(1))
+    size = domain.columns * domain.places * (ROWS * domain.batches if domain.batches else count_of(1))
     reads = _reads(shop, nodes, stores, piece.own)
     return Step(tuple(calls), work_of(cut), reads, _writes(stores, piece.own), flops=operations * size)
 
@@ -99,8 +99,8 @@ def lanes_step(
 def along(shop: Workshop, index: int) -> Domain:
     """Return what a kernel goes along: a matrix in panels or of a batch, or else neighbors in memory."""
     domain = domain_of(shop.graph, index)
-    if domain is None or not (domain.batched or index in shop.choice.panels):
-        return Domain(False, 1, count(shop.graph[index].shape), flat=True)
+    if domain is None or not (domain.batches or index in shop.choice.panels):
+        return Domain(0, 1, count(shop.graph[index].shape), flat=True)
     return domain
 
 

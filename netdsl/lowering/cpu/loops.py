@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Final
 
-from netdsl.graph import BATCH, Shape
+from netdsl.graph import Shape, is_batched
 from netdsl.lowering.cpu.nests import IN_ONE_GO, PLACED, Nest, Plan
 from netdsl.lowering.cpu.position import ZERO, Position
 from netdsl.lowering.cpu.values import Values
@@ -63,7 +63,7 @@ class Loops:
             self.row = tuple(ZERO for _ in self.plan.outer)
             return
         low, high = (self.values.text.parameter(name, symbol(name)) for name in SHARE)
-        bound = None if BATCH in self.plan.outer else prod(self.plan.outer)
+        bound = None if is_batched(self.plan.outer) else prod(self.plan.outer)
         r = self.values.index.variable("r", bound)
         self.values.row_depth = self.values.depths["r"] = self.values.text.open(
             f"for r in range({low}, {high}):"
@@ -89,7 +89,7 @@ class Loops:
     def _write_flat(self, nest: Nest, members: list[int]) -> bool:
         """Go over all inner axes in one loop, or in panels of 16, if no index needs a division then."""
         count = prod(nest.shape)
-        if BATCH in nest.shape or count == 1:
+        if min(nest.shape, default=1) < 0 or count == 1:
             return False
         before = (
             [block.copy() for block in self.values.text.blocks],
@@ -137,9 +137,9 @@ class Loops:
         """Open a loop; return its index, 0 without a loop where there is nothing to repeat."""
         if extent == 1:
             return ZERO
-        end = self.values.text.parameter("rows", symbol("rows")) if extent == BATCH else str(extent)
+        end = self.values.extent(extent)
         self.values.depths[name] = self.values.text.open(f"for {name} in range({end}):")
-        return self.values.index.variable(name, None if extent == BATCH else extent)
+        return self.values.index.variable(name, None if extent < 0 else extent)
 
     def _close(self) -> None:
         self.values.text.lines(self.pending)
@@ -239,10 +239,7 @@ class Loops:
         place = self.values.element(buffer, shape, (*self.row, *start))
         pointer, offset = place[:-1].split("[", 1)
         address_text = f"{pointer}_" if offset == "0" else f"{pointer}_ + 4*({offset})"
-        count = "*".join(
-            self.values.text.parameter("rows", symbol("rows")) if folded[axis] == BATCH else str(folded[axis])
-            for axis in self.plan.summed_axes(index)
-        )
+        count = "*".join(self.values.extent(folded[axis]) for axis in self.plan.summed_axes(index))
         fold = f"{IN_ONE_GO[node.operation.name]}({address_text}, {count})"
         if kept:
             self._store_fold(index, start, fold)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netdsl.graph import Graph, Shape, count, is_batched
+from netdsl.graph import Graph, Shape, batches, count
 from netdsl.lowering.cpu.buffers import Workshop, together
 from netdsl.lowering.cpu.contraction import contraction_step
 from netdsl.lowering.cpu.groups import along, lanes_step, loops_step
@@ -19,7 +19,6 @@ from netdsl.lowering.cpu.ways import give, inputs_of, take, take_numbers
 from netdsl.passes.contractions import contraction_of
 from netdsl.program import (
     LANES,
-    ROWS,
     Access,
     Choice,
     Count,
@@ -34,6 +33,7 @@ from netdsl.program import (
     Tiles,
     Unit,
     count_of,
+    rows_of,
 )
 from netdsl.program.layout import columns, places
 
@@ -97,8 +97,8 @@ def _steps(shop: Workshop, unit: Unit) -> list[Step]:
 def _turn_cut(shape: Shape, cut: Cut) -> Panels | Rows | Examples:
     """Return how a value is turned by the unit that makes it: as that is cut, if its pieces allow it."""
     if isinstance(cut, Examples):
-        return cut if cut.size * places(shape) % LANES == 0 else Panels(columns(shape))
-    return cut if isinstance(cut, Panels) else Rows()
+        return cut if cut.size * places(shape) % LANES == 0 else Panels(columns(shape), batches(shape))
+    return cut if isinstance(cut, Panels) else Rows(batches(shape))
 
 
 def _bytes(shop: Workshop, reads: Sequence[Access], writes: Sequence[Access]) -> Count:
@@ -106,7 +106,7 @@ def _bytes(shop: Workshop, reads: Sequence[Access], writes: Sequence[Access]) ->
     for name in (access.buffer for access in (*reads, *writes)):
         shape = shop.buffers[name].shape
         if shop.buffers[name].role != "scratch":
-            total = total + 4 * count(shape) * (ROWS if is_batched(shape) else count_of(1))
+            total = total + 4 * count(shape) * rows_of(shape)
     return total
 
 

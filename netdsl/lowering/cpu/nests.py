@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Final
 
-from netdsl.graph import BATCH, Graph, Shape
+from netdsl.graph import Graph, Shape
 from netdsl.lowering.cpu.taps import summed_extents
 from netdsl.passes.fuse import CHEAP, COSTS, MOVEMENTS, REDUCTIONS, WINDOWS
 from netdsl.program import Buffer
@@ -137,7 +137,7 @@ class Plan:
         if not summed or (kept and kept[-1] > summed[0]):
             return False
         extents = [self.fold_shape(index)[axis] for axis in summed]
-        return BATCH in extents or prod(extents) >= (IN_A_LINE if kept else MANY)
+        return min(extents) < 0 or prod(extents) >= (IN_A_LINE if kept else MANY)
 
     def summed_axes(self, index: int) -> tuple[int, ...]:
         """Return which of a fold's loops add up."""

@@ -53,17 +53,17 @@ CONTEXT = symbol("context")
 def work_of(cut: Cut) -> Work:
     """Return how the steps of a unit are shared out."""
     match cut:
-        case Panels(columns):
+        case Panels(columns=columns):
             return Each((count_of(panels_of(columns)),))
         case Tiles(rows, columns, chunk):
             extents = count_of(panels_of(columns)), count_of(-(-rows // chunk))
             return Each(extents, chunk, rows)
         case Lines(count):
             return Range(count_of(panels_of(count)))
-        case Rows():
-            return Range(ROWS, LANES)
-        case Examples(size):
-            return Pieces(ROWS, size)
+        case Rows(batches):
+            return Range(ROWS * batches, LANES)
+        case Examples(size, batches):
+            return Pieces(ROWS * batches, size)
         case Whole():
             return Each(())
 
@@ -80,7 +80,7 @@ def examples_of(cut: Cut) -> tuple[Count, Count]:
             return FIRST, LAST + -1 * FIRST
         case Rows():
             return LO, HI + -1 * LO
-    return count_of(0), ROWS
+    return count_of(0), ROWS * (cut.batches if isinstance(cut, Panels) else 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from netdsl.graph import BATCH, Shape
+from netdsl.graph import Shape, is_batched
 from netdsl.program.count import Count, count_of, symbol
 
 Position: TypeAlias = tuple[Count, ...]
@@ -82,7 +82,7 @@ class Variables:
         """Return the place of a position in row-major order."""
         total = Count()
         for index, extent in zip(position, shape, strict=True):
-            total = total * (1 if extent == BATCH else extent) + index
+            total = total * (1 if extent < 0 else extent) + index
         return total
 
     def unflattened(self, flat: Count, shape: Sequence[int]) -> Position:
@@ -95,7 +95,7 @@ class Variables:
 
     def reshaped(self, position: Position, shape: Shape, to: Shape) -> Position:
         """Return where an element of a value of `shape` stands once it has the shape `to`."""
-        if to and to[0] == BATCH:
+        if is_batched(to):
             inner = self.flat(position[1:], shape[1:])
             return (position[0], *self._inner(inner, to[1:]))
         return self._inner(self.flat(position, shape), to)

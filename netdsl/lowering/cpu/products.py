@@ -8,7 +8,6 @@ from netdsl.lowering.cpu.pieces import FIRST, ITEM, LAST, Piece, examples_of, pa
 from netdsl.passes.contractions import contraction_of, in_memory
 from netdsl.program import (
     LANES,
-    ROWS,
     Access,
     Buffer,
     Count,
@@ -22,6 +21,7 @@ from netdsl.program import (
     Unit,
     address,
     count_of,
+    rows_of,
     stride,
 )
 from netdsl.program.layout import columns, places
@@ -55,7 +55,7 @@ def product(shop: Workshop, group: Group, cut: Panels | Rows | Examples) -> Step
     of_panel, of_rows = (piece.own, "") if isinstance(cut, Panels) else ("", piece.own)
     reads = [Access(left.name, of_rows), Access(right.name, of_panel)]
     reads += [Access(offset.name, of_panel)] if offset else []
-    flops = 2 * depth * count(shop.graph[contraction].shape) * ROWS
+    flops = 2 * depth * count(shop.graph[contraction].shape) * rows_of(given)
     return Step((call,), work_of(cut), tuple(reads), (Access(target.name, piece.own),), flops=flops)
 
 
@@ -80,7 +80,7 @@ def back(shop: Workshop, group: Group, cut: Panels | Examples) -> Step:
          count_of(SQUARE * panels_of(depth)), piece.address(target), c_panel, *share),
     )  # fmt: skip
     reads = Access(turned.name, "" if isinstance(cut, Panels) else piece.own), Access(weights.name)
-    flops = 2 * depth * rows * places(given) * ROWS
+    flops = 2 * depth * rows * places(given) * rows_of(given)
     return Step((call,), work_of(cut), reads, (Access(target.name, piece.own),), flops=flops)
 
 
@@ -98,7 +98,7 @@ def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:
     kept = [shop.target(each, unit.cut) for each in unit.stores() if each in shop.in_place]
     soon = [piece.address(each) for each in kept[:3]]
     a_row, a_panel = left_strides(left, given)
-    rows = places(given) * ROWS
+    rows = places(given) * rows_of(given)
     call = shop.call(
         "weight_gradient",
         (rows, address(left.name), a_row, a_panel, address(right.name) + 4 * stride(right.name) * ITEM,

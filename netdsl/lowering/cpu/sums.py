@@ -11,11 +11,9 @@ from netdsl.passes.contractions import in_memory
 from netdsl.passes.lanes import domain_of
 from netdsl.program import (
     LANES,
-    ROWS,
     Access,
     Buffer,
     Call,
-    Cut,
     Each,
     Examples,
     Group,
@@ -25,11 +23,12 @@ from netdsl.program import (
     Tiles,
     address,
     count_of,
+    rows_of,
 )
 from netdsl.program.layout import columns, places
 
 
-def _fed(shop: Workshop, group: Group, cut: Cut) -> tuple[list[Step], Buffer]:
+def _fed(shop: Workshop, group: Group, cut: Panels | Tiles | Examples) -> tuple[list[Step], Buffer]:
     """Return the buffer that a sum reads, and the step that fills a thread's own with what is summed up."""
     *feed, index = group.nodes
     operand = in_memory(shop.graph, shop.graph.operands(index)[0], shop.places)
@@ -51,9 +50,9 @@ def columns_steps(shop: Workshop, group: Group, cut: Panels) -> list[Step]:
     target = shop.target(index, cut)
     place = Piece(cut, flat=True).address(target)
     piece = Piece(cut)
-    call = shop.call("column_sums", (ROWS, piece.address(source), place))
+    call = shop.call("column_sums", (piece.rows(), piece.address(source), place))
     reads, writes = (Access(source.name, piece.own),), (Access(target.name, piece.own),)
-    return [*fed, Step((call,), work_of(cut), reads, writes, flops=ROWS * cut.columns)]
+    return [*fed, Step((call,), work_of(cut), reads, writes, flops=piece.rows() * cut.columns)]
 
 
 def sums_steps(shop: Workshop, group: Group, cut: Examples) -> list[Step]:
@@ -70,7 +69,7 @@ def sums_steps(shop: Workshop, group: Group, cut: Examples) -> list[Step]:
         for piece in pieces_of(cut, columns(shape))
     ]
     reads, writes = (Access(source.name, "Examples"),), (Access(target.name, "Examples"),)
-    return [*fed, Step(tuple(calls), work_of(cut), reads, writes, flops=ROWS * count(shape))]
+    return [*fed, Step(tuple(calls), work_of(cut), reads, writes, flops=count(shape) * rows_of(shape))]
 
 
 def total_steps(shop: Workshop, group: Group, cut: Tiles) -> list[Step]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from netdsl.graph import count, is_batched
+from netdsl.graph import count
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.moves import ADD_ROWS
 from netdsl.lowering.cpu.pieces import CONTEXT, HI, ITEM, LO, examples_of, pieces_of, work_of
 from netdsl.operations.philox import stream_hash
 from netdsl.program import (
-    ROWS,
     Access,
     Buffer,
     Cut,
@@ -20,6 +19,7 @@ from netdsl.program import (
     Step,
     address,
     count_of,
+    rows_of,
     stride,
 )
 from netdsl.program.layout import columns, places
@@ -34,7 +34,7 @@ def draw_step(shop: Workshop, index: int, cut: Cut) -> Step:
     node, target = shop.graph[index], shop.target(index, cut)
     stream = count_of(signed(stream_hash(node.setting("stream"))))
     numbers = count(node.shape)
-    total = numbers * ROWS if is_batched(node.shape) else count_of(numbers)
+    total = numbers * rows_of(node.shape)
     if isinstance(cut, Panels | Examples):
         calls = []
         first, many = (places(node.shape) * each for each in examples_of(cut))
@@ -61,7 +61,7 @@ def scatter_steps(shop: Workshop, index: int) -> list[Step]:
         updates = shop.buffers[first[0].writes[0].buffer]
     target = shop.target(index, Rows())
     assert {indices.layout, updates.layout, target.layout} == {"rows"}
-    entries = count(indices.shape) * (ROWS if is_batched(indices.shape) else count_of(1))
+    entries = count(indices.shape) * rows_of(indices.shape)
     width = count_of(count(target.shape[1:]))
     addresses = (address(each.name) for each in (indices, updates, target))
     call = shop.call(ADD_ROWS, (*addresses, entries, width, LO, HI))
@@ -72,7 +72,7 @@ def scatter_steps(shop: Workshop, index: int) -> list[Step]:
 def unpacked(shop: Workshop, buffer: Buffer) -> Step:
     """Return the step that copies a value in panels to a row-major place."""
     width = columns(buffer.shape)
-    rows = places(buffer.shape) * (ROWS if is_batched(buffer.shape) else count_of(1))
+    rows = places(buffer.shape) * rows_of(buffer.shape)
     copy = shop.add(Buffer(f"{buffer.name} in rows", buffer.shape, label=buffer.label))
     both = address(buffer.name), stride(buffer.name), address(copy.name)
     call = shop.call("unpack_panels", (*both, count_of(width), count_of(width), LO, HI))

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from netdsl.graph import Node, Shape
+from netdsl.graph import BATCH, Node, Shape
 from netdsl.lowering.cpu.kernel_text import KernelText
 from netdsl.lowering.cpu.nests import Plan
 from netdsl.lowering.cpu.numbers import read_number
 from netdsl.lowering.cpu.position import ZERO, Position, Variables
 from netdsl.lowering.cpu.taps import seen_by
-from netdsl.program import LANES, Buffer, Count, address, stride, symbol
+from netdsl.program import LANES, Buffer, Count, address, rows_of, stride, symbol
 
 
 @dataclass(slots=True)
@@ -28,6 +28,12 @@ class Values:
     folded: dict[int, str] = field(default_factory=dict)
     written: dict[int, Buffer] = field(default_factory=dict)
     row_depth: int = 0
+
+    def extent(self, extent: int) -> str:
+        """Return the text of an extent: a number, or a parameter for the rows of a batch or several."""
+        if extent > 0:
+            return str(extent)
+        return self.text.parameter("rows" if extent == BATCH else f"rows{-extent}", rows_of((extent,)))
 
     def value(self, index: int, position: Position) -> str:
         """Return the text of a value at a position: a variable, set in the outermost block that can."""

@@ -96,7 +96,7 @@ def read_picture(path: Path, shape: tuple[int, ...], span: Span | None = None) -
 
     Errors: E0551.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     height, width, channels = shape
     try:
@@ -112,6 +112,8 @@ def read_picture(path: Path, shape: tuple[int, ...], span: Span | None = None) -
         fitted = ImageOps.fit(plain, (width, height), Image.Resampling.BILINEAR)
     except (*_DAMAGED, Image.DecompressionBombWarning, Image.DecompressionBombError) as failure:
         reason = str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__
+        if isinstance(failure, UnidentifiedImageError):  # whose text tells of the open file
+            reason = "it is of no kind that Pillow knows"
         help = "take it out, or save it again with an image editor"
         fail("E0551", f"`{shown(path)}` cannot be read as a picture: {reason}", span, help=help)
     return np.asarray(fitted, np.uint8).reshape(shape)

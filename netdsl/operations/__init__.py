@@ -10,6 +10,7 @@ from netdsl.operations import (
     elementwise,
     leaves,
     linear,
+    lowered,
     movement,
     pooling,
     random,
@@ -33,6 +34,7 @@ REGISTRY: Final[Mapping[str, Operation]] = MappingProxyType(
             convolution,
             pooling,
             scan,
+            lowered,
         )
         for each in family.OPERATIONS
     }

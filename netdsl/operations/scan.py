@@ -10,8 +10,8 @@ parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -42,12 +42,20 @@ INSIDE: Final = frozenset({"input", "constant", "iota"})
 
 
 def _shape(operands: Sequence[Node], settings: Mapping[str, Setting]) -> tuple[Shape, DType]:
+    return check_body(operands, settings, _item_shape)
+
+
+def check_body(
+    operands: Sequence[Node], settings: Mapping[str, Setting], item_of: Callable[[Shape, int], Shape]
+) -> tuple[Shape, DType]:
+    """Return the shape of what a scan collects; `item_of` is that of a step's part of a sequence."""
     body: Graph = settings["body"]
     steps: int = settings["steps"]
     states, sequences, fixed = apart(settings, operands)
     if len(states) != settings["states"] or len(sequences) != settings["sequences"] or steps < 1:
         raise ValueError(f"scan takes {settings['states']} states and {settings['sequences']} sequences")
-    _check_leaves(body, _given(states, sequences, fixed, steps))
+    items = [(item_of(each.shape, steps), each.dtype) for each in sequences]
+    _check_leaves(body, _given(states, items, fixed))
     kept, outs = outputs_of(body, STATE), outputs_of(body, OUT)
     if not outs or len(kept) != len(states) or len(outs) + len(kept) != len(body.outputs):
         raise ValueError("the body of a scan gives its states, and at least one value that is collected")
@@ -63,11 +71,11 @@ def _shape(operands: Sequence[Node], settings: Mapping[str, Setting]) -> tuple[S
 
 
 def _given(
-    states: Sequence[Node], sequences: Sequence[Node], fixed: Sequence[Node], steps: int
+    states: Sequence[Node], items: Sequence[tuple[Shape, DType]], fixed: Sequence[Node]
 ) -> dict[str, tuple[Shape, DType]]:
     return {
         **{f"{STATE}{n}": (each.shape, each.dtype) for n, each in enumerate(states)},
-        **{f"{ITEM}{n}": (_item_shape(each.shape, steps), each.dtype) for n, each in enumerate(sequences)},
+        **{f"{ITEM}{n}": each for n, each in enumerate(items)},
         **{f"{FIXED}{n}": (each.shape, each.dtype) for n, each in enumerate(fixed)},
     }
 
@@ -94,31 +102,44 @@ def _check_leaves(body: Graph, given: Mapping[str, tuple[Shape, DType]]) -> None
 
 
 def _meaning(node: Node, run: Run, *arrays: np.ndarray) -> np.ndarray:
-    body: Graph = node.setting("body")
-    outs = outputs_of(body, OUT)
-    collected: dict[int, np.ndarray] = {}
-    for step, found in _steps(node, run, arrays):
-        collected[step] = np.concatenate([_flat(found[index], node.shape) for index in outs], axis=-1)
-    return np.stack([collected[step] for step in sorted(collected)], axis=len(node.shape) - 2)
+    return np.stack(run_body(node, run, arrays, _item), axis=len(node.shape) - 2)
+
+
+Item: TypeAlias = Callable[[np.ndarray, int, Shape], np.ndarray]
+"""Takes a step's part, of some shape, of a sequence."""
+
+
+def _item(sequence: np.ndarray, step: int, shape: Shape) -> Any:
+    return np.take(sequence, step, time_axis(shape))
+
+
+def run_body(node: Node, run: Run, arrays: Sequence[np.ndarray], item: Item) -> list[np.ndarray]:
+    """Return what a scan collects of each step."""
+    outs = outputs_of(node.setting("body"), OUT)
+    collected = {
+        step: np.concatenate([_flat(found[index], node.shape) for index in outs], axis=-1)
+        for step, found in _steps(node, run, arrays, item)
+    }
+    return [collected[step] for step in sorted(collected)]
 
 
 def _steps(
-    node: Node, run: Run, arrays: Sequence[np.ndarray]
+    node: Node, run: Run, arrays: Sequence[np.ndarray], item: Item
 ) -> Iterator[tuple[int, Mapping[int, np.ndarray]]]:
     """Yield each step, in the order in which they are made, with the values of the body's nodes."""
     body: Graph = node.setting("body")
     states, sequences, fixed = apart(dict(node.settings), arrays)
     kept, outs = outputs_of(body, STATE), outputs_of(body, OUT)
     always = {("input", f"{FIXED}{n}"): each for n, each in enumerate(fixed)}
-    axes = {
-        int(name.removeprefix(ITEM)): time_axis(body[index].shape)
+    shapes = {
+        int(name.removeprefix(ITEM)): body[index].shape
         for name, index in body.leaves("input").items()
         if name.startswith(ITEM)
     }
     steps = list(range(node.setting("steps")))
     for step in reversed(steps) if node.setting("reverse") else steps:
         now = {("input", f"{STATE}{n}"): each for n, each in enumerate(states)}
-        now |= {("input", f"{ITEM}{n}"): np.take(sequences[n], step, axis) for n, axis in axes.items()}
+        now |= {("input", f"{ITEM}{n}"): item(sequences[n], step, shape) for n, shape in shapes.items()}
         inside = Run(run.rows, run.seed, run.step, run.scalars, {**always, **now})
         found = compute(body, inside, [*kept, *outs], _precision(arrays))
         states = [found[index] for index in kept]
@@ -134,7 +155,7 @@ def _pieces(node: Node, y: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
     return np.concatenate(
         [
             pieces(body, index, found).ravel().astype(np.float64)
-            for _, found in _steps(node, run, arrays)
+            for _, found in _steps(node, run, arrays, _item)
             for index in found
             if has_pieces(body[index])
         ]

@@ -255,6 +255,24 @@ SCANS = [
     )
     for reverse in (False, True)
 ]
+
+
+def loop_of(scan: Case) -> Case:
+    """The same steps along batches one behind the other."""
+    state, sequence, fixed = scan.operands
+    stacked = Operand((-sequence.shape[1], *sequence.shape[2:]))
+    return Case("loop", (state, stacked, fixed), scan.settings)
+
+
+LOWERED = [
+    Case("stack", (Operand((BATCH, 3, 2)),)),
+    Case("stack", (Operand((BATCH, 2), 0, 4, "int"),)),
+    Case("unstack", (Operand((-3, 2)),)),
+    Case("step", (Operand((-3, 2)),), {"number": 1}),
+    Case("stored", (ANY,)),
+    *map(loop_of, SCANS),
+    Case("loop_part", (Operand((-3, 3)),), {"number": 1, "start": 1, "shape": (2,)}),
+]
 LEAVES = [
     Case("constant", (), {"value": 1.5}),
     Case("constant", (), {"value": True}),
@@ -271,4 +289,4 @@ LEAVES = [
 ]
 
 SMOOTH = [*UNARY, *BINARY, CASTS[0], *REDUCTIONS, *PRODUCTS, *MOVEMENTS, *CONVOLUTIONS, *POOLS, *SCANS]
-CASES = [*SMOOTH, *DISCRETE, *CASTS[1:], *TAPS, *LEAVES]
+CASES = [*SMOOTH, *DISCRETE, *CASTS[1:], *TAPS, *LOWERED, *LEAVES]

@@ -44,10 +44,21 @@ def test_an_operation_says_all_about_itself(operation: Operation) -> None:
     assert operation.text
     assert operation.latex
     assert operation.family in {
-        *("leaf", "elementwise", "reduction", "linear", "movement", "random", "host", "differential", "scan"),
+        *(
+            "leaf",
+            "elementwise",
+            "reduction",
+            "linear",
+            "movement",
+            "random",
+            "host",
+            "differential",
+            "scan",
+            "lowered",
+        ),
         *("convolution", "pooling"),
     }
-    leafless = operation.family not in {"leaf", "random", "host", "differential"}
+    leafless = operation.family not in {"leaf", "random", "host", "differential", "lowered"}
     assert bool(operation.corners) == (operation.pieces is not None)
     assert (operation.gradient is None) == (operation.name in NO_GRADIENT or not leafless)
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 (its usual name)
+from numpy.typing import NDArray
 from torch.optim import SGD
 
+import netdsl
 from tests.parity.training import (
     CLASSES,
     CLASSIFIER,
@@ -21,6 +23,7 @@ from tests.parity.training import (
     Weights,
     check,
     dense,
+    loss_of,
     losses,
     two_layers,
 )
@@ -252,3 +255,59 @@ def test_batch_normalization(tmp_path: Path) -> None:
 
     layers = "dense(16) -> batchnorm -> relu -> dense(5) -> softmax"
     check(Case(layers, "cross_entropy", forward, F.cross_entropy), tmp_path)
+
+
+def of_codes(loss: str, folder: Path, **codes: NDArray[np.float32]) -> float:
+    """Return the mean of a loss of several codes, which a model of gains hands on."""
+    inputs = ", ".join(f"{name}: [6]" for name in codes if name != "same")
+    outputs = ", ".join(f"{name}_code={name} * g" for name in codes if name != "same")
+    kept = {name: each.astype(np.int64) if name == "same" else each for name, each in codes.items()}
+    np.savez(folder / "codes.npz", allow_pickle=False, **kept)
+    role = ", label=same" if "same" in codes else ""
+    file = folder / "codes.net"
+    file.write_text(f"""
+data given {{
+    source = npz("codes.npz"{role})
+}}
+model net({inputs}) {{
+    g = gain([6])
+    return ({outputs})
+}}
+train {{
+    model     = net
+    data      = given
+    loss      = {loss}
+    optimizer = sgd(0.1)
+    batch     = all
+    epochs    = 1
+}}
+""")
+    run = netdsl.train(file, run_dir=None, style="quiet")
+    return loss_of(run.history[0])
+
+
+DRAW = np.random.default_rng(8)
+A, B, C = (torch.tensor(DRAW.normal(size=(20, 6)).astype(np.float32)) for _ in range(3))
+SAME = torch.tensor(DRAW.integers(0, 2, 20))
+
+
+def test_codes_of_pairs_by_their_angle(tmp_path: Path) -> None:
+    found = of_codes(
+        "cosine_embedding(a_code, b_code, same, margin=0.2)",
+        tmp_path,
+        a=A.numpy(),
+        b=B.numpy(),
+        same=SAME.numpy(),
+    )
+    wanted = F.cosine_embedding_loss(A, B, 2 * SAME - 1, margin=0.2)
+    assert found == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_triplets_of_codes(tmp_path: Path) -> None:
+    found = of_codes(
+        "triplet(a_code, b_code, c_code, margin=2)", tmp_path, a=A.numpy(), b=B.numpy(), c=C.numpy()
+    )
+    wanted = F.triplet_margin_with_distance_loss(
+        A, B, C, distance_function=lambda u, v: ((u - v) ** 2).sum(1), margin=2.0
+    )
+    assert found == pytest.approx(wanted.item(), rel=1e-5)

@@ -11,6 +11,7 @@ _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "interpreter": ("interpret", "interpret_timed", "barrier"),
     "products": ("product", "product_back", "weight_gradient", "turn_panel"),
     "contraction": ("contraction",),
+    "convolution": ("convolution", "turn_kernel", "convolution_gradient"),
     "peak": ("multiply_adds",),
     "reductions": ("column_sums", "place_sums"),
     "draws": ("draw_uniform", "draw_gaussian", "draw_uniform_panel", "draw_gaussian_panel"),

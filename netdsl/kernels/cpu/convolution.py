@@ -1,0 +1,210 @@
+"""Convolutions of images in panels, and their adjoints, an image at a time.
+
+An image is a range of rows of a matrix: its places (pixels) times its channels, in panels of 16 channels or
+row-major. Where windows reach over its border it is first copied between zeros, into the thread's own memory.
+A kernel of weights [height, width, channels, outputs] is the matrix of `height * width * channels` rows in
+panels of 16 outputs, as the weights of a dense layer are.
+"""
+
+from typing import Final
+
+from netdsl.kernels.cpu.kernel import kernel
+from netdsl.kernels.cpu.memory import at, at_long, move_words
+from netdsl.kernels.cpu.prelude import f32
+from netdsl.kernels.cpu.tiles import stack_floats, zeros
+from netdsl.kernels.cpu.turning import copy_lines, fill_zeros, min16, turn_16
+from netdsl.kernels.cpu.windowed import tallest, windowed_tile
+
+room_of_a_square = stack_floats(16 * 16)
+"""Room for 16 rows of 16 floats on the stack."""
+
+FIELDS: Final = (
+    *("packed", "groups", "height", "line", "x_group", "x_image"),
+    *("first", "pitch", "group", "size", "own"),
+    *("w_panel", "y_panel", "y_image", "kind", "parts"),
+)
+"""The words of a description, then its parts; strides and sizes are in floats.
+
+X is `groups` panels (or one group, row-major) `x_group` apart, of `height` lines of `line` floats; images
+are `x_image` apart. If it is `packed`, lines are copied `pitch` apart, from the float `first` of each group
+on, and groups are `group` apart; all of them have `size` floats. `own` is 1 where a panel of outputs comes
+from the group of X with its number, and 0 where it comes from all of them. Weights are `w_panel` floats a
+panel, outputs `y_panel`, and `y_image` an image. `kind` is 0, or LANEWISE.
+"""
+
+PACKED, GROUPS, HEIGHT, LINE, X_GROUP, X_IMAGE = 0, 1, 2, 3, 4, 5
+FIRST, PITCH, GROUP, SIZE, OWN = 6, 7, 8, 9, 10
+W_PANEL, Y_PANEL, Y_IMAGE, KIND, PARTS = 11, 12, 13, 14, 15
+HEADER = 16
+
+PART_FIELDS: Final = (
+    "rows",
+    "columns",
+    "a_row",
+    "a_column",
+    "y_start",
+    "y_row",
+    "y_column",
+    "entries",
+    "table",
+)
+"""The words of a part of the outputs of an image: `rows` by `columns` of them.
+
+Each is the sum over the entries of a table, which begins at the word `table` of the description:
+`[start in X, group of X, start in a panel of weights, channels]`.
+"""
+
+PART = 9
+
+BLOCK_FIELDS: Final = ("start", "group", "height", "w_start")
+"""The words of a block of rows of the weights: where it begins in X and in a panel of the weights.
+
+The table follows that all blocks share; its entries are the rows of outputs.
+"""
+
+BLOCK = 4
+
+
+@kernel
+def convolution(
+    x: int,
+    w: int,
+    y: int,
+    bias: int,
+    description: int,
+    scratch: int,
+    first: int,
+    last: int,
+    first_panel: int,
+    last_panel: int,
+) -> None:
+    """Compute panels of the outputs of the images `first` to before `last`: bias + sums over windows.
+
+    Shapes: as the description says (FIELDS, then PART_FIELDS for each part, then tables); bias a line for
+    each panel, none at address 0. `scratch` has room for `size` floats and is the thread's own.
+    """
+    it = at_long(description)
+    tall = tallest()
+    group = it[X_GROUP]
+    if it[PACKED] != 0:
+        group = it[GROUP]
+        room = at(scratch)
+        for i in range(it[SIZE]):
+            room[i] = f32(0.0)
+    for image in range(first, last):
+        source = x + 4 * image * it[X_IMAGE]
+        if it[PACKED] != 0:
+            for g in range(it[GROUPS]):
+                for row in range(it[HEIGHT]):
+                    place = scratch + 4 * (g * group + it[FIRST] + row * it[PITCH])
+                    move_words(source + 4 * (g * it[X_GROUP] + row * it[LINE]), place, it[LINE])
+            source = scratch
+        for p in range(first_panel, last_panel):
+            start = zeros() if bias == 0 else bias + 64 * p
+            left = source + 4 * p * it[OWN] * group
+            for part in range(it[PARTS]):
+                its = at_long(description + 8 * (HEADER + PART * part))
+                columns = its[1]
+                target = y + 4 * (p * it[Y_PANEL] + image * it[Y_IMAGE] + its[4])
+                tiles = (columns + tall - 1) // tall
+                short = columns // tiles
+                longer = columns - tiles * short
+                strips = tall // columns if 2 * columns <= tall else 1
+                row = 0
+                while row < its[0]:
+                    at_once = strips if its[0] - row >= strips else 1
+                    column = 0
+                    for tile in range(tiles):
+                        width = short + 1 if tile < longer else short
+                        kind = width if at_once == 1 else tall + width
+                        windowed_tile(
+                            it[KIND] + kind, description + 8 * its[8], its[7],
+                            left + 4 * (row * its[2] + column * its[3]), its[2], its[3], 1, group,
+                            w + 4 * p * it[W_PANEL],
+                            target + 4 * (row * its[5] + column * its[6]), its[5], its[6], start, 0, 0,
+                        )  # fmt: skip
+                        column += width
+                    row += at_once
+
+
+@kernel
+def turn_kernel(w: int, turned: int, taps: int, channels: int, outputs: int, first: int, last: int) -> None:
+    """Turn the weights of each tap, for the way back: panels `first` to before `last` of the channels.
+
+    Shapes: w [taps, channels, outputs] in panels of outputs, turned [taps, outputs, channels] in panels of
+    channels, both without gaps.
+    """
+    square = room_of_a_square()
+    result = room_of_a_square()
+    for p in range(first, last):
+        height = min16(channels - 16 * p)
+        for q in range((outputs + 15) >> 4):
+            width = min16(outputs - 16 * q)
+            for tap in range(taps):
+                source = w + 64 * ((q * taps + tap) * channels + 16 * p)
+                target = turned + 64 * ((p * taps + tap) * outputs + 16 * q)
+                if height < 16:
+                    fill_zeros(square)
+                    copy_lines(source, square, height)
+                    source = square
+                turn_16(source, 16, target if width == 16 else result, 16)
+                if width < 16:
+                    copy_lines(result, target, width)
+
+
+@kernel
+def convolution_gradient(
+    x: int,
+    dy: int,
+    dw: int,
+    description: int,
+    scratch: int,
+    first: int,
+    last: int,
+    first_panel: int,
+    last_panel: int,
+) -> None:
+    """Compute panels of the weights' gradient, summed over the images `first` to before `last`.
+
+    Shapes: X and `scratch` as for a convolution, dY its outputs, dW the weights; the description is FIELDS,
+    BLOCK_FIELDS for each part, then two words (floats of X from output to output of a row, and the number of
+    entries), and the table.
+    """
+    it = at_long(description)
+    tall = tallest()
+    group = it[X_GROUP]
+    shared = description + 8 * (HEADER + BLOCK * it[PARTS])
+    step, entries = at_long(shared)[0], at_long(shared)[1]
+    if it[PACKED] != 0:
+        group = it[GROUP]
+        room = at(scratch)
+        for i in range(it[SIZE]):
+            room[i] = f32(0.0)
+    for image in range(first, last):
+        source = x + 4 * image * it[X_IMAGE]
+        if it[PACKED] != 0:
+            for g in range(it[GROUPS]):
+                for row in range(it[HEIGHT]):
+                    place = scratch + 4 * (g * group + it[FIRST] + row * it[PITCH])
+                    move_words(source + 4 * (g * it[X_GROUP] + row * it[LINE]), place, it[LINE])
+            source = scratch
+        for p in range(first_panel, last_panel):
+            right = dy + 4 * (p * it[Y_PANEL] + image * it[Y_IMAGE])
+            for part in range(it[PARTS]):
+                its = at_long(description + 8 * (HEADER + BLOCK * part))
+                left = source + 4 * (its[0] + (its[1] + p * it[OWN]) * group)
+                target = dw + 4 * (p * it[W_PANEL] + its[3])
+                height = its[2]
+                tiles = (height + tall - 1) // tall
+                short = height // tiles
+                longer = height - tiles * short
+                line = 16 if it[KIND] != 0 else 1
+                at_line = 0
+                for tile in range(tiles):
+                    lines = short + 1 if tile < longer else short
+                    end = target + 64 * at_line
+                    windowed_tile(
+                        it[KIND] + lines, shared + 16, entries, left + 4 * at_line * line, 0, line, step, 0,
+                        right, end, 0, 16, zeros() if image == first else end, 0 if image == first else 16, 0,
+                    )  # fmt: skip
+                    at_line += lines

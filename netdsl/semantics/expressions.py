@@ -254,6 +254,8 @@ def _chain(expr: tree.Chain, frame: Frame, name: str | None) -> Item:
         raise mistake("E0109", "a label names a use, and this is none", expr.label.span, "nothing to name")
     value = evaluate(expr.head, frame, label)
     single = len(expr.stages) == 1 and isinstance(expr.head, (tree.Path, tree.Subscript))
+    if frame.world.uses + len(expr.stages) > MOST_USES:
+        raise frame.site(expr.stages[-1].step.span).too_many(f"{len(expr.stages):,} stages")
     for stage in expr.stages:
         value = implied(value, frame, expr.head.span)
         value = _stage(stage, value, frame, name if single else None)

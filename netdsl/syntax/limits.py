@@ -5,7 +5,7 @@ from typing import Final
 from netdsl.diagnostics import Diagnostic, Label, Source, Span
 
 FILE_SIZE: Final = 2**20
-TOKENS: Final = 100_000
+TOKENS: Final = 50_000
 NESTING: Final = 64
 NAME_LENGTH: Final = 100
 NUMBER_LENGTH: Final = 60
@@ -28,7 +28,7 @@ class TooMuch(Exception):  # noqa: N818 - caught inside of this package, and tol
 
 def too_many_tokens(offset: int) -> TooMuch:
     """Return that a file has too many tokens."""
-    return TooMuch("E0412", f"a file has at most {TOKENS} words, numbers and signs", offset)
+    return TooMuch("E0412", f"a file has at most {TOKENS:,} words, numbers and signs", offset)
 
 
 def too_deep(offset: int) -> TooMuch:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from netdsl.diagnostics import Label, Span
+from netdsl.semantics.elements import TIMES, elements
 from netdsl.semantics.frame import Site
 from netdsl.semantics.items import (
     Interval,
@@ -27,8 +28,6 @@ from netdsl.semantics.items import (
 )
 from netdsl.semantics.operators import same
 from netdsl.semantics.problems import nearest
-
-TIMES: Final = frozenset({"epochs", "steps"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,7 @@ def _typed(slot: Slot, item: Item, span: Span, site: Site) -> Item:
 def _list(slot: Slot, items: tuple[Item, ...], span: Span, site: Site) -> Item:
     """Check that a list has elements like those of the default: whole numbers, numbers, times, or lists."""
     if isinstance(slot.default, tuple) and slot.default:
-        kind, fits = _elements(slot.default)
+        kind, fits = elements(slot.default)
         for each in items:
             if not fits(each):
                 raise site.mistake(
@@ -199,31 +198,6 @@ def _list(slot: Slot, items: tuple[Item, ...], span: Span, site: Site) -> Item:
 
 def _shown(item: Item) -> str:
     return written(item) if isinstance(item, tuple) else _article(item)
-
-
-def _elements(default: tuple[Item, ...]) -> tuple[str, Callable[[Item], bool]]:
-    """Return what the elements of a default are, and whether another one is such."""
-    if all(whole(each) is not None for each in default):
-        return "whole numbers", lambda each: whole(each) is not None
-    if all(map(is_number, default)):
-        return "numbers", is_number
-    if all(map(_is_time, default)):
-        return "times", _is_time
-    if isinstance(default[0], tuple):
-        row = default[0]
-        return f"lists such as {written(row)}", lambda each: isinstance(each, tuple) and _alike(row, each)
-    return "values", lambda each: True
-
-
-def _alike(row: tuple[Item, ...], other: tuple[Item, ...]) -> bool:
-    """Tell whether a list has as many elements as another, and times where that has them."""
-    return len(row) == len(other) and all(
-        _is_time(found) or not _is_time(wanted) for wanted, found in zip(row, other, strict=True)
-    )
-
-
-def _is_time(item: Item) -> bool:
-    return isinstance(item, Quantity) and item.unit in TIMES
 
 
 def _same_kind(slot: Slot, item: Recipe | Tool) -> bool:

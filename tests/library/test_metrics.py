@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
+from netdsl.diagnostics import DiagnosticError
 from netdsl.semantics.schema import FieldSchema
 from tests.library.bench import Array, bench, experiment, label, number
 
@@ -88,6 +89,11 @@ def test_the_figures_of_one_class() -> None:
             hits / table[:, each].sum()
         )
         assert classified(f"recall(class={each})", "recall") == pytest.approx(hits / table[each].sum())
+
+
+def test_a_class_that_the_label_has_not() -> None:
+    with pytest.raises(DiagnosticError, match="E0310"):
+        classified("f1(class=4)", "f1")
 
 
 def test_a_class_at_each_place_counts_by_itself() -> None:

@@ -260,7 +260,9 @@ def test_the_compiled_gradients_of_every_model_are_the_derived_ones(
     words = [str(MODELS / f"{name}.net"), *([block] if block else [])]
     assert main(["check", "--gradients", "--compiled", *words, "--format", "json"]) == 0
     found = [each for each in records(capsys) if each["event"] == "gradient"]
-    assert all(each["compiled"] < 2e-5 for each in found)
+    beside = [each["compiled"] for each in found if each["compiled"] is not None]
+    assert beside
+    assert max(beside) < 2e-5
 
 
 # ---- gradients inside of the loss -------------------------------------------------------------

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from netdsl.graph import Builder, Graph, Origin, Value, count, is_batched
 from netdsl.operations import REGISTRY
 from netdsl.operations.sub_graph import FIXED, ITEM, OUT, STATE, apart, outputs_of
 from netdsl.operations.through_time import at_step, with_time
 
 
-def unroll_scans(graph: Graph) -> Graph:
-    """Return a graph of the same values without scans: as many copies of a body as it has steps."""
+def unroll_scans(graph: Graph, which: Callable[[int], bool] = lambda index: True) -> Graph:
+    """Return a graph of the same values without scans: as many copies of a body as it has steps.
+
+    `which` tells those that are written out, by their node.
+    """
     builder = Builder(REGISTRY)
     values: dict[int, Value] = {}
     for index in graph:
         operands = [values[each] for each in graph.operands(index)]
-        if graph[index].operation.name == "scan":
+        if graph[index].operation.name == "scan" and which(index):
             values[index] = _written_out(builder, graph, index, operands)
         else:
             values[index] = builder.add(graph[index], operands)

@@ -13,6 +13,7 @@ from netdsl.operations.sub_graph import apply_scan, out_shapes
 from netdsl.passes.deduplicate import deduplicate
 from netdsl.passes.differentiate import differentiate
 from netdsl.passes.scan import merge_scans
+from netdsl.passes.scan_stage import stage_scans
 from netdsl.passes.scan_unroll import unroll_scans
 from netdsl.passes.simplify import simplify
 from netdsl.passes.specialize import specialize
@@ -110,3 +111,35 @@ def test_scans_that_differ_stay_apart() -> None:
     graph = simplify(builder.finish())
     assert len(bodies(graph)) == 2
     assert len(bodies(merge_scans(graph))) == 2
+
+
+# ---- loops --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_loops_have_the_values_of_scans(cell: Cell, reverse: bool) -> None:
+    graph = simplify(merge_scans(simplify(derived(scanned, cell, 3, reverse))), differentiated=True)
+    after = stage_scans(graph)
+    verify(after)
+    names = {after[index].operation.name for index in after}
+    assert "scan" not in names
+    run = run_of(graph)
+    found = evaluate(after, run)
+    for name, value in evaluate(graph, run).items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-9, atol=1e-10, err_msg=name)
+
+
+def test_what_is_computed_of_all_steps_is_computed_of_stacks() -> None:
+    graph = stage_scans(simplify(merge_scans(simplify(first_derivative(CELLS[1]))), differentiated=True))
+    tall = [index for index in graph if graph[index].operation.name == "matmul"]
+    assert tall
+    for index in tall:
+        assert {graph[each].shape[0] for each in graph.operands(index)} & {-3}, graph[index]
+
+
+def test_scans_that_are_no_loops_are_written_out() -> None:
+    once = simplify(first_derivative(CELLS[1], steps=1))
+    graph = stage_scans(once)
+    names = {graph[index].operation.name for index in graph}
+    assert not names & {"loop", "scan"}

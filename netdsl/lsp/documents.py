@@ -43,20 +43,28 @@ class Document:
     job: asyncio.Task[Analysis | None] | None = None
     job_of: int = -1
     timer: asyncio.TimerHandle | None = None
+    unasked: bool = False
+    """Whether it is looked at again though its text is the same: what an editor shows may be stale."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class Documents:
-    """All open files. `publish` is awaited with each new analysis after a pause in the typing."""
+    """All open files.
+
+    `publish` is awaited with each new analysis after a pause in the typing, `failed` called with what should
+    never happen.
+    """
 
     def __init__(
         self,
         publish: Callable[[Document, Analysis], Awaitable[None]],
+        failed: Callable[[Document, Exception], None],
         *,
         data_dir: Path | None = None,
         allowed: tuple[Path, ...] = (),
     ) -> None:
         self._publish = publish
+        self._failed = failed
         self._allowed = allowed
         self._schemas = Schemas(data_dir, allowed)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="netdsl-analysis")
@@ -87,6 +95,7 @@ class Documents:
     def touched(self) -> None:
         """Look at everything again: something on disk has changed."""
         for each in self.open.values():
+            each.unasked = True
             self._look_again(each)
 
     def close(self) -> None:
@@ -174,18 +183,25 @@ class Documents:
         task.add_done_callback(document.tasks.discard)
 
     async def _told(self, document: Document) -> None:
-        analysis = await self.current(document.uri)
+        try:
+            analysis = await self.current(document.uri)
+        except Exception as error:  # noqa: BLE001 - a bug of ours is told, and the server goes on
+            self._failed(document, error)
+            return
         if analysis is not None and self.open.get(document.uri) is document:
             await self._publish(document, analysis)
+            document.unasked = False
 
     def _data_is_there(self, document: Document) -> None:
         if self.open.get(document.uri) is document:
+            document.unasked = True
             self._look_again(document, 0)
 
     def _importers_look_again(self, path: Path) -> None:
         for each in self.open.values():
             known = each.known
             if each.path != path and known is not None and path in known.paths.values():
+                each.unasked = True
                 self._look_again(each)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ from netdsl.lsp.rename import prepared, renamed
 from netdsl.lsp.reporting import actions, published
 from netdsl.lsp.tokens import LEGEND, semantic_tokens
 
+_log = logging.getLogger(__name__)
 TRIGGERS: Final = '.(=;"'
 """Characters after which an editor asks for completions by itself, besides letters."""
 
@@ -32,7 +34,7 @@ class Server(LanguageServer):
     def __init__(self, data_dir: Path | None = None, allowed: tuple[Path, ...] = ()) -> None:
         # The whole text comes with every change: a `.net` file is small, and nothing can get out of step.
         super().__init__("netdsl", netdsl.__version__, types.TextDocumentSyncKind.Full)
-        self.documents = Documents(self.tell, data_dir=data_dir, allowed=allowed)
+        self.documents = Documents(self.tell, self.broken, data_dir=data_dir, allowed=allowed)
         self.ended = False
         """Whether the editor asked for the end, as the protocol wants it."""
 
@@ -47,6 +49,19 @@ class Server(LanguageServer):
         found = published(analysis, document.uri, self.encoding)
         self.text_document_publish_diagnostics(
             types.PublishDiagnosticsParams(document.uri, found, document.version)
+        )
+        hints = self.client_capabilities.workspace and self.client_capabilities.workspace.inlay_hint
+        if document.unasked and hints and hints.refresh_support:
+            await self.workspace_inlay_hint_refresh_async(None)
+
+    def broken(self, document: Document, error: Exception) -> None:
+        """Tell that a text could not be looked at by a mistake of ours; the log has where it comes from."""
+        _log.error("%s could not be looked at", document.uri, exc_info=error)
+        message = f"the language server failed on this text by a mistake of its own: {error!r}"
+        place = Lines(document.text, self.encoding).line_range(0)
+        found = types.Diagnostic(place, message, types.DiagnosticSeverity.Error, "E9999", source="netdsl")
+        self.text_document_publish_diagnostics(
+            types.PublishDiagnosticsParams(document.uri, [found], document.version)
         )
 
 

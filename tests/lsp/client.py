@@ -12,7 +12,7 @@ from pygls.lsp.client import LanguageClient
 from pygls.uris import from_fs_path
 
 T = TypeVar("T")
-START = ("-c", "from netdsl.cli.main import entry; entry()", "lsp")
+PROGRAM = "from netdsl.cli.main import entry; entry()"
 SECONDS = 60.0
 """How long anything may take before a test fails; far more than it does."""
 
@@ -37,10 +37,12 @@ class Editor(LanguageClient):
         def show(params: types.ShowMessageParams) -> None:
             self.shown.append(params.message)
 
-    async def start(self, folder: Path, encodings: list[str] | None = None) -> types.InitializeResult:
+    async def start(
+        self, folder: Path, encodings: list[str] | None = None, program: str = PROGRAM
+    ) -> types.InitializeResult:
         """Start the server and shake hands."""
         environment = {**os.environ, "NETDSL_OFFLINE": "1"}
-        await self.start_io(sys.executable, *START, cwd=str(folder), env=environment)
+        await self.start_io(sys.executable, "-c", program, "lsp", cwd=str(folder), env=environment)
         general = types.GeneralClientCapabilities(position_encodings=encodings)
         found = await self.within(
             self.initialize_async(

@@ -165,3 +165,24 @@ def test_data_that_takes_long_is_told_when_it_is_there(monkeypatch: pytest.Monke
     assert not second.pending
     assert second.schemas
     schemas.close()
+
+
+def test_a_bug_is_told_and_the_server_goes_on(tmp_path: Path) -> None:
+    broken = (
+        "import netdsl.lsp.documents as d; real = d.analyze\n"
+        "def analyze(request, *rest):\n"
+        "    if 'broken' in request.text: raise KeyError('lost')\n"
+        "    return real(request, *rest)\n"
+        "d.analyze = analyze\n"
+        "from netdsl.cli.main import entry; entry()"
+    )
+
+    async def play(editor: Editor) -> None:
+        uri = editor.open(tmp_path / "net.net", "# broken\n")
+        (found,) = await editor.diagnostics(uri)
+        assert found.code == "E9999"
+        assert "KeyError" in found.message
+        editor.change(uri, TRAIN)
+        assert await editor.codes(uri) == ["E0603"]
+
+    session(tmp_path, play, program=broken)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Source
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Source, is_allowed
 from netdsl.run.options import Options
 from netdsl.run.reading import Reader
 from netdsl.semantics.experiment import DataPlan, Experiment
@@ -46,7 +46,7 @@ class Opened:
     def warnings(self) -> tuple[Diagnostic, ...]:
         """Return what is worth a look in the file and its data, but stops nothing."""
         data = () if self.dataset is None else self.dataset.warnings
-        return (*self.experiment.warnings, *data)
+        return (*self.experiment.warnings, *(each for each in data if not is_allowed(each)))
 
 
 def open_file(path: Path, options: Options, text: str | None = None) -> Opened:

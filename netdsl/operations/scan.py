@@ -118,13 +118,13 @@ def run_body(node: Node, run: Run, arrays: Sequence[np.ndarray], item: Item) -> 
     outs = outputs_of(node.setting("body"), OUT)
     collected = {
         step: np.concatenate([_flat(found[index], node.shape) for index in outs], axis=-1)
-        for step, found in _steps(node, run, arrays, item)
+        for step, found in steps_of(node, run, arrays, item)
     }
     return [collected[step] for step in sorted(collected)]
 
 
-def _steps(
-    node: Node, run: Run, arrays: Sequence[np.ndarray], item: Item
+def steps_of(
+    node: Node, run: Run, arrays: Sequence[np.ndarray], item: Item = _item
 ) -> Iterator[tuple[int, Mapping[int, np.ndarray]]]:
     """Yield each step, in the order in which they are made, with the values of the body's nodes."""
     body: Graph = node.setting("body")
@@ -155,7 +155,7 @@ def _pieces(node: Node, y: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
     return np.concatenate(
         [
             pieces(body, index, found).ravel().astype(np.float64)
-            for _, found in _steps(node, run, arrays, _item)
+            for _, found in steps_of(node, run, arrays)
             for index in found
             if has_pieces(body[index])
         ]

@@ -12,6 +12,7 @@ from netdsl.explain.gradient_table import Fault
 from netdsl.graph import Builder, Graph, Run, Value, compute, formula, sized
 from netdsl.operations import REGISTRY
 from netdsl.operations.elementwise import is_constant
+from netdsl.operations.scan import steps_of
 from netdsl.run.corners import place_of
 from netdsl.run.differences import Array, Surface
 
@@ -22,10 +23,15 @@ def faults(graph: Graph, run: Run, tolerance: float) -> tuple[Fault, ...]:
     """Return the operations of a differentiated graph that are wrong by themselves, each once.
 
     The gradient of an operation is given random numbers, and compared with finite differences of the
-    operation alone.
+    operation alone; of a scan, that of each operation of its body is.
     """
-    wanted = graph.outputs["objective"]
-    values = compute(graph, run, [wanted])
+    values = compute(graph, run, [graph.outputs["objective"]])
+    return tuple(_within(graph, values, run, tolerance).values())
+
+
+def _within(
+    graph: Graph, values: Mapping[int, NDArray[np.generic]], run: Run, tolerance: float
+) -> dict[str, Fault]:
     found: dict[str, Fault] = {}
     seen: set[tuple[object, ...]] = set()
     for index in values:
@@ -34,13 +40,26 @@ def faults(graph: Graph, run: Run, tolerance: float) -> tuple[Fault, ...]:
         if node.operation.gradient is None or kind in seen:
             continue
         seen.add(kind)
+        if node.operation.name == "scan":
+            inner = _of_body(graph, index, values, run, tolerance)
+            found = {**inner, **found}
+            if inner:
+                continue
         error = _error(graph, index, values, run)
         if error > tolerance and node.operation.name not in found:
-            text = formula(graph, index, 2)
             found[node.operation.name] = Fault(
-                node.operation.name, place_of(graph, index), text, error, node.span
+                node.operation.name, place_of(graph, index), formula(graph, index, 2), error, node.span
             )
-    return tuple(found.values())
+    return found
+
+
+def _of_body(
+    graph: Graph, index: int, values: Mapping[int, NDArray[np.generic]], run: Run, tolerance: float
+) -> dict[str, Fault]:
+    """Return the faults of a scan's body, at the values of the step that is made first."""
+    node = graph[index]
+    _, inside = next(steps_of(node, run, [values[each] for each in graph.operands(index)]))
+    return _within(node.setting("body"), inside, run, tolerance)
 
 
 def _error(graph: Graph, index: int, values: Mapping[int, NDArray[np.generic]], run: Run) -> float:

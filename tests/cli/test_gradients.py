@@ -327,6 +327,42 @@ def test_a_mistake_in_a_second_derivative_alone_is_found(tmp_path: Path, capsys:
     assert rows[f"{path}:1 gradient(sum(p * p), x)"] == "fine"
 
 
+# ---- what goes step by step -------------------------------------------------------------------
+
+RECURRENT = """\
+data digits {
+    source = digits()
+    split  = (train=60, valid=20)
+    scale  = divide(16)
+}
+
+model net(image: [8, 8, 1]) = image -> reshape([8, 8]) -> rnn(6, act=relu, sequence=yes) -> flatten -> dense(10) -> softmax
+
+train {
+    model     = net
+    data      = digits
+    loss      = cross_entropy
+    optimizer = sgd(0.1)
+    batch     = 16
+    epochs    = 1
+}
+"""
+
+
+def test_a_mistake_inside_of_a_scan_is_found_there(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "net.net"
+    path.write_text(RECURRENT, encoding="utf-8")
+    command = ["check", "--gradients", str(path), "--format", "json"]
+    assert main(command) == 0
+    assert records(capsys)[-1]["wrong"] == []
+    with planted("maximum", lambda dy, y, a, b: (dy, None)):
+        assert main(command) == 1
+    told = [each for each in records(capsys) if each["event"] == "diagnostic"]
+    assert len(told) == 1
+    assert "`maximum`" in told[0]["message"]
+    assert told[0]["primary"]["line"] == 7
+
+
 # ---- data that is not at hand -----------------------------------------------------------------
 
 

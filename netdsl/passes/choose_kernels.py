@@ -14,6 +14,7 @@ from netdsl.passes.contractions import (
     lies_in_rows,
     product_form,
 )
+from netdsl.passes.convolutions import images_of, is_lanewise, is_planar, kernel_of, reads_rows
 from netdsl.passes.lanes import Domain, domain_of, extent_of, goes_along_lanes
 from netdsl.passes.waiting import reaches
 from netdsl.program import (
@@ -110,11 +111,35 @@ class _Layouts:
             self.graph[place].shape, self.graph[index].shape
         )
 
+    def is_convolution(self, group: Group) -> bool:
+        """Tell whether a group is a convolution that the library computes: its kernel and its outputs lie in
+        panels then, and its images too, unless they are read as they come."""
+        index = group.stores[0]
+        if not is_planar(self.graph, index):
+            return False
+        before, behind = images_of(self.graph, index)
+        in_panels = [behind] if reads_rows(self.graph, index) else [before, behind]
+        kernel = kernel_of(self.graph, index)
+        return (
+            kernel in self.lying
+            and self._may_be_panels(kernel)
+            and all(self._can_be_panels(each) for each in in_panels)
+        )
+
+    def _begin_convolution(self, index: int) -> None:
+        before, behind = images_of(self.graph, index)
+        self.panels |= {kernel_of(self.graph, index), in_memory(self.graph, behind, self.lying)}
+        place = in_memory(self.graph, before, self.lying)
+        if self._can_be_panels(before) and (not reads_rows(self.graph, index) or self._may_be_panels(place)):
+            self.panels.add(place)
+
     def spread(self) -> None:
         """Begin with what products want, and go on to what is computed beside it until nothing is added."""
         for group in self.grouping.groups:
             if group.form == "product":
                 self._begin(group)
+            elif self.is_convolution(group):
+                self._begin_convolution(group.stores[0])
             else:
                 self.panels.update(self._around_a_sum(group))
         size = -1
@@ -212,7 +237,22 @@ def _unit(grouping: Grouping, group: Group, layouts: _Layouts) -> Unit:
             return Unit((Part(template, group),), Whole())
         case "copy":
             return Unit((Part("copy", group),), Whole())
+        case "windows" if layouts.is_convolution(group):
+            return _convolution_unit(graph, group)
     return _loops_unit(graph, group, layouts)
+
+
+def _convolution_unit(graph: Graph, group: Group) -> Unit:
+    """Cut a convolution into pieces of images, and a kernel's gradient into tiles, if each of them has whole
+    groups of 16 channels."""
+    (index,) = group.stores
+    shape = graph[index].shape
+    cut: Cut = Whole()
+    if is_batched(shape):
+        cut = Examples(_together(shape), batches(shape))
+    elif is_lanewise(graph, index) or shape[-2] % 16 == 0:
+        cut = tiles_of(places(shape), columns(shape))
+    return Unit((Part("convolution", group),), cut)
 
 
 def _product_unit(graph: Graph, group: Group, layouts: _Layouts) -> Unit:

@@ -22,13 +22,15 @@ Template: TypeAlias = Literal[
     "rank",
     "loops",
     "copy",
+    "convolution",
 ]
 """How a group is computed.
 
 `product` is X W by panels of W, `back` Y W^T without a copy of W^T, `gradient` X^T Y in tiles, `any` a
 product of any strides; `lanes` goes along 16 columns at a time, `columns` sums a value over its rows,
 `sums` over the places of each example, `total` a weight over all its elements; `draw`, `scatter`, `rank` and
-`copy` are what their groups are; `loops` are loops made for the group.
+`copy` are what their groups are; `convolution` is one of images in panels, or its kernel's gradient; `loops`
+are loops made for the group.
 """
 
 

@@ -6,7 +6,9 @@ A kernel of weights [height, width, channels, outputs] is the matrix of `height 
 panels of 16 outputs, as the weights of a dense layer are.
 """
 
-from typing import Final
+from typing import Any, Final
+
+from numba import njit
 
 from netdsl.kernels.cpu.kernel import kernel
 from netdsl.kernels.cpu.memory import at, at_long, move_words
@@ -56,13 +58,32 @@ Each is the sum over the entries of a table, which begins at the word `table` of
 
 PART = 9
 
-BLOCK_FIELDS: Final = ("start", "group", "height", "w_start")
-"""The words of a block of rows of the weights: where it begins in X and in a panel of the weights.
+BLOCK_FIELDS: Final = ("start", "group", "height", "line", "entries", "table")
+"""The words of a block of lines of the weights: where it begins in X, how many lines they are, which is the
+first of them, and the table that it is summed over."""
 
-The table follows that all blocks share; its entries are the rows of outputs.
-"""
+BLOCK = 6
 
-BLOCK = 4
+
+@njit(inline="always")
+def pack(it: Any, source: int, scratch: int) -> None:
+    """Copy an image between zeros."""
+    place = scratch
+    for g in range(it[GROUPS]):
+        for row in range(it[HEIGHT]):
+            target = scratch + 4 * (g * it[GROUP] + it[FIRST] + row * it[PITCH])
+            clear(place, target)
+            move_words(source + 4 * (g * it[X_GROUP] + row * it[LINE]), target, it[LINE])
+            place = target + 4 * it[LINE]
+    clear(place, scratch + 4 * it[SIZE])
+
+
+@njit(inline="always")
+def clear(place: int, end: int) -> None:
+    """Set what lies from one address to another to 0."""
+    room = at(place)
+    for i in range((end - place) >> 2):
+        room[i] = f32(0.0)
 
 
 @kernel
@@ -81,27 +102,24 @@ def convolution(
     """Compute panels of the outputs of the images `first` to before `last`: bias + sums over windows.
 
     Shapes: as the description says (FIELDS, then PART_FIELDS for each part, then tables); bias a line for
-    each panel, none at address 0. `scratch` has room for `size` floats and is the thread's own.
+    each panel, none at address 0. `scratch` has room for `size` floats an image and is
+    the thread's own.
     """
     it = at_long(description)
     tall = tallest()
     group = it[X_GROUP]
+    step = 4 * it[X_IMAGE]
+    source = x + first * step
     if it[PACKED] != 0:
+        for image in range(first, last):
+            pack(it, x + image * step, scratch + 4 * (image - first) * it[SIZE])
         group = it[GROUP]
-        room = at(scratch)
-        for i in range(it[SIZE]):
-            room[i] = f32(0.0)
-    for image in range(first, last):
-        source = x + 4 * image * it[X_IMAGE]
-        if it[PACKED] != 0:
-            for g in range(it[GROUPS]):
-                for row in range(it[HEIGHT]):
-                    place = scratch + 4 * (g * group + it[FIRST] + row * it[PITCH])
-                    move_words(source + 4 * (g * it[X_GROUP] + row * it[LINE]), place, it[LINE])
-            source = scratch
-        for p in range(first_panel, last_panel):
-            start = zeros() if bias == 0 else bias + 64 * p
-            left = source + 4 * p * it[OWN] * group
+        step = 4 * it[SIZE]
+        source = scratch
+    for p in range(first_panel, last_panel):
+        start = zeros() if bias == 0 else bias + 64 * p
+        for image in range(first, last):
+            left = source + (image - first) * step + 4 * p * it[OWN] * group
             for part in range(it[PARTS]):
                 its = at_long(description + 8 * (HEADER + PART * part))
                 columns = its[1]
@@ -154,57 +172,44 @@ def turn_kernel(w: int, turned: int, taps: int, channels: int, outputs: int, fir
 
 @kernel
 def convolution_gradient(
-    x: int,
-    dy: int,
-    dw: int,
-    description: int,
-    scratch: int,
-    first: int,
-    last: int,
-    first_panel: int,
-    last_panel: int,
+    x: int, dy: int, dw: int, description: int, scratch: int, images: int, first: int, last: int
 ) -> None:
-    """Compute panels of the weights' gradient, summed over the images `first` to before `last`.
+    """Compute the lines `first` to before `last` of a panel of the weights' gradient, summed over images.
 
-    Shapes: X and `scratch` as for a convolution, dY its outputs, dW the weights; the description is FIELDS,
-    BLOCK_FIELDS for each part, then two words (floats of X from output to output of a row, and the number of
-    entries), and the table.
+    Blocks that begin there are computed. Lane by lane, X and dY are the panel with the number of dW's.
+
+    Shapes: X and `scratch` as for a convolution, dY a panel of its outputs, dW the line `first` of a panel of
+    the weights; the description is FIELDS, BLOCK_FIELDS for each part, and tables, of which an entry is a row
+    of outputs: `[start in a block of X, 0, start in dY, outputs]`. The words after the blocks are the floats
+    of X from output to output, and those from line to line of a block.
     """
     it = at_long(description)
     tall = tallest()
-    group = it[X_GROUP]
-    shared = description + 8 * (HEADER + BLOCK * it[PARTS])
-    step, entries = at_long(shared)[0], at_long(shared)[1]
-    if it[PACKED] != 0:
-        group = it[GROUP]
-        room = at(scratch)
-        for i in range(it[SIZE]):
-            room[i] = f32(0.0)
-    for image in range(first, last):
+    group = it[GROUP] if it[PACKED] != 0 else it[X_GROUP]
+    strides = at_long(description + 8 * (HEADER + BLOCK * it[PARTS]))
+    for image in range(images):
         source = x + 4 * image * it[X_IMAGE]
         if it[PACKED] != 0:
-            for g in range(it[GROUPS]):
-                for row in range(it[HEIGHT]):
-                    place = scratch + 4 * (g * group + it[FIRST] + row * it[PITCH])
-                    move_words(source + 4 * (g * it[X_GROUP] + row * it[LINE]), place, it[LINE])
+            pack(it, source, scratch)
             source = scratch
-        for p in range(first_panel, last_panel):
-            right = dy + 4 * (p * it[Y_PANEL] + image * it[Y_IMAGE])
-            for part in range(it[PARTS]):
-                its = at_long(description + 8 * (HEADER + BLOCK * part))
-                left = source + 4 * (its[0] + (its[1] + p * it[OWN]) * group)
-                target = dw + 4 * (p * it[W_PANEL] + its[3])
-                height = its[2]
-                tiles = (height + tall - 1) // tall
-                short = height // tiles
-                longer = height - tiles * short
-                line = 16 if it[KIND] != 0 else 1
-                at_line = 0
-                for tile in range(tiles):
-                    lines = short + 1 if tile < longer else short
-                    end = target + 64 * at_line
-                    windowed_tile(
-                        it[KIND] + lines, shared + 16, entries, left + 4 * at_line * line, 0, line, step, 0,
-                        right, end, 0, 16, zeros() if image == first else end, 0 if image == first else 16, 0,
-                    )  # fmt: skip
-                    at_line += lines
+        right = dy + 4 * image * it[Y_IMAGE]
+        for part in range(it[PARTS]):
+            its = at_long(description + 8 * (HEADER + BLOCK * part))
+            if (its[3] < first) | (its[3] >= last):
+                continue
+            left = source + 4 * (its[0] + its[1] * group)
+            target = dw + 64 * (its[3] - first)
+            height = its[2]
+            tiles = (height + tall - 1) // tall
+            short = height // tiles
+            longer = height - tiles * short
+            done = 0
+            for tile in range(tiles):
+                lines = short + 1 if tile < longer else short
+                end = target + 64 * done
+                windowed_tile(
+                    it[KIND] + lines, description + 8 * its[5], its[4], left + 4 * done * strides[1],
+                    0, strides[1], strides[0], 0, right, end, 0, 16,
+                    zeros() if image == 0 else end, 0 if image == 0 else 16, 0,
+                )  # fmt: skip
+                done += lines

@@ -109,11 +109,14 @@ def _number(each: Each, symbols: dict[str, Any], thread: int, threads: int) -> i
 
 def _fill(rows: Table, call: Call, site: Site, symbols: dict[str, Any], tables: Tables) -> None:
     if call.block:
-        block = np.zeros((len(rows), len(call.block)), np.int64)
-        for column, word in enumerate(call.block):
-            block[:, column] = word.value(symbols)
+        words = [word.value(symbols) for word in call.block]
+        alike = all(isinstance(word, int) for word in words)
+        block = np.zeros((1 if alike else len(rows), len(words)), np.int64)
+        for column, word in enumerate(words):
+            block[:, column] = word
         tables.blocks.append(block)
-        symbols = {**symbols, "block": block.ctypes.data + block.strides[0] * np.arange(len(rows))}
+        step = 0 if alike else block.strides[0]
+        symbols = {**symbols, "block": block.ctypes.data + step * np.arange(len(rows))}
     rows[:, 0] = site.kernels[call.kernel]
     for column, argument in enumerate(call.arguments, 1):
         rows[:, column] = argument.value(symbols)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
 
@@ -16,7 +16,9 @@ LANEWISE: Final = 64
 """The kind of tile that multiplies lane by lane."""
 
 HEADER: Final = 16
-"""Words before the parts of a description."""
+PART: Final = 9
+BLOCK: Final = 6
+"""Words before the parts of a description, and of a part of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,19 +223,58 @@ def _beyond(windows: Windows, axis: int, phases: Sequence[list[Plane]]) -> Plane
 
 
 def gradient(windows: Windows, x: Images, dy_panel: Count | int) -> Description:
-    """Describe the sums of X^T dY for each tap."""
-    packed = Packed(x, *windows.border())
+    """Describe the sums of X^T dY for each tap; lane by lane, of one panel of both.
+
+    What a tap sees beyond the border of panels is left out of its sum; other images are put between zeros.
+    """
+    if windows.lanewise:
+        x = replace(x, channels=LANES)
+    bounded = x.group is not None and not windows.lanewise
+    packed = Packed(x, *(((0, 0), (0, 0)) if bounded else windows.border()))
+    found = _blocks(windows, packed)
+    line = windows.dilation[1] * LANES if windows.lanewise else 1
+    tables: Words = [windows.strides[1] * x.place, line]
+    begins: dict[int, tuple[int, int]] = {}
     blocks: Words = []
-    number = 0
-    for start, group, w_start, lines in _blocks(windows, packed):
-        blocks += [start, group, lines, w_start]
-        number += 1
-    counts = windows.counts
-    shared: Words = [windows.strides[1] * x.place, counts[0]]
-    for row in range(counts[0]):
-        shared += [row * windows.strides[0] * packed.pitch, 0, row * counts[1] * LANES, counts[1]]
-    header = _header(windows, packed, dy_panel, counts, windows.channels, number)
-    return Description([*header, *blocks, *shared], packed.size)
+    for start, group, w_start, lines in found:
+        tap = w_start // LANES // windows.channels if bounded else 0
+        if tap not in begins:
+            rows = _rows_of_a_tap(windows, packed, tap) if bounded else _rows(windows, packed)
+            begins[tap] = len(rows), HEADER + BLOCK * len(found) + len(tables)
+            tables += [word for entry in rows for word in entry]
+        blocks += [0 if bounded else start, group, lines, w_start // LANES, *begins[tap]]
+    header = _header(windows, packed, dy_panel, windows.counts, windows.channels, len(found))
+    return Description([*header, *blocks, *tables], packed.size)
+
+
+def _rows(windows: Windows, packed: Packed) -> list[Entry]:
+    """Return where each row of outputs begins, in what its first window sees and in dY."""
+    down, across = windows.counts
+    return [(row * windows.strides[0] * packed.pitch, 0, row * across * LANES, across) for row in range(down)]
+
+
+def _rows_of_a_tap(windows: Windows, packed: Packed, tap: int) -> list[Entry]:
+    """Return the same for the outputs for which a tap sees a place of the image."""
+    place = divmod(tap, windows.size[1])
+    (top, bottom), (left, right) = (_inside(windows, axis, place[axis]) for axis in (0, 1))
+    found = []
+    for row in range(top, bottom) if left < right else ():
+        seen = [
+            at * windows.strides[axis] + place[axis] * windows.dilation[axis] - windows.before[axis]
+            for axis, at in enumerate((row, left))
+        ]
+        output = row * windows.counts[1] + left
+        found.append((packed.at(seen[0], seen[1]), 0, output * LANES, right - left))
+    return found
+
+
+def _inside(windows: Windows, axis: int, tap: int) -> Plane:
+    """Return the first window whose tap sees a place of the image, and the first after those."""
+    stride = windows.strides[axis]
+    start = tap * windows.dilation[axis] - windows.before[axis]
+    first = max(0, -(start // stride))
+    end = min(windows.counts[axis], -((start - windows.space[axis]) // stride))
+    return first, max(first, end)
 
 
 def _blocks(windows: Windows, packed: Packed) -> list[Entry]:
@@ -263,7 +304,7 @@ def _described(
     parts: Sequence[tuple[tuple[int, ...], list[Entry]]],
 ) -> Description:
     words = _header(windows, packed, y_panel, space, depth, len(parts))
-    table = HEADER + 9 * len(parts)
+    table = HEADER + PART * len(parts)
     tables: Words = []
     for part, entries in parts:
         words += [*part, len(entries), table + len(tables)]

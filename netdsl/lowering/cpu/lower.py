@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from netdsl.graph import Graph, Shape, batches, count
 from netdsl.lowering.cpu.buffers import Workshop, together
 from netdsl.lowering.cpu.contraction import contraction_step
+from netdsl.lowering.cpu.convolution import convolution_step, kernel_step, needs_turned_kernel, turn_step
 from netdsl.lowering.cpu.groups import along, lanes_step, loops_step
 from netdsl.lowering.cpu.numbers import NumberTable
 from netdsl.lowering.cpu.order import in_order
@@ -73,7 +74,9 @@ def _kept(graph: Graph) -> dict[str, int]:
 
 
 def _steps(shop: Workshop, unit: Unit) -> list[Step]:
-    """Return the step of a unit, and what is to be done when all its pieces are."""
+    """Return the step of a unit, and what is to be done before it and when all its pieces are."""
+    convolved = [part.group.stores[0] for part in unit.parts if part.template == "convolution"]
+    before = [turn_step(shop, each) for each in convolved if needs_turned_kernel(shop.graph, each)]
     made: list[Step] = []
     after: list[Step] = []
     for part in unit.parts:
@@ -91,7 +94,8 @@ def _steps(shop: Workshop, unit: Unit) -> list[Step]:
     calls = tuple(call for step in made for call in step.calls)
     flops = sum((step.flops for step in made), count_of(0))
     origins = shop.origins(unit.stores())
-    return [Step(calls, made[0].work, reads, writes, origins, flops, _bytes(shop, reads, writes)), *after]
+    step = Step(calls, made[0].work, reads, writes, origins, flops, _bytes(shop, reads, writes))
+    return [*before, step, *after]
 
 
 def _turn_cut(shape: Shape, cut: Cut) -> Panels | Rows | Examples:
@@ -132,6 +136,10 @@ def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:
             return [draw_step(shop, group.stores[0], cut)]
         case "any", _ if step := contraction_step(shop, group, contraction_of(shop.graph, group)):
             return [step]
+        case "convolution", Examples():
+            return [convolution_step(shop, group.stores[0], cut)]
+        case "convolution", _:
+            return [kernel_step(shop, group.stores[0], cut)]
         case "scatter", _:
             return scatter_steps(shop, group.stores[0])
         case "rank", _:

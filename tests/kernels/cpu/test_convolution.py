@@ -1,6 +1,7 @@
 """Convolutions of images and their adjoints, against sums over windows."""
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,7 @@ def run_forward(
     y = memory.room(panels, stride(rows))
     description = geometry.forward(windows, lying, stride(rows))
     start: Any = 0 if bias is None else memory.place(np.resize(bias, panels * 16))
-    half, scratch = images // 2, memory.room(max(1, description.scratch))
+    half, scratch = images // 2, memory.room(max(1, images * description.scratch))
     kernel = hand_written(level)["convolution"]
     for first, last in ((0, half), (half, images)):
         call(kernel, left, weights(memory, w), y, start, words(description), scratch, first, last, 0, panels)
@@ -139,7 +140,7 @@ def run_back(level: str, windows: Windows, dy: Floats, w: Floats) -> Floats:
         memory.check()
     dx = memory.room(panels, stride(rows))
     description = geometry.backward(windows, lying.group, stride(rows))
-    scratch = memory.room(max(1, description.scratch))
+    scratch = memory.room(max(1, images * description.scratch))
     call(kernels["convolution"], right, turned, dx, 0, words(description), scratch, 0, images, 0, panels)
     memory.check()
     assert np.isnan(dx[:, rows * 16 :]).all()
@@ -155,10 +156,13 @@ def run_gradient(level: str, windows: Windows, x: Floats, dy: Floats, row_major:
     dw = memory.room(-(-windows.outputs // 16), lines * 16)
     description = geometry.gradient(windows, lying, stride(len(matrix(dy))))
     scratch = memory.room(max(1, description.scratch))
-    call(
-        hand_written(level)["convolution_gradient"],
-        left, right, dw, words(description), scratch, 0, len(x), 0, len(dw),
-    )  # fmt: skip
+    middle = lines // 2 if windows.lanewise or row_major else lines // windows.taps
+    for p, (first, last) in product(range(len(dw)), ((0, middle), (middle, lines))):
+        call(
+            hand_written(level)["convolution_gradient"],
+            left[p] if windows.lanewise else left, right[p], dw.ctypes.data + 64 * (p * lines + first),
+            words(description), scratch, len(x), first, last,
+        )  # fmt: skip
     memory.check()
     return from_panels(dw, lines, windows.outputs).reshape(shape)
 
@@ -168,8 +172,8 @@ def test_the_words_are_numbered_as_they_are_listed() -> None:
         range(len(convolution.FIELDS))
     )
     assert convolution.HEADER == geometry.HEADER == len(convolution.FIELDS)
-    assert len(convolution.PART_FIELDS) == convolution.PART
-    assert len(convolution.BLOCK_FIELDS) == convolution.BLOCK
+    assert convolution.PART == geometry.PART == len(convolution.PART_FIELDS)
+    assert convolution.BLOCK == geometry.BLOCK == len(convolution.BLOCK_FIELDS)
     assert windowed.LANEWISE == geometry.LANEWISE
 
 

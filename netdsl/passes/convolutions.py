@@ -1,0 +1,61 @@
+"""Which convolutions the library's kernels compute."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Final
+
+from netdsl.graph import Graph, Node, Shape, is_batched
+
+CONVOLUTIONS: Final = ("convolve", "convolve_input", "convolve_kernel")
+
+
+def kernel_of(graph: Graph, index: int) -> int:
+    """Return the kernel of a convolution: an operand, or its result."""
+    return index if graph[index].operation.name == "convolve_kernel" else graph.operands(index)[1]
+
+
+def kernel_shape(graph: Graph, index: int) -> Shape:
+    """Return the shape of a convolution's kernel."""
+    return graph[kernel_of(graph, index)].shape
+
+
+def images_of(graph: Graph, index: int) -> tuple[int, int]:
+    """Return what lies before the windows of a convolution, and what lies behind them."""
+    first, second = graph.operands(index)
+    match graph[index].operation.name:
+        case "convolve":
+            return first, index
+        case "convolve_input":
+            return index, first
+    return first, second
+
+
+def is_lanewise(graph: Graph, index: int) -> bool:
+    """Tell whether each channel is convolved for itself."""
+    groups: int = graph[index].setting("groups")
+    kernel = kernel_shape(graph, index)
+    return groups > 1 and kernel[-2] == 1 and kernel[-1] == groups
+
+
+def reads_rows(graph: Graph, index: int) -> bool:
+    """Tell whether the images of a convolution may lie row by row: they are only read, a window's line of
+    channels at a time."""
+    return graph[index].operation.name != "convolve_input" and not is_lanewise(graph, index)
+
+
+def is_planar(graph: Graph, index: int) -> bool:
+    """Tell whether a node is a convolution over one or two axes of places, of all channels or of each for
+    itself."""
+    node: Node = graph[index]
+    if node.operation.name not in CONVOLUTIONS:
+        return False
+    kernel = kernel_shape(graph, index)
+    before, behind = (graph[each].shape for each in images_of(graph, index))
+    return (
+        len(kernel) in (3, 4)
+        and is_batched(before)
+        and is_batched(behind)
+        and prod(kernel[:-1]) > 1
+        and (node.setting("groups") == 1 or is_lanewise(graph, index))
+    )

@@ -115,4 +115,4 @@ def test_every_code_that_a_user_can_meet_has_a_golden_file() -> None:
         for path in (FOLDER.parents[1] / folder).glob("*.txt")
         for code in re.findall(r"\[([EW]\d{4})\]", path.read_text("utf-8"))
     }
-    assert set(codes()) - said == ELSEWHERE.keys()
+    assert set(codes()) - said <= ELSEWHERE.keys()

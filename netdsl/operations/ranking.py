@@ -42,5 +42,5 @@ OPERATIONS = (
     Operation("rank_over", "reduction", _shape, _meaning, None,
               "rank({0}, over={axis})", r"\operatorname{{rank}}_{{{axis}}} {0}", corners="equal values",
               pieces=_itself,
-              doc="The rank of each along an axis, 1 for the least; equals share the mean of theirs. NaN if one is."),
+              doc="The rank along an axis, 1 for the least; equals share the mean of theirs. NaN if one is."),
 )  # fmt: skip

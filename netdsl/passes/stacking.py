@@ -1,4 +1,4 @@
-"""How what is done to sequences `[batch, time, ...]` is done to stacks `[time batches, ...]`, one axis less."""
+"""How what is done to sequences `[batch, time, ...]` is done to stacks `[time batches, ...]`."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ HEADS = 2
 
 def softmax(x: Array) -> Array:
     powers = np.exp(x - x.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    return np.asarray(powers / powers.sum(-1, keepdims=True))
 
 
 def normalized(x: Array) -> Array:
-    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+    return np.asarray((x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5))
 
 
 def heads_of(x: Array, heads: int) -> Array:
@@ -178,6 +178,7 @@ def test_heads_share_out_the_columns() -> None:
     (told,) = caught.value.diagnostics
     assert told.code == "E0205"
     assert "1.5" in told.message
+    assert told.primary is not None
     assert told.primary.span.text == "self_attention(4)"
 
 

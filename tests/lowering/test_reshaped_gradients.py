@@ -1,4 +1,4 @@
-"""Weight gradients whose shape changes on the way: in panels a reshape moves elements, in rows it does not."""
+"""Weight gradients whose shape changes on the way: a reshape moves elements in panels, in rows not."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_a_gradient_in_another_shape_joins_one_of_that_shape(
 ) -> None:
     builder = Builder(REGISTRY)
     rng = np.random.default_rng(0)
-    fields = {}
+    fields: dict[str, np.ndarray] = {}
 
     def field(columns: int) -> Value:
         name = f"x{len(fields)}"

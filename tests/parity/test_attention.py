@@ -223,7 +223,7 @@ train {{
 """
 
 
-class Peer(nn.Module):
+class Peer(nn.Module):  # type: ignore[misc]
     """The same network in PyTorch."""
 
     def __init__(self, weights: Weights, classes: int) -> None:

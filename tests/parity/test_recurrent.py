@@ -131,7 +131,7 @@ train {{
 """
 
 
-class Peer(nn.Module):
+class Peer(nn.Module):  # type: ignore[misc]
     """The same network in PyTorch."""
 
     def __init__(self, kind: str, weights: Weights) -> None:

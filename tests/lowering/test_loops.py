@@ -240,3 +240,24 @@ def test_many_lines(name: str, width: int, axis: int) -> None:
     executable = compare(builder.finish(), fields, 7)
     assert executable.intruded() == ()
     executable.close()
+
+
+@pytest.mark.parametrize("places", [(3,), (40,), (2, 40)])
+@pytest.mark.parametrize("width", [16, 24, 64])
+def test_lines_of_values_in_panels(places: tuple[int, ...], width: int) -> None:
+    """A softmax and a norm of what a product lays in panels: along lanes, at one place after the other."""
+    fields = {"x": np.random.default_rng(2).normal(size=(7, *places, 5)).astype(np.float32)}
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, *places, 5), dtype="float")
+    w = builder.apply("weight", name="w", shape=(5, width))
+    back = builder.apply("weight", name="back", shape=(width, 4))
+    last = len(places) + 1
+    y = x.apply("matmul", w, contract=((last, 0),), align=())
+    centered = y - y.sum((last,)) / float(width)
+    normal = centered / ((centered * centered).sum((last,)) / float(width) + 1e-3).apply("sqrt")
+    builder.outputs["z"] = normal.apply("matmul", back, contract=((last, 0),), align=())
+    builder.outputs["p"] = y.apply("softmax", axis=last)
+    executable = compare(builder.finish(), fields, 7, threads=2)
+    assert executable.intruded() == ()
+    assert not any("//" in kernel.text for kernel in executable.program.kernels.values())
+    executable.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
+from typing import Final
 
 from netdsl.graph import Graph, Shape, count, is_batched
 from netdsl.lowering.cpu.buffers import Workshop
@@ -66,13 +67,36 @@ def _outer(graph: Graph, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> 
             kernel = graph[index].operation.name == "convolve_kernel"
             return graph[index].shape[: -1 if kernel else 1]
     if all(is_batched(graph[index].shape) for index in stores):
-        return shapes[-1][:1]
+        return _places_in_common(graph, nodes) or shapes[-1][:1]
     (first, *others) = shapes
     names = {graph[index].operation.name for index in nodes}
     moved = names & (REDUCTIONS | {"transpose", "slice", "pad", "concat", "gather"})
     if first and all(each == first for each in others) and not moved and not is_batched(first):
         return first[:1]
     return ()
+
+
+def _places_in_common(graph: Graph, nodes: Sequence[int]) -> Shape:
+    """Return the leading axes of a group that folds what stands at one place after the other, so that a line
+    of neighbors is at hand; none where it looks beyond a place, or folds nothing."""
+    shapes = [graph[index].shape for index in nodes if is_batched(graph[index].shape)]
+    names = {graph[index].operation.name for index in nodes}
+    if not names & REDUCTIONS or names & SHIFTS or not shapes:
+        return ()
+    common: list[int] = []
+    for axis, extents in enumerate(zip(*shapes, strict=False)):
+        if len(set(extents)) > 1 or max(prod(shape[axis + 1 :]) for shape in shapes) < AT_HAND:
+            break
+        common.append(extents[0])
+    return tuple(common)
+
+
+AT_HAND: Final = 1024
+"""Numbers of a place, at least, for which loops of their own are worth while: a few lines for each are work
+for the units of a core that do not wait for each other."""
+
+SHIFTS: Final = WINDOWS | {"transpose", "slice", "pad", "concat"}
+"""Movements that bring together what stands at different places."""
 
 
 def _shared_out(outer: Shape) -> Range | Each:

@@ -9,7 +9,7 @@ in memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Final
@@ -63,12 +63,14 @@ class Loops:
             self.row = tuple(ZERO for _ in self.plan.outer)
             return
         low, high = (self.values.text.parameter(name, symbol(name)) for name in SHARE)
-        bound = None if is_batched(self.plan.outer) else prod(self.plan.outer)
-        r = self.values.index.variable("r", bound)
-        self.values.row_depth = self.values.depths["r"] = self.values.text.open(
-            f"for r in range({low}, {high}):"
-        )
-        self.row = self.values.index.unflattened(r, self.plan.outer)
+        batched = is_batched(self.plan.outer)
+        r = self.values.index.variable("r", None if batched else prod(self.plan.outer))
+        self.values.depths["r"] = self.values.text.open(f"for r in range({low}, {high}):")
+        if batched:
+            self.row = (r, *(self._open(f"q{axis}", each) for axis, each in enumerate(self.plan.outer[1:])))
+        else:
+            self.row = self.values.index.unflattened(r, self.plan.outer)
+        self.values.row_depth = len(self.values.text.blocks) - 1
 
     def _write_nest(self, nest: Nest, members: list[int]) -> None:
         if nest.alone >= 0:
@@ -78,58 +80,67 @@ class Loops:
         folds = [index for index in members if self.plan.is_fold(index)]
         for index in folds:
             self._start(index)
-        if not self._write_flat(nest, members):
-            self._write_nested(nest, members)
+        self._write_loops(nest, members)
         for index in folds:
             self._end(index)
         for index in members:
             if index not in folds:
                 self.values.written[index] = self.plan.target(index)
 
-    def _write_flat(self, nest: Nest, members: list[int]) -> bool:
-        """Go over all inner axes in one loop, or in panels of 16, if no index needs a division then."""
-        count = prod(nest.shape)
-        if min(nest.shape, default=1) < 0 or count == 1:
-            return False
-        before = (
-            [block.copy() for block in self.values.text.blocks],
-            dict(self.values.text.arguments),
-            self.values.text.variables,
-        )
-        for write in (self._write_line, self._write_panels):
-            self.values.index.divided = False
-            write(nest, members, count)
-            if not self.values.index.divided:
-                return True
-            blocks, arguments, self.values.text.variables = before
-            self.values.text.blocks, self.values.text.arguments = (
-                [block.copy() for block in blocks],
-                dict(arguments),
+    def _write_loops(self, nest: Nest, members: list[int]) -> None:
+        """Go over all inner axes: in one loop, or in panels of 16, or axis by axis, the last one in panels if
+        need be, so that no index needs a division; axis by axis if there is no such way."""
+        ways = (self._write_line, self._write_panels, self._write_axes, self._write_axes_in_panels)
+        flat = min(nest.shape, default=1) > 0 and prod(nest.shape) > 1
+        for write in ways if flat else ways[2:] if nest.shape else ():
+            before = (
+                [block.copy() for block in self.values.text.blocks],
+                dict(self.values.text.arguments),
+                self.values.text.variables,
             )
-        return False
+            self.values.index.divided = False
+            write(nest, members)
+            if not self.values.index.divided:
+                return
+            self.values.text.blocks, self.values.text.arguments, self.values.text.variables = before
+        self._write_axes(nest, members)
 
-    def _write_line(self, nest: Nest, members: list[int], count: int) -> None:
-        i = self._open("i", count)
+    def _write_line(self, nest: Nest, members: list[int]) -> None:
+        i = self._open("i", prod(nest.shape))
         self._write_body(self.values.index.unflattened(i, nest.shape), members)
         self._close()
 
-    def _write_panels(self, nest: Nest, members: list[int], count: int) -> None:
-        whole, rest = divmod(count, LANES)
+    def _write_panels(self, nest: Nest, members: list[int]) -> None:
         depth = len(self.values.text.blocks)
-        for panels, lanes in ((whole, LANES), (1, rest)):
-            if panels * lanes:
-                panel = self._open("p", panels) if lanes == LANES else count_of(whole)
-                lane = self._open("lane", lanes)
-                self._write_body(self.values.index.unflattened(panel * LANES + lane, nest.shape), members)
-                while len(self.values.text.blocks) > depth:
-                    self._close()
-                if self.values.index.divided:
-                    return
+        for flat in self._lanes_of(prod(nest.shape)):
+            self._write_body(self.values.index.unflattened(flat, nest.shape), members)
+            self._close_to(depth)
 
-    def _write_nested(self, nest: Nest, members: list[int]) -> None:
+    def _write_axes(self, nest: Nest, members: list[int]) -> None:
         depth = len(self.values.text.blocks)
         position = tuple(self._open(f"i{axis}", extent) for axis, extent in enumerate(nest.shape))
         self._write_body(position, members)
+        self._close_to(depth)
+
+    def _write_axes_in_panels(self, nest: Nest, members: list[int]) -> None:
+        depth = len(self.values.text.blocks)
+        *outer, last = nest.shape
+        position = tuple(self._open(f"i{axis}", extent) for axis, extent in enumerate(outer))
+        inside = len(self.values.text.blocks)
+        for column in self._lanes_of(last):
+            self._write_body((*position, column), members)
+            self._close_to(inside)
+        self._close_to(depth)
+
+    def _lanes_of(self, count: int) -> Iterator[Count]:
+        """Open loops over panels and their 16 lanes, then over the lanes that are left; yield the index."""
+        whole, rest = divmod(count, LANES)
+        for panels, lanes in ((whole, LANES), (1, rest)):
+            if panels * lanes:
+                panel = self._open("p", panels) if lanes == LANES else count_of(whole)
+                yield panel * LANES + self._open("lane", lanes)
+
+    def _close_to(self, depth: int) -> None:
         while len(self.values.text.blocks) > depth:
             self._close()
 
@@ -243,8 +254,7 @@ class Loops:
         fold = f"{IN_ONE_GO[node.operation.name]}({address_text}, {count})"
         if kept:
             self._store_fold(index, start, fold)
-            while len(self.values.text.blocks) > depth:
-                self._close()
+            self._close_to(depth)
             self.values.written[index] = self.plan.target(index)
             return
         self.values.folded[index] = self.values.text.variable(node.operation.name)
@@ -262,8 +272,7 @@ class Loops:
         at.update({axis: self._open(f"i{axis}", shape[axis]) for axis in summed})
         position = tuple(at.get(axis, ZERO) for axis in range(len(shape)))
         self._combine(index, position)
-        while len(self.values.text.blocks) > inside:
-            self._close()
+        self._close_to(inside)
         self._store_fold(index, position, self.values.folded[index])
         while len(self.values.text.blocks) > depth:
             self._close()

@@ -12,7 +12,8 @@ from netdsl.kernels.cpu.contraction import FIELDS as READ
 from netdsl.lowering.cpu.contraction import FIELDS
 from netdsl.operations import REGISTRY
 from netdsl.operations.linear import labeled_product
-from netdsl.program import Program
+from netdsl.program import ROWS as ROWS_OF_A_BATCH
+from netdsl.program import Program, Range
 from netdsl.runtime import Executable
 from tests.lowering.running import compare, program_of, start_of
 
@@ -131,6 +132,14 @@ def test_the_kernel_reads_what_is_written() -> None:
 def test_the_products_of_attention_are_the_librarys(formula: str, number: int) -> None:
     program = program_of(contraction(formula, EXTENTS[number]))
     assert contractions_in(program) == (EXTENTS[number]["h"] if "h" in formula else 1)
+
+
+@pytest.mark.parametrize(("places", "grain"), [(16, 1), (64, 1), (12, 4), (6, 8), (5, 16)])
+def test_a_few_examples_with_many_places_are_shared_out(places: int, grain: int) -> None:
+    """A thread's part begins where 16 rows do, so that what is turned 16 rows at a time is one thread's."""
+    graph = contraction("zihd,zjhd->zhij", {"h": 1, "i": places, "j": 3, "d": 2})
+    (step,) = (each for each in program_of(graph).steps() if each.calls[0].kernel == "contraction")
+    assert step.work == Range(ROWS_OF_A_BATCH, grain)
 
 
 def test_a_product_is_stored_where_it_is_moved_to() -> None:

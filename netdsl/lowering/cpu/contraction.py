@@ -10,6 +10,7 @@ from typing import Final
 
 from netdsl.graph import Graph, batches, is_batched
 from netdsl.lowering.cpu.buffers import Workshop
+from netdsl.lowering.cpu.groups import examples_of_rows
 from netdsl.lowering.cpu.pieces import HI, LO, THREAD, work_of
 from netdsl.lowering.cpu.strides import Digit, Digits, View, common, even, merged, view_of
 from netdsl.operations.linear import Pairs, places
@@ -201,7 +202,8 @@ def contraction_step(shop: Workshop, group: Group, index: int) -> Step | None:
     own = "Rows" if isinstance(cut, Rows) else ""
     reads = tuple(Access(each.name, own if is_batched(each.shape) else "") for each in (left, right))
     flops = 2 * made.rows[0].extent * made.depth[0].extent * made.columns[0].extent * len(calls)
-    return Step(calls, work_of(cut), reads, (Access(target.name, own),), flops=flops * rows_of(node.shape))
+    work = examples_of_rows(target.shape[:1], [target.shape]) if own else work_of(cut)
+    return Step(calls, work, reads, (Access(target.name, own),), flops=flops * rows_of(node.shape))
 
 
 def _of_an_example(graph: Graph, index: int) -> tuple[Pairs | None, Pairs]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import prod
+from math import gcd, prod
 from typing import Final
 
 from netdsl.graph import Graph, Shape, count, is_batched
@@ -19,6 +19,7 @@ from netdsl.passes.contractions import in_memory
 from netdsl.passes.fuse import REDUCTIONS, WINDOWS
 from netdsl.passes.lanes import Domain, domain_of
 from netdsl.program import LANES, ROWS, Access, Buffer, Call, Count, Cut, Each, Range, Step, count_of, rows_of
+from netdsl.program.layout import places
 
 
 def loops_step(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer]) -> Step:
@@ -33,9 +34,8 @@ def loops_step(shop: Workshop, nodes: Sequence[int], stores: Mapping[int, Buffer
     call = _generated(shop, loops.values.text, nodes or list(stores), stores)
     own = "Rows" if is_batched(outer) else ""
     flops = sum((_operations(graph, index) for index in nodes), count_of(0))
-    return Step(
-        (call,), _shared_out(outer), _reads(shop, nodes, stores, own), _writes(stores, own), flops=flops
-    )
+    work = examples_of_rows(outer, [graph[index].shape for index in stores])
+    return Step((call,), work, _reads(shop, nodes, stores, own), _writes(stores, own), flops=flops)
 
 
 def _operations(graph: Graph, index: int) -> Count:
@@ -99,10 +99,14 @@ SHIFTS: Final = WINDOWS | {"transpose", "slice", "pad", "concat"}
 """Movements that bring together what stands at different places."""
 
 
-def _shared_out(outer: Shape) -> Range | Each:
+def examples_of_rows(outer: Shape, stored: Sequence[Shape]) -> Range | Each:
+    """Share out the outer axes of what is stored. Examples are cut where a multiple of 16 rows ends, which
+    each of them is where it has as many places."""
     if not outer:
         return Each(())
-    return Range(rows_of(outer), LANES) if is_batched(outer) else Range(count_of(prod(outer)))
+    if not is_batched(outer):
+        return Range(count_of(prod(outer)))
+    return Range(rows_of(outer), LANES // gcd(LANES, *map(places, stored)))
 
 
 def lanes_step(

@@ -224,8 +224,8 @@ def test_long_rows(name: str, width: int) -> None:
     assert executable.intruded() == ()
 
 
-@pytest.mark.parametrize("width", [15, 16, 33, 80])
-@pytest.mark.parametrize("name", ["softmax", "sum", "maximum_over", "minimum_over", "logsumexp"])
+@pytest.mark.parametrize("width", [15, 33])
+@pytest.mark.parametrize("name", ["softmax", "sum", "minimum_over", "logsumexp"])
 @pytest.mark.parametrize("axis", [1, 2, 3])
 def test_many_lines(name: str, width: int, axis: int) -> None:
     """Each of many lines is folded in one go, where its numbers are neighbors."""
@@ -242,8 +242,8 @@ def test_many_lines(name: str, width: int, axis: int) -> None:
     executable.close()
 
 
-@pytest.mark.parametrize("places", [(3,), (40,), (2, 40)])
-@pytest.mark.parametrize("width", [16, 24, 64])
+@pytest.mark.parametrize("places", [(3,), (2, 40)])
+@pytest.mark.parametrize("width", [16, 24])
 def test_lines_of_values_in_panels(places: tuple[int, ...], width: int) -> None:
     """A softmax and a norm of what a product lays in panels: along lanes, at one place after the other."""
     fields = {"x": np.random.default_rng(2).normal(size=(7, *places, 5)).astype(np.float32)}

@@ -131,7 +131,7 @@ NETS: dict[str, tuple[tuple[int, ...], tuple[Layer, ...]]] = {
 }
 
 
-def _training(shape: tuple[int, ...], layers: tuple[Layer, ...]) -> Graph:
+def training(shape: tuple[int, ...], layers: tuple[Layer, ...]) -> Graph:
     """Build a network's loss, its gradients and its updates by them."""
     net = Net()
     h = net.builder.apply("input", name="x", shape=(BATCH, *shape), dtype="float")
@@ -149,7 +149,7 @@ def _training(shape: tuple[int, ...], layers: tuple[Layer, ...]) -> Graph:
     return simplify(prune(builder.finish()), differentiated=True)
 
 
-def _kept(graph: Graph) -> dict[str, NDArray[Any]]:
+def kept_of(graph: Graph) -> dict[str, NDArray[Any]]:
     rng = np.random.default_rng(7)
     shapes = {name: graph[index].shape for name, index in graph.leaves("weight").items()}
     return {name: (rng.normal(size=s) / s[0] ** 0.5).astype(np.float32) for name, s in shapes.items()}
@@ -159,12 +159,12 @@ def _kept(graph: Graph) -> dict[str, NDArray[Any]]:
 @pytest.mark.parametrize("name", NETS)
 def test_steps_of_networks_with_places(name: str, rows: int) -> None:
     shape, layers = NETS[name]
-    graph = _training(shape, layers)
+    graph = training(shape, layers)
     fields = {"x": np.random.default_rng(rows).normal(size=(rows, *shape)).astype(np.float32)}
     bits: dict[str, NDArray[Any]] = {}
     for threads in (1, 2, 3):
         executable = compare(
-            graph, fields, rows, kept=_kept(graph), threads=threads, tolerance=3e-5, step=2, seed=5
+            graph, fields, rows, kept=kept_of(graph), threads=threads, tolerance=3e-5, step=2, seed=5
         )
         assert executable.intruded() == ()
         for each in executable.names():
@@ -186,7 +186,7 @@ def test_a_layer_of_places_is_one_unit_of_examples() -> None:
 
 
 def test_nothing_of_a_normalized_network_is_loops_of_its_own() -> None:
-    choice = _chosen(_training((8, 8, 8), (dense(32), normalized, relu, averaged, flat, dense(16))))
+    choice = _chosen(training((8, 8, 8), (dense(32), normalized, relu, averaged, flat, dense(16))))
     templates = {part.template for unit in choice.units for part in unit.parts if part.group.stores}
     wide = [
         unit for unit in choice.units if any(len(choice.graph[index].shape) > 2 for index in unit.stores())

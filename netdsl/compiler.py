@@ -9,7 +9,7 @@ experiment's graph
   -> merge_scans     the way back of a scan reads what the way there collects
   -> attach_optimizer, simplify again                                             (training alone)
   -> deduplicate, prune
-  -> unroll_scans, legalize, fuse, choose_kernels, lower, schedule  -> program
+  -> stage_scans, legalize, fuse, choose_kernels, lower, schedule  -> program
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from netdsl.passes.legalize import legalize
 from netdsl.passes.prune import prune
 from netdsl.passes.rewriting import Rewrite
 from netdsl.passes.scan import merge_scans
-from netdsl.passes.scan_unroll import unroll_scans
+from netdsl.passes.scan_stage import stage_scans
 from netdsl.passes.schedule import schedule
 from netdsl.passes.simplify import simplify
 from netdsl.passes.specialize import specialize
@@ -227,8 +227,7 @@ class _Work:
         self.graphs[name] = graph
         at = self.at(name)
         if any(graph[index].operation.name == "scan" for index in graph):
-            graph = at("unroll_scans", unroll_scans, graph)
-            graph = at("simplify", lambda g: simplify(g, differentiated=True), graph)
+            graph = at("stage_scans", stage_scans, graph)
         graph = at("legalize", legalize, graph)
         start = time.perf_counter()
         program = program_of(graph, name)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from netdsl.graph import Graph, Shape, batches, count, is_batched
+from netdsl.operations.sub_graph import FIXED, ITEM, OUT, STATE, apart, outputs_of
 from netdsl.passes.contractions import (
     contraction_of,
     in_memory,
@@ -15,6 +16,7 @@ from netdsl.passes.contractions import (
     product_form,
 )
 from netdsl.passes.convolutions import images_of, is_lanewise, is_planar, kernel_of, reads_rows
+from netdsl.passes.fuse import fuse
 from netdsl.passes.lanes import Domain, domain_of, extent_of, goes_along_lanes
 from netdsl.passes.waiting import reaches
 from netdsl.program import (
@@ -59,8 +61,13 @@ def choose_kernels(grouping: Grouping) -> Choice:
     Values go into panels where a product of the library reads or writes them, and from there to all that is
     computed beside them, element by element; weights lie as their products read them.
     """
-    layouts = _Layouts(grouping)
+    layouts = Layouts(grouping)
     layouts.spread()
+    return _choice(layouts)
+
+
+def _choice(layouts: Layouts) -> Choice:
+    grouping = layouts.grouping
     units = [_unit(grouping, group, layouts) for group in grouping.groups]
     joined = _Joining(grouping.graph, list(units), layouts.lying).joined()
     passing = _passing(grouping.graph, joined, layouts)
@@ -71,6 +78,7 @@ def choose_kernels(grouping: Grouping) -> Choice:
         frozenset(layouts.panels),
         frozenset(layouts.turned),
         frozenset(passing),
+        {loop: _choice(inner) for loop, inner in layouts.inside.items()},
     )
 
 
@@ -78,16 +86,29 @@ def choose_kernels(grouping: Grouping) -> Choice:
 
 
 @dataclass(slots=True)
-class _Layouts:
-    """Finds which values lie in panels, and which are wanted turned."""
+class Layouts:
+    """Finds which values lie in panels, and which are wanted turned.
+
+    `inside` are those of the bodies of loops, by the loop's node: what a loop reads and writes lies outside
+    and inside alike. `barred` are values that cannot lie in panels because of the other side. The inputs of a
+    body (`is_body`) lie where the loop says, not where a field's rows are taken to.
+    """
 
     grouping: Grouping
+    is_body: bool = False
     panels: set[int] = field(default_factory=set)
     turned: set[int] = field(default_factory=set)
+    barred: set[int] = field(default_factory=set)
     lying: set[int] = field(init=False)
+    inside: dict[int, Layouts] = field(init=False)
 
     def __post_init__(self) -> None:
         self.lying = lying_in_memory(self.graph, (group.stores for group in self.grouping.groups))
+        self.inside = {
+            index: Layouts(fuse(self.graph[index].setting("body")), is_body=True)
+            for index in self.graph
+            if self.graph[index].operation.name == "loop"
+        }
 
     @property
     def graph(self) -> Graph:
@@ -99,7 +120,7 @@ class _Layouts:
         index = contraction_of(self.graph, group)
         form = product_form(self.graph, index)
         left, right = self.graph.operands(index)
-        if form in ("product", "back") and not (right in self.lying and self._may_be_panels(right)):
+        if form in ("product", "back") and not (right in self.lying and self.may_be_panels(right)):
             return "any"
         in_panels = {"product": [index], "back": [index, left], "gradient": [right]}.get(form, [])
         return form if all(self._can_be_panels(each) for each in in_panels) else "any"
@@ -107,9 +128,8 @@ class _Layouts:
     def _can_be_panels(self, index: int) -> bool:
         """Tell whether the memory that shows a batched value can hold it in panels, if need be a field's."""
         place = in_memory(self.graph, index, self.lying)
-        return not lies_in_rows(self.graph, place) and same_matrix(
-            self.graph[place].shape, self.graph[index].shape
-        )
+        may = place not in self.barred and not lies_in_rows(self.graph, place)
+        return may and same_matrix(self.graph[place].shape, self.graph[index].shape)
 
     def is_convolution(self, group: Group) -> bool:
         """Tell whether a group is a convolution that the library computes: its kernel and its outputs lie in
@@ -122,7 +142,7 @@ class _Layouts:
         kernel = kernel_of(self.graph, index)
         return (
             kernel in self.lying
-            and self._may_be_panels(kernel)
+            and self.may_be_panels(kernel)
             and all(self._can_be_panels(each) for each in in_panels)
         )
 
@@ -130,24 +150,59 @@ class _Layouts:
         before, behind = images_of(self.graph, index)
         self.panels |= {kernel_of(self.graph, index), in_memory(self.graph, behind, self.lying)}
         place = in_memory(self.graph, before, self.lying)
-        if self._can_be_panels(before) and (not reads_rows(self.graph, index) or self._may_be_panels(place)):
+        if self._can_be_panels(before) and (not reads_rows(self.graph, index) or self.may_be_panels(place)):
             self.panels.add(place)
 
     def spread(self) -> None:
         """Begin with what products want, and go on to what is computed beside it until nothing is added."""
+        links = list(self._links())
+        while any(_bar(link) for link in links):
+            pass
+        for each in (self, *self.inside.values()):
+            each.begin()
+        size = -1
+        while size != (size := sum(len(each.panels) for each in (self, *self.inside.values()))):
+            for each in (self, *self.inside.values()):
+                each.spread_once()
+            for link in links:
+                if any(index in each.panels for each, index in link):
+                    for each, index in link:
+                        each.panels |= {index} - each.barred
+
+    def begin(self) -> None:
+        """Begin with what products and sums want."""
         for group in self.grouping.groups:
             if group.form == "product":
                 self._begin(group)
             elif self.is_convolution(group):
                 self._begin_convolution(group.stores[0])
-            else:
+            elif group.form != "loop":
                 self.panels.update(self._around_a_sum(group))
-        size = -1
-        while size != len(self.panels):
-            size = len(self.panels)
-            for group in self.grouping.groups:
-                self._spread_group(group)
-            self._spread_updates()
+
+    def spread_once(self) -> None:
+        """Go on to what is computed beside values in panels, and to new values of weights."""
+        for group in self.grouping.groups:
+            self._spread_group(group)
+        self._spread_updates()
+
+    def _links(self) -> Iterable[Link]:
+        """Yield what is the same memory outside of a loop and inside: states at the start, before and after a
+        step, sequences and items, what is fixed, what is collected."""
+        for index, inner in self.inside.items():
+            node, body = self.graph[index], inner.graph
+            operands = [in_memory(self.graph, each, self.lying) for each in self.graph.operands(index)]
+            given = apart(dict(node.settings), operands)
+            leaves, becomes = body.leaves("input"), outputs_of(body, STATE)
+            for kind, values in zip((STATE, ITEM, FIXED), given, strict=True):
+                for number, place in enumerate(values):
+                    link: Link = [(self, place)]
+                    if (leaf := leaves.get(f"{kind}{number}")) is not None:
+                        link.append((inner, leaf))
+                    if kind == STATE:
+                        link.append((inner, becomes[number]))
+                    yield link
+            for part in self.graph.users(index):
+                yield [(self, part), (inner, outputs_of(body, OUT)[self.graph[part].setting("number")])]
 
     def _begin(self, group: Group) -> None:
         (index,) = group.stores
@@ -172,7 +227,7 @@ class _Layouts:
             yield index
         if group.nodes == (index,) and (over_places or is_column_sum(self.graph, index)):
             operand = in_memory(self.graph, self.graph.operands(index)[0], self.lying)
-            if self._may_be_panels(operand):
+            if self.may_be_panels(operand):
                 yield operand
 
     def _spread_group(self, group: Group) -> None:
@@ -183,7 +238,7 @@ class _Layouts:
             index for index in self._around(group) if extent_of(self.graph[index].shape, domain) == "full"
         ]
         if any(index in self.panels for index in beside):
-            self.panels |= {index for index in beside if self._may_be_panels(index)}
+            self.panels |= {index for index in beside if self.may_be_panels(index)}
 
     def _around(self, group: Group) -> Iterable[int]:
         """Return what a group stores and what it reads from memory."""
@@ -194,10 +249,12 @@ class _Layouts:
                 if place in self.lying and place not in group.nodes:
                     yield place
 
-    def _may_be_panels(self, index: int) -> bool:
+    def may_be_panels(self, index: int) -> bool:
         """Tell whether whoever makes a value can lay it in panels."""
         node = self.graph[index]
-        if node.operation.name in ("input", "constant", "scatter_add", "rank_over") or node.dtype == "int":
+        if index in self.barred or (node.operation.name == "input" and not self.is_body):
+            return False
+        if node.operation.name in ("constant", "scatter_add", "rank_over") or node.dtype == "int":
             return False
         if lies_in_rows(self.graph, index):
             return False
@@ -209,6 +266,20 @@ class _Layouts:
             both = {leaves[name], index} if name in leaves else set()
             if both & self.panels and domain_of(self.graph, index) is not None:
                 self.panels |= both & self.lying
+
+
+Link: TypeAlias = list[tuple[Layouts, int]]
+"""A value outside and inside of a loop, each with the layouts of its graph."""
+
+
+def _bar(link: Link) -> bool:
+    """Bar all of a link where one cannot lie in panels; tell whether that is new."""
+    if all(each.may_be_panels(index) for each, index in link):
+        return False
+    new = [(each, index) for each, index in link if index not in each.barred]
+    for each, index in new:
+        each.barred.add(index)
+    return bool(new)
 
 
 def lanes_domain(graph: Graph, group: Group) -> Domain | None:
@@ -225,7 +296,7 @@ def lanes_domain(graph: Graph, group: Group) -> Domain | None:
 # ---- units ------------------------------------------------------------------------------------
 
 
-def _unit(grouping: Grouping, group: Group, layouts: _Layouts) -> Unit:
+def _unit(grouping: Grouping, group: Group, layouts: Layouts) -> Unit:
     graph = grouping.graph
     match group.form:
         case "product":
@@ -235,8 +306,8 @@ def _unit(grouping: Grouping, group: Group, layouts: _Layouts) -> Unit:
             return Unit((Part("draw", group),), cut)
         case "scatter" | "rank" as template:
             return Unit((Part(template, group),), Whole())
-        case "copy":
-            return Unit((Part("copy", group),), Whole())
+        case "copy" | "loop" as template:
+            return Unit((Part(template, group),), Whole())
         case "windows" if layouts.is_convolution(group):
             return _convolution_unit(graph, group)
     return _loops_unit(graph, group, layouts)
@@ -255,7 +326,7 @@ def _convolution_unit(graph: Graph, group: Group) -> Unit:
     return Unit((Part("convolution", group),), cut)
 
 
-def _product_unit(graph: Graph, group: Group, layouts: _Layouts) -> Unit:
+def _product_unit(graph: Graph, group: Group, layouts: Layouts) -> Unit:
     (index,) = group.stores
     form = layouts.form(group)
     shape = graph[index].shape
@@ -306,7 +377,7 @@ def tiles_of(rows: int, columns: int) -> Tiles:
     return Tiles(rows, columns, -(-rows // (16 * pieces)) * 16)
 
 
-def _loops_unit(graph: Graph, group: Group, layouts: _Layouts) -> Unit:
+def _loops_unit(graph: Graph, group: Group, layouts: Layouts) -> Unit:
     domain = lanes_domain(graph, group)
     in_panels = all(index in layouts.panels for index in group.stores)
     if domain is not None and in_panels:
@@ -319,7 +390,7 @@ def _loops_unit(graph: Graph, group: Group, layouts: _Layouts) -> Unit:
     return Unit((Part("loops", group),), rows_of(graph[group.stores[0]].shape) if batched else Whole())
 
 
-def _is_flat(graph: Graph, group: Group, layouts: _Layouts) -> bool:
+def _is_flat(graph: Graph, group: Group, layouts: Layouts) -> bool:
     """Tell whether all that a group reads and stores are neighbors in the same order, or numbers."""
     total = count(graph[group.stores[0]].shape)
     shapes = [graph[index].shape for index in group.nodes]
@@ -329,7 +400,7 @@ def _is_flat(graph: Graph, group: Group, layouts: _Layouts) -> bool:
     return same and not around & layouts.panels
 
 
-def _summed(graph: Graph, group: Group, layouts: _Layouts) -> Unit | None:
+def _summed(graph: Graph, group: Group, layouts: Layouts) -> Unit | None:
     """Return the unit of a sum over the rows of a value in panels, or over all of a weight in panels."""
     *feed, index = group.nodes
     if graph[index].operation.name != "sum" or group.stores != (index,):
@@ -486,7 +557,7 @@ def reads_of(graph: Graph, unit: Unit, lying: Container[int]) -> set[int]:
     return {in_memory(graph, each, lying) for each in operands} - nodes
 
 
-def _passing(graph: Graph, units: Sequence[Unit], layouts: _Layouts) -> set[int]:
+def _passing(graph: Graph, units: Sequence[Unit], layouts: Layouts) -> set[int]:
     """Find the values that are stored and read within one unit alone: a thread's memory of a piece is
     enough."""
     found: set[int] = set()

@@ -13,7 +13,9 @@ from netdsl.program import Form, Group, Grouping
 from netdsl.program.layout import columns, places
 
 LEAVES: Final = frozenset({"input", "weight", "state", "constant", "iota"})
-MOVEMENTS: Final = frozenset({"reshape", "transpose", "broadcast", "slice"})
+MOVEMENTS: Final = frozenset(
+    {"reshape", "transpose", "broadcast", "slice", "stack", "unstack", "step", "stored"}
+)
 """Movements that cost nothing: an index is read differently."""
 
 REORDERINGS: Final = frozenset({"reshape", "transpose"})
@@ -47,6 +49,7 @@ _FORMS: Final[dict[str, Form]] = {
     "gaussian": "draw",
     "scatter_add": "scatter",
     "rank_over": "rank",
+    "loop": "loop",
     **dict.fromkeys(WINDOWS, "windows"),
 }
 
@@ -103,6 +106,8 @@ def _kind(graph: Graph, index: int, matrices: Mapping[int, int]) -> _Kind:
         return LEAF
     if name in _FORMS:
         return _Kind(_FORMS[name], (index,))
+    if name == "loop_part":
+        return _Kind("loop", graph.operands(index))
     if is_flattening(graph, index):
         return _Kind("loops", ("flat", index))
     if is_sum_over_places(graph, index):
@@ -255,7 +260,7 @@ class _Stored:
                 self.late[index] = self.parts[index]
             outside = any(self.late[user] != self.late[index] for user in self.graph.users(index))
             dear = self.costs[index] > CHEAP or len(self.reads[index]) > FEW
-            inside = kind.form == "product" and any(
+            inside = kind.form in ("product", "loop") and any(
                 self.kinds.get(each) == kind for each in self.graph.users(index)
             )
             if inside and index not in roots:
@@ -298,11 +303,13 @@ class _Stored:
             name, operands = self.graph[index].operation.name, self.graph.operands(index)
             if _is_of_any_strides(self.graph, index):
                 found.update(_behind_reorderings(self.graph, each) for each in operands)
-            elif kind.form in {"product", "scatter", "rank", "windows"}:
+            elif kind.form in {"product", "scatter", "rank", "windows", "loop"}:
                 outside = (each for each in operands if self.kinds.get(each) != kind)
                 found.update(_behind(self.graph, each) for each in outside)
             elif name == "gather":
                 found.add(_behind(self.graph, operands[0]))
+            elif name == "stored":
+                found.add(index)
         return found
 
 

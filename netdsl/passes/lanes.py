@@ -80,7 +80,7 @@ def _is_element_wise(graph: Graph, index: int, domain: Domain) -> bool:
     match node.operation.name:
         case "broadcast":
             return _repeats_whole(operands[0], node.shape, domain)
-        case "reshape":
+        case "reshape" | "stored":
             return extent_of(operands[0], domain) == extent_of(node.shape, domain)
     return node.operation.family == "elementwise"
 

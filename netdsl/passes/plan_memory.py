@@ -82,9 +82,12 @@ def _shared(program: Program, rows: int) -> tuple[dict[str, int], int]:
 
 
 def lifetimes(program: Program) -> dict[str, tuple[int, int]]:
-    """Return the first and last phase in which each value of a step is touched."""
+    """Return the first and last phase in which each value of a step is touched; those of a loop are one."""
     lives: dict[str, tuple[int, int]] = {}
-    for number, phase in enumerate(program.phases):
+    number, before = 0, None
+    for phase in program.phases:
+        number += phase.repeat is None or phase.repeat is not before
+        before = phase.repeat
         for name in (name for step in phase.steps for name in _touched(step)):
             if program.buffers[name].role in {"input", "value"}:
                 first, _ = lives.get(name, (number, number))

@@ -205,8 +205,9 @@ class _Stage:
         return value.apply("stored", number=self.states)
 
     def _lying(self, value: Value) -> Value:
-        """Return a value that lies in memory: a number of the host does not."""
-        return value.apply("stored", number=0) if value.shape == () else value
+        """Return a value that lies in memory as it is: a number of the host and a reshape do not."""
+        moved = value.shape == () or value.node.operation.name == "reshape"
+        return value.apply("stored", number=0) if moved else value
 
 
 def body_of_loop(body: Graph) -> Graph:

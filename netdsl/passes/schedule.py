@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from netdsl.program import Access, Each, Phase, Pieces, Range, Step
+from netdsl.program import Access, Each, Loop, Phase, Pieces, Range, Step
 
 
-def schedule(steps: Sequence[Step]) -> tuple[Phase, ...]:
+def schedule(steps: Sequence[Step | Loop]) -> tuple[Phase, ...]:
     """Return phases in which each step comes as early as what it touches allows.
 
     Steps that touch the same memory keep their order. They need no barrier between them where both are cut up
     in the same way and each piece keeps to its own part of that memory, nor where one thread does both.
     """
-    phases: list[list[Step]] = []
-    placed: list[tuple[Step, int]] = []
+    phases: list[list[Step | Loop]] = []
+    placed: list[tuple[Step | Loop, int]] = []
     for step in steps:
         at = max((phase + _apart(before, step) for before, phase in placed if _meet(before, step)), default=0)
         while len(phases) <= at:
             phases.append([])
         phases[at].append(step)
         placed.append((step, at))
-    return tuple(Phase(tuple(each)) for each in phases)
+    return tuple(phase for each in phases for phase in _flat(each))
 
 
-def _meet(first: Step, second: Step) -> bool:
+def _flat(level: Sequence[Step | Loop]) -> Iterable[Phase]:
+    """Yield steps that wait for nothing among each other as a phase, and the phases of loops behind it."""
+    if plain := tuple(each for each in level if isinstance(each, Step)):
+        yield Phase(plain)
+    for each in level:
+        if isinstance(each, Loop):
+            yield from each.phases
+
+
+def _meet(first: Step | Loop, second: Step | Loop) -> bool:
     """Tell whether two steps touch the same memory, at least one of them to write."""
     return bool(_conflicts(first, second))
 
 
-def _conflicts(first: Step, second: Step) -> list[tuple[Access, Access]]:
+def _conflicts(first: Step | Loop, second: Step | Loop) -> list[tuple[Access, Access]]:
     pairs = [(first.writes, second.reads), (first.reads, second.writes), (first.writes, second.writes)]
     return [(a, b) for left, right in pairs for a in left for b in right if a.buffer == b.buffer]
 
 
-def _apart(first: Step, second: Step) -> bool:
+def _apart(first: Step | Loop, second: Step | Loop) -> bool:
     """Tell whether a barrier must stand between two steps that touch the same memory."""
+    if isinstance(first, Loop) or isinstance(second, Loop):
+        return True
     if is_single(first) and is_single(second):
         return False
     if not _cut_alike(first, second):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from netdsl.graph import Graph
@@ -23,6 +24,7 @@ Template: TypeAlias = Literal[
     "loops",
     "copy",
     "convolution",
+    "loop",
 ]
 """How a group is computed.
 
@@ -30,7 +32,7 @@ Template: TypeAlias = Literal[
 product of any strides; `lanes` goes along 16 columns at a time, `columns` sums a value over its rows,
 `sums` over the places of each example, `total` a weight over all its elements; `draw`, `scatter`, `rank` and
 `copy` are what their groups are; `convolution` is one of images in panels, or its kernel's gradient; `loops`
-are loops made for the group.
+are loops made for the group; a `loop` repeats units of its own.
 """
 
 
@@ -119,3 +121,5 @@ class Choice:
     panels: frozenset[int]
     turned: frozenset[int]
     passing: frozenset[int]
+    inside: Mapping[int, Choice] = field(default_factory=dict)
+    """What each loop repeats, by its node."""

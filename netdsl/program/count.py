@@ -17,8 +17,9 @@ class Count:
     """A polynomial with integer coefficients: `4*rows + 64`, `at(h) + 64*i*stride(h)`.
 
     The symbols of a launch's arguments: `rows` (examples in the batch), `i` and `j` (the item of a step),
-    `lo` and `hi` (a thread's share of a range), `thread`, `context` (a thread's block), `at(name)` (the
-    address of a buffer) and `stride(name)` (elements from one panel of a buffer to the next).
+    `lo` and `hi` (a thread's share of a range), `t` and `odd` (the turn of a loop), `thread`, `context` (a
+    thread's block), `at(name)` (the address of a buffer) and `stride(name)` (elements
+    from one panel of a buffer to the next).
     """
 
     terms: tuple[Term, ...] = ()
@@ -37,6 +38,18 @@ class Count:
 
     def __rmul__(self, other: int) -> Count:
         return self * other
+
+    def where(self, known: Mapping[str, Count]) -> Count:
+        """Return the count with some symbols replaced."""
+        if not any(symbol in known for _, symbols in self.terms for symbol in symbols):
+            return self
+        total = Count()
+        for coefficient, symbols in self.terms:
+            product = count_of(coefficient)
+            for each in symbols:
+                product = product * known.get(each, Count(((1, (each,)),)))
+            total = total + product
+        return total
 
     def symbols(self) -> frozenset[str]:
         """Return the names of the symbols it depends on."""

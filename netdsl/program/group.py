@@ -5,9 +5,9 @@ from typing import Literal, TypeAlias
 
 from netdsl.graph import Graph
 
-Form: TypeAlias = Literal["loops", "product", "windows", "draw", "scatter", "rank", "copy"]
+Form: TypeAlias = Literal["loops", "product", "windows", "draw", "scatter", "rank", "copy", "loop"]
 """How a group is computed: nested loops, a product, a convolution or pool, a random draw, a table added to,
-numbers ranked, or a value moved as it is."""
+numbers ranked, a value moved as it is, or a loop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,11 +129,36 @@ class Step:
     bytes: Count = field(default_factory=Count)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeat:
+    """How often neighboring phases are repeated. Their launches have two symbols more: `t`, from 0 up, or
+    down to 0 in `reverse`, and `odd`, which is 0 and 1 by turns, 0 at first."""
+
+    times: int
+    reverse: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Steps between two barriers: none needs what another thread makes in the same phase."""
+    """Steps between two barriers: none needs what another thread makes in the same phase. Phases of one
+    `repeat`, one after the other, are a loop."""
 
     steps: tuple[Step, ...]
+    repeat: Repeat | None = None
+
+    @property
+    def times(self) -> int:
+        """How often it is done in a step."""
+        return self.repeat.times if self.repeat else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Phases to be repeated, and the memory outside of them that they touch."""
+
+    phases: tuple[Phase, ...]
+    reads: tuple[Access, ...]
+    writes: tuple[Access, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,13 +247,15 @@ class Executable:
         """Return how many threads a step of so many rows is shared out to."""
         if self._chosen:
             return self.threads
-        steps = self.program.steps()
         symbols = {"rows": rows}
         cycles = sum(
-            each.flops.value(symbols) / FLOPS_A_CYCLE + each.bytes.value(symbols) / BYTES_A_CYCLE
-            for each in steps
+            phase.times
+            * (each.flops.value(symbols) / FLOPS_A_CYCLE + each.bytes.value(symbols) / BYTES_A_CYCLE)
+            for phase in self.program.phases
+            for each in phase.steps
         )
-        return max(1, min(self.threads, int(cycles / (CYCLES_A_PHASE * max(1, len(self.program.phases))))))
+        phases = sum(phase.times for phase in self.program.phases)
+        return max(1, min(self.threads, int(cycles / (CYCLES_A_PHASE * max(1, phases)))))
 
     def _look_for_intruders(self, plan: MemoryPlan, rows: int) -> None:
         memory = self._memory

@@ -9,7 +9,7 @@ from netdsl.graph import BATCH, Builder, Graph
 from netdsl.operations import REGISTRY
 from netdsl.passes.differentiate import differentiate
 from netdsl.passes.scan import merge_scans
-from netdsl.passes.scan_unroll import unroll_scans
+from netdsl.passes.scan_stage import stage_scans
 from netdsl.passes.simplify import simplify
 from tests.lowering.running import compare
 from tests.operations.test_scan import CELLS, Cell, scanned
@@ -33,7 +33,7 @@ def network(cell: Cell, steps: int, reverse: bool) -> Graph:
         if name.startswith(("fixed", "state", "item")) and values[name].dtype == "float":
             builder.outputs[f"d {name}"] = builder.apply("gradient_of", total, values[name])
     graph = simplify(merge_scans(simplify(differentiate(builder.finish()))), differentiated=True)
-    return simplify(unroll_scans(graph), differentiated=True)
+    return stage_scans(graph)
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])

@@ -10,6 +10,7 @@ from netdsl.lowering.cpu.numbers import NumberTable
 from netdsl.passes.contractions import is_view
 from netdsl.program import (
     LANES,
+    ROWS,
     Access,
     Buffer,
     Call,
@@ -23,8 +24,9 @@ from netdsl.program import (
     Panels,
     Step,
     Tiles,
+    count_of,
 )
-from netdsl.program.layout import places
+from netdsl.program.layout import columns, places
 
 
 @dataclass(slots=True)
@@ -37,6 +39,14 @@ class Workshop:
     buffers: dict[str, Buffer] = field(default_factory=dict)
     kernels: dict[str, Kernel] = field(default_factory=dict)
     places: dict[int, Buffer] = field(default_factory=dict)
+    views: dict[str, tuple[str, Count]] = field(default_factory=dict)
+    """The buffers that are views of others: of which, and how many bytes behind its beginning."""
+
+    states: dict[tuple[int, int], tuple[Buffer, Buffer]] = field(default_factory=dict)
+    """For each loop and number of a state where it lies before a turn and after."""
+
+    prefix: str = ""
+    """What the names of a loop's own buffers begin with."""
 
     @property
     def graph(self) -> Graph:
@@ -55,9 +65,24 @@ class Workshop:
                 case "input":
                     name = node.setting("name")
                     self.place(index, Buffer(f"input {name}", node.shape, node.dtype, layout, "input", name))
-                case "constant" if node.shape:
-                    values = node.setting("value")
-                    self.place(index, Buffer(f"constant {index}", node.shape, role="constant", values=values))
+        self.place_constants()
+
+    def place_constants(self) -> None:
+        """Make a buffer for each list of numbers."""
+        for index in self.graph:
+            node = self.graph[index]
+            if node.operation.name == "constant" and node.shape:
+                name, values = f"{self.prefix}constant {index}", node.setting("value")
+                self.place(index, Buffer(name, node.shape, role="constant", values=values))
+
+    def view(self, buffer: Buffer, shape: Shape, batch: Count) -> Buffer:
+        """Return a view of a value that has several batches, from one of them on."""
+        whole, offset = self.views.get(buffer.name, (buffer.name, count_of(0)))
+        width = LANES if buffer.layout == "panels" else columns(shape)
+        offset = offset + 4 * width * places(shape) * ROWS * batch
+        name = f"{whole} + {offset}"
+        self.views[name] = whole, offset
+        return self.add(replace(buffer, name=name, shape=shape))
 
     def layout(self, index: int) -> Layout:
         """Return the layout of a value."""
@@ -85,9 +110,12 @@ class Workshop:
         if index in self.choice.passing:
             layout = self.layout(index) if isinstance(cut, Examples) else "rows"
             shape = piece_shape(node.shape, cut)
-            return self.place(index, Buffer(f"v{index}", shape, node.dtype, layout, "scratch", label))
+            return self.place(
+                index, Buffer(f"{self.prefix}v{index}", shape, node.dtype, layout, "scratch", label)
+            )
         layout = self.layout(index)
-        return self.place(index, Buffer(f"v{index}", node.shape, node.dtype, layout, label=label))
+        name = f"{self.prefix}v{index}"
+        return self.place(index, Buffer(name, node.shape, node.dtype, layout, label=label))
 
     def at(self, index: int) -> Buffer:
         """Return the buffer in which a value lies, or the value that it is a reshaped view of."""

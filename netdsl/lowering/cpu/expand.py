@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -41,22 +42,26 @@ def expand(program: Program, site: Site) -> Tables:
     tables = Tables([])
     for thread in range(threads):
         parts = [
-            part
-            for phase in program.phases
-            for part in (*_phase(phase, site, thread, threads, tables), _barrier(site, threads))
+            _repeated(list(phases), site, thread, threads, tables)
+            for _, phases in groupby(program.phases, key=lambda each: id(each.repeat or each))
         ]
         tables.threads.append(np.ascontiguousarray(np.concatenate([*parts, np.zeros((0, WORDS), np.int64)])))
     return tables
 
 
-def _barrier(site: Site, threads: int) -> Table:
-    row = np.zeros((int(threads > 1), WORDS), np.int64)
-    row[:, :3] = (*site.barrier, threads)
-    return row
-
-
-def _phase(phase: Phase, site: Site, thread: int, threads: int, tables: Tables) -> list[Table]:
-    return [_step(step, site, thread, threads, tables) for step in phase.steps]
+def _repeated(phases: Sequence[Phase], site: Site, thread: int, threads: int, tables: Tables) -> Table:
+    """Return the launches of a phase, or of those of one loop, all times after each other."""
+    times = phases[0].times
+    turns = np.arange(times)[:, None]
+    reverse = phases[0].repeat is not None and phases[0].repeat.reverse
+    symbols = {"t": turns[::-1] if reverse else turns, "odd": turns % 2}
+    parts: list[Table] = []
+    for phase in phases:
+        parts += [_step(step, site, thread, threads, tables, symbols) for step in phase.steps]
+        barrier = np.zeros((times, int(threads > 1), WORDS), np.int64)
+        barrier[:, :, :3] = (*site.barrier, threads)
+        parts.append(barrier)
+    return np.concatenate(parts, axis=1).reshape(-1, WORDS)
 
 
 def share(total: int, grain: int, thread: int, threads: int) -> tuple[int, int]:
@@ -66,8 +71,12 @@ def share(total: int, grain: int, thread: int, threads: int) -> tuple[int, int]:
     return low, high
 
 
-def _step(step: Step, site: Site, thread: int, threads: int, tables: Tables) -> Table:
-    symbols: dict[str, Any] = {**site.symbols, **site.own[thread]}
+def _step(
+    step: Step, site: Site, thread: int, threads: int, tables: Tables, turns: Mapping[str, Table]
+) -> Table:
+    """Return the launches of a step: [turns of a loop, launches, words]."""
+    symbols: dict[str, Any] = {**site.symbols, **site.own[thread], **turns}
+    times = len(turns["t"])
     match step.work:
         case Everyone():
             items = 1
@@ -85,11 +94,11 @@ def _step(step: Step, site: Site, thread: int, threads: int, tables: Tables) -> 
             items = int(thread == 0)
         case Each() as each:
             items = _number(each, symbols, thread, threads)
-    rows = np.zeros((items, len(step.calls), WORDS), np.int64)
+    rows = np.zeros((times, items, len(step.calls), WORDS), np.int64)
     if items:
         for number, call in enumerate(step.calls):
-            _fill(rows[:, number], call, site, symbols, tables)
-    return rows.reshape(-1, WORDS)
+            _fill(rows[:, :, number], call, site, symbols, tables)
+    return rows.reshape(times, -1, WORDS)
 
 
 def _number(each: Each, symbols: dict[str, Any], thread: int, threads: int) -> int:
@@ -109,14 +118,15 @@ def _number(each: Each, symbols: dict[str, Any], thread: int, threads: int) -> i
 
 def _fill(rows: Table, call: Call, site: Site, symbols: dict[str, Any], tables: Tables) -> None:
     if call.block:
+        times, items = rows.shape[:2]
         words = [word.value(symbols) for word in call.block]
         alike = all(isinstance(word, int) for word in words)
-        block = np.zeros((1 if alike else len(rows), len(words)), np.int64)
+        block = np.zeros((1, 1, len(words)) if alike else (times, items, len(words)), np.int64)
         for column, word in enumerate(words):
-            block[:, column] = word
+            block[:, :, column] = word
         tables.blocks.append(block)
-        step = 0 if alike else block.strides[0]
-        symbols = {**symbols, "block": block.ctypes.data + step * np.arange(len(rows))}
-    rows[:, 0] = site.kernels[call.kernel]
+        places = np.arange(times * items).reshape(times, items)
+        symbols = {**symbols, "block": block.ctypes.data + (0 if alike else block.strides[1]) * places}
+    rows[:, :, 0] = site.kernels[call.kernel]
     for column, argument in enumerate(call.arguments, 1):
-        rows[:, column] = argument.value(symbols)
+        rows[:, :, column] = argument.value(symbols)

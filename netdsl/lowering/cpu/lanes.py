@@ -102,7 +102,7 @@ class Lanes:
         if index not in self.nodes and node.shape == ():
             return read_number(self.graph, self.text, index)
         operands = self.graph.operands(index)
-        if node.operation.name in ("broadcast", "reshape"):
+        if node.operation.name in ("broadcast", "reshape", "stored"):
             return self.value(operands[0])
         depth = self._depth(index)
         known = self.text.blocks[depth].known

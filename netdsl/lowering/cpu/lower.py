@@ -14,6 +14,7 @@ from netdsl.lowering.cpu.order import in_order
 from netdsl.lowering.cpu.pieces import work_of
 from netdsl.lowering.cpu.products import back, gradient, product, turn
 from netdsl.lowering.cpu.ranks import rank_steps
+from netdsl.lowering.cpu.repeat import loop_of, place_states, resolved
 from netdsl.lowering.cpu.sums import columns_steps, sums_steps, total_steps
 from netdsl.lowering.cpu.tables import draw_step, scatter_steps
 from netdsl.lowering.cpu.ways import give, inputs_of, take, take_numbers
@@ -25,6 +26,7 @@ from netdsl.program import (
     Count,
     Cut,
     Examples,
+    Loop,
     Output,
     Panels,
     Part,
@@ -39,7 +41,7 @@ from netdsl.program import (
 from netdsl.program.layout import columns, places
 
 
-def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step, ...]]:
+def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step | Loop, ...]]:
     """Return a program without phases yet, and its steps in an order that is right on one thread."""
     order = in_order(choice)
     graph = choice.graph
@@ -47,7 +49,9 @@ def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step, ...]]:
     shop.place_leaves()
     inputs = inputs_of(graph, shop)
     taken = [step for number, each in enumerate(inputs) for step in take(shop, number, each, len(inputs))]
-    computed = [step for unit in order.units for step in _steps(shop, unit)]
+    for index in choice.inside:
+        place_states(shop, index)
+    computed = [step for unit in order.units for step in _all_steps(shop, unit)]
     given = [
         step for number, each in enumerate(graph.outputs) for step in give(shop, number, each, len(inputs))
     ]
@@ -55,7 +59,7 @@ def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step, ...]]:
     numbers = [take_numbers(shop)] if shop.numbers.slots else []
     program = Program(
         name,
-        shop.buffers,
+        {name: buffer for name, buffer in shop.buffers.items() if name not in shop.views},
         shop.kernels,
         (),
         {label: shop.places[index].name for label, index in _kept(graph).items()},
@@ -63,7 +67,7 @@ def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step, ...]]:
         tuple(Output(each, graph[index].shape, graph[index].dtype) for each, index in graph.outputs.items()),
         shop.numbers.scalars(),
     )
-    return program, (*numbers, *taken, *computed, *given, *copied)
+    return program, tuple(resolved([*numbers, *taken, *computed, *given, *copied], shop.views))
 
 
 def _kept(graph: Graph) -> dict[str, int]:
@@ -71,6 +75,16 @@ def _kept(graph: Graph) -> dict[str, int]:
 
 
 # ---- units ------------------------------------------------------------------------------------
+
+
+def _all_steps(shop: Workshop, unit: Unit) -> list[Step | Loop]:
+    (part, *_) = unit.parts
+    if part.template != "loop":
+        return [*_steps(shop, unit)]
+    loop = next(index for index in part.group.nodes if shop.graph[index].operation.name == "loop")
+    turned = [index for index in part.group.stores if index in shop.choice.turned]
+    turns = [turn(shop, index, _turn_cut(shop.graph[index].shape, unit.cut)) for index in turned]
+    return [loop_of(shop, loop, _steps), *turns]
 
 
 def _steps(shop: Workshop, unit: Unit) -> list[Step]:

@@ -4,7 +4,6 @@ share them."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from netdsl.graph import Builder, Graph
 from netdsl.lowering.cpu.kernel_text import KernelText
@@ -21,16 +20,21 @@ class NumberTable:
     """Gives each kernel a list of numbers, neighbors in memory, and each list a place in the table."""
 
     graph: Graph
-    slots: list[int] = field(default_factory=list)
-    places: dict[tuple[int, ...], int] = field(default_factory=dict)
+    slots: list[tuple[Graph, int]] = field(default_factory=list)
+    places: dict[tuple[Graph, tuple[int, ...]], int] = field(default_factory=dict)
+
+    def inside(self, graph: Graph) -> NumberTable:
+        """Return the same table for kernels of another graph, the body of a loop."""
+        return NumberTable(graph, self.slots, self.places)
 
     def _address(self, text: KernelText) -> Count:
         """Return the address of a kernel's numbers, as a launch passes it."""
         numbers = wanted(text)
-        if numbers not in self.places:
-            self.places[numbers] = len(self.slots)
-            self.slots.extend(numbers)
-        return symbol("numbers") + 4 * self.places[numbers]
+        key = self.graph, numbers
+        if key not in self.places:
+            self.places[key] = len(self.slots)
+            self.slots.extend((self.graph, number) for number in numbers)
+        return symbol("numbers") + 4 * self.places[key]
 
     def pass_to(self, text: KernelText) -> None:
         """Let a kernel that reads numbers have its address of them."""
@@ -40,14 +44,14 @@ class NumberTable:
     def scalars(self) -> Scalars:
         """Return the formulas of the table's numbers."""
         builder = Builder(REGISTRY)
-        needed = sorted(self.graph.ancestors(self.slots))
-        values: dict[int, Any] = {}
-        for index in needed:
-            values[index] = builder.add(
-                self.graph[index], [values[each] for each in self.graph.operands(index)]
-            )
-        builder.outputs = {str(index): values[index] for index in sorted(set(self.slots))}
-        return Scalars(builder.finish(), tuple(str(index) for index in self.slots))
+        names: dict[tuple[Graph, int], str] = {}
+        for graph in dict.fromkeys(graph for graph, _ in self.slots):
+            numbers = sorted({number for each, number in self.slots if each is graph})
+            values = builder.copy(graph, {}, graph.ancestors(numbers))
+            for number in numbers:
+                name = names[graph, number] = str(len(names))
+                builder.outputs[name] = values[number]
+        return Scalars(builder.finish(), tuple(names[slot] for slot in self.slots))
 
 
 PARAMETER = "numbers_"

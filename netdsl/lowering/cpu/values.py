@@ -58,6 +58,10 @@ class Values:
         match node.operation.name:
             case "broadcast":
                 return self.value(operands[0], self._repeated(self.plan.graph[operands[0]].shape, position))
+            case "stored":
+                return self.value(operands[0], position)
+            case "stack" | "unstack" | "step" as name:
+                return self.value(operands[0], self._restacked(name, node, position))
             case "reshape":
                 return self.value(
                     operands[0], self.index.reshaped(position, node.shape, self.plan.graph[operands[0]].shape)
@@ -92,6 +96,17 @@ class Values:
                 if not node.operation.scalar:
                     raise NotImplementedError(f"no loop is written for {node.operation.name}")
                 return self._set(text, (), (), (index, position), *texts)
+
+    def _restacked(self, name: str, node: Node, position: Position) -> Position:
+        """Return the place in a sequence of a place in a stack, or the other way round."""
+        rows = symbol(self.extent(BATCH))
+        match name:
+            case "stack":
+                step, row = self.index.divided_by(position[0], rows)
+                return row, step, *position[1:]
+            case "unstack":
+                return position[1] * rows + position[0], *position[2:]
+        return position[0] + node.setting("number") * rows, *position[1:]
 
     def _set(
         self, text: str, position: Position, operands: Sequence[int], key: tuple[int, object], *used: str

@@ -35,8 +35,8 @@ GALLERY: dict[str, tuple[str, ...]] = {
         "separable_digits",
         "norms",
     ),
-    "Signals, texts and other sequences": ("signal_conv", "transformer"),
-    "Other shapes": ("two_inputs", "two_heads", "penguins", "autoencoder", "siamese"),
+    "Signals, texts and other sequences": ("signal_conv", "addition_lstm", "lstm_text", "transformer"),
+    "Other shapes": ("two_inputs", "two_heads", "penguins", "autoencoder", "siamese", "gradient_penalty"),
     "Functions without data": ("ravine", "saddle", "long_valley"),
 }
 """The models that are shown, by heading. All others are listed."""

@@ -47,6 +47,8 @@ FEW = "(train=160, valid=16, test=16)"
         ("separable_digits", {"digits.split": "(train=200, valid=40)"}),
         ("norms", {"digits.split": "(train=40, valid=10)"}),
         ("signal_conv", {"waves.split": "(train=200, valid=40)"}),
+        ("addition_lstm", {"sums.split": "(train=500, valid=50)"}),
+        ("lstm_text", {"sentences.split": FEW}),
         ("transformer", {"sentences.split": FEW}),
         ("cifar_cnn", {"cifar.split": FEW, "train.optimizer": "adam(0.001)"}),
     ],

@@ -15,7 +15,15 @@ from netdsl.passes.contractions import (
     lies_in_rows,
     product_form,
 )
-from netdsl.passes.convolutions import images_of, is_lanewise, is_planar, kernel_of, reads_rows
+from netdsl.passes.convolutions import (
+    images_of,
+    is_lanewise,
+    is_planar,
+    is_planar_pool,
+    kernel_of,
+    pooled,
+    reads_rows,
+)
 from netdsl.passes.fuse import fuse
 from netdsl.passes.lanes import Domain, domain_of, extent_of, goes_along_lanes
 from netdsl.passes.waiting import reaches
@@ -146,6 +154,19 @@ class Layouts:
             and all(self._can_be_panels(each) for each in in_panels)
         )
 
+    def is_pool(self, group: Group) -> bool:
+        """Tell whether a group is a pool that the library computes: all its values but taps lie in panels."""
+        index = group.stores[0]
+        if not is_planar_pool(self.graph, index):
+            return False
+        return all(
+            self._can_be_panels(each) and self.may_be_panels(in_memory(self.graph, each, self.lying))
+            for each in self._floats_of_pool(index)
+        )
+
+    def _floats_of_pool(self, index: int) -> list[int]:
+        return [each for each in pooled(self.graph, index) if self.graph[each].dtype == "float"]
+
     def _begin_convolution(self, index: int) -> None:
         before, behind = images_of(self.graph, index)
         self.panels |= {kernel_of(self.graph, index), in_memory(self.graph, behind, self.lying)}
@@ -176,6 +197,9 @@ class Layouts:
                 self._begin(group)
             elif self.is_convolution(group):
                 self._begin_convolution(group.stores[0])
+            elif self.is_pool(group):
+                values = self._floats_of_pool(group.stores[0])
+                self.panels |= {in_memory(self.graph, each, self.lying) for each in values}
             elif group.form != "loop":
                 self.panels.update(self._around_a_sum(group))
 
@@ -310,6 +334,9 @@ def _unit(grouping: Grouping, group: Group, layouts: Layouts) -> Unit:
             return Unit((Part(template, group),), Whole())
         case "windows" if layouts.is_convolution(group):
             return _convolution_unit(graph, group)
+        case "windows" if layouts.is_pool(group):
+            shape = graph[group.stores[0]].shape
+            return Unit((Part("pool", group),), Examples(_together(shape), batches(shape)))
     return _loops_unit(graph, group, layouts)
 
 

@@ -1,4 +1,4 @@
-"""Which convolutions the library's kernels compute."""
+"""Which convolutions and pools the library's kernels compute."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Final
 from netdsl.graph import Graph, Node, Shape, is_batched
 
 CONVOLUTIONS: Final = ("convolve", "convolve_input", "convolve_kernel")
+POOLS: Final = ("max_pool", "argmax_pool", "sum_pool")
+POOLS_BACK: Final = ("put_window", "spread_pool")
 
 
 def kernel_of(graph: Graph, index: int) -> int:
@@ -59,3 +61,17 @@ def is_planar(graph: Graph, index: int) -> bool:
         and prod(kernel[:-1]) > 1
         and (node.setting("groups") == 1 or is_lanewise(graph, index))
     )
+
+
+def pooled(graph: Graph, index: int) -> tuple[int, int]:
+    """Return the values of a pool: that of places, and that of windows."""
+    operand = graph.operands(index)[0]
+    return (index, operand) if graph[index].operation.name in POOLS_BACK else (operand, index)
+
+
+def is_planar_pool(graph: Graph, index: int) -> bool:
+    """Tell whether a node is a pool over one or two axes of places, or sends back what one was given."""
+    if graph[index].operation.name not in (*POOLS, *POOLS_BACK):
+        return False
+    shapes = [graph[each].shape for each in pooled(graph, index)]
+    return all(len(shape) in (3, 4) and is_batched(shape) for shape in shapes)

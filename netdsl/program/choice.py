@@ -24,6 +24,7 @@ Template: TypeAlias = Literal[
     "loops",
     "copy",
     "convolution",
+    "pool",
     "loop",
 ]
 """How a group is computed.
@@ -31,8 +32,8 @@ Template: TypeAlias = Literal[
 `product` is X W by panels of W, `back` Y W^T without a copy of W^T, `gradient` X^T Y in tiles, `any` a
 product of any strides; `lanes` goes along 16 columns at a time, `columns` sums a value over its rows,
 `sums` over the places of each example, `total` a weight over all its elements; `draw`, `scatter`, `rank` and
-`copy` are what their groups are; `convolution` is one of images in panels, or its kernel's gradient; `loops`
-are loops made for the group; a `loop` repeats units of its own.
+`copy` are what their groups are; `convolution` is one of images in panels, or its kernel's gradient, `pool` a
+pool of them or its way back; `loops` are loops made for the group; a `loop` repeats units of its own.
 """
 
 

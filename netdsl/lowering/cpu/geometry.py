@@ -310,3 +310,16 @@ def _described(
         words += [*part, len(entries), table + len(tables)]
         tables += [word for entry in entries for word in entry]
     return Description([*words, *tables], packed.size)
+
+
+POOL_FIELDS: Final = (
+    *("height", "width", "down", "across", "rows", "columns", "stride_down", "stride_across"),
+    *("top", "left", "x_panel", "y_panel", "channels"),
+)
+"""The words of a pool's description, as its kernels read them."""
+
+
+def pool(windows: Windows, x_panel: Count | int, y_panel: Count | int) -> Words:
+    """Describe a pool."""
+    extents = (*windows.space, *windows.counts, *windows.size, *windows.strides, *windows.before)
+    return [*extents, x_panel, y_panel, windows.channels]

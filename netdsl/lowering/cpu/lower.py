@@ -12,6 +12,7 @@ from netdsl.lowering.cpu.groups import along, lanes_step, loops_step
 from netdsl.lowering.cpu.numbers import NumberTable
 from netdsl.lowering.cpu.order import in_order
 from netdsl.lowering.cpu.pieces import work_of
+from netdsl.lowering.cpu.pooling import pool_step
 from netdsl.lowering.cpu.products import back, gradient, product, turn
 from netdsl.lowering.cpu.ranks import rank_steps
 from netdsl.lowering.cpu.repeat import loop_of, place_states, resolved
@@ -154,6 +155,8 @@ def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:
             return [convolution_step(shop, group.stores[0], cut)]
         case "convolution", _:
             return [kernel_step(shop, group.stores[0], cut)]
+        case "pool", Examples():
+            return [pool_step(shop, group.stores[0], cut)]
         case "scatter", _:
             return scatter_steps(shop, group.stores[0])
         case "rank", _:

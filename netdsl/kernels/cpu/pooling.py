@@ -1,0 +1,274 @@
+"""Pools over images in panels, and their adjoints: 16 channels at a time, a window after the other.
+
+What of a window lies beyond the border of an image has no part in it.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from llvmlite import ir
+from numba import njit
+
+from netdsl.kernels.cpu.emission import (
+    I32,
+    LANES,
+    NOTHING,
+    PANEL,
+    WORD,
+    Value,
+    advance,
+    emits,
+    floats,
+    load_vector,
+    splat,
+    store_vector,
+    whole,
+)
+from netdsl.kernels.cpu.kernel import kernel
+from netdsl.kernels.cpu.looping import Carried, repeat
+from netdsl.kernels.cpu.memory import at, at_long, move_words
+from netdsl.kernels.cpu.prelude import f32
+from netdsl.kernels.cpu.tiles import stack_floats
+from netdsl.kernels.cpu.turning import min16
+
+FIELDS: Final = (
+    *("height", "width", "down", "across", "rows", "columns", "stride_down", "stride_across"),
+    *("top", "left", "x_panel", "y_panel", "channels"),
+)
+"""The words of a description: images of `height` by `width` places, `down` by `across` windows of `rows` by
+`columns` places, their strides, and the places before an image; then the floats from panel to panel of images
+and of windows, and the channels."""
+
+HEIGHT, WIDTH, DOWN, ACROSS, ROWS, COLUMNS, STRIDE_DOWN, STRIDE_ACROSS = 0, 1, 2, 3, 4, 5, 6, 7
+TOP, LEFT, X_PANEL, Y_PANEL, CHANNELS = 8, 9, 10, 11, 12
+
+_NUMBERS = ir.VectorType(I32, LANES)
+_ZEROS = ir.Constant(PANEL, [0.0] * LANES)
+
+a_line = stack_floats(LANES)
+"""Room for a line on the stack."""
+
+
+def _over_places(
+    builder: Any,
+    x: Value,
+    line: Value,
+    extents: tuple[Value, Value],
+    held: Carried,
+    body: Callable[[Value, Value, Value, Carried], Carried],
+) -> list[Value]:
+    """Emit loops over the places of a window; `body` is given a row, a column, a pointer and what is held."""
+    rows, columns = extents
+    start = floats(builder, x)
+
+    def row(down: Value, held: Carried) -> Carried:
+        begin = advance(builder, start, builder.mul(down, line))
+
+        def column(across: Value, held: Carried) -> Carried:
+            return body(down, across, advance(builder, begin, builder.mul(across, whole(LANES))), held)
+
+        return repeat(builder, columns, held, column)
+
+    return repeat(builder, rows, held, row)
+
+
+def _tap(builder: Any, first: Value, size: Value, down: Value, across: Value) -> Value:
+    """Return the number of a place within its window, in each lane."""
+    number = builder.add(first, builder.add(builder.mul(down, size), across))
+    return splat(builder, builder.trunc(number, I32))
+
+
+@emits(NOTHING, *[WORD] * 8)
+def best_line(
+    builder: Any,
+    x: Value,
+    line: Value,
+    rows: Value,
+    columns: Value,
+    tap: Value,
+    size: Value,
+    y: Value,
+    numbers: Value,
+) -> None:
+    """Store the greatest number of each lane and its tap, the first of equals; NaN is greater than any."""
+
+    def body(down: Value, across: Value, place: Value, held: Carried) -> Carried:
+        best, number = held
+        value = load_vector(builder, place)
+        is_none, was_one = (
+            builder.fcmp_unordered("uno", value, value),
+            builder.fcmp_ordered("ord", best, best),
+        )
+        first = builder.icmp_signed("<", number, ir.Constant(_NUMBERS, [0] * LANES))
+        wins = builder.or_(builder.fcmp_ordered(">", value, best), builder.and_(is_none, was_one))
+        wins = builder.or_(wins, first)
+        here = _tap(builder, tap, size, down, across)
+        return [builder.select(wins, value, best), builder.select(wins, here, number)]
+
+    least = ir.Constant(PANEL, [float("-inf")] * LANES)
+    none = ir.Constant(_NUMBERS, [-1] * LANES)
+    best, number = _over_places(builder, x, line, (rows, columns), [least, none], body)
+    store_vector(builder, best, floats(builder, y))
+    store_vector(builder, builder.bitcast(number, PANEL), floats(builder, numbers))
+
+
+@emits(NOTHING, *[WORD] * 5)
+def sum_line(builder: Any, x: Value, line: Value, rows: Value, columns: Value, y: Value) -> None:
+    """Store the sum of each lane over the places of a window."""
+
+    def body(_: Value, __: Value, place: Value, held: Carried) -> Carried:
+        return [builder.fadd(held[0], load_vector(builder, place))]
+
+    (total,) = _over_places(builder, x, line, (rows, columns), [_ZEROS], body)
+    store_vector(builder, total, floats(builder, y))
+
+
+@emits(NOTHING, *[WORD] * 8)
+def give_line(
+    builder: Any,
+    dx: Value,
+    line: Value,
+    rows: Value,
+    columns: Value,
+    tap: Value,
+    size: Value,
+    dy: Value,
+    numbers: Value,
+) -> None:
+    """Add each lane of a line to the place of the window that its number tells."""
+    given = load_vector(builder, floats(builder, dy))
+    number = load_vector(builder, floats(builder, numbers), _NUMBERS)
+
+    def body(down: Value, across: Value, place: Value, _: Carried) -> Carried:
+        hit = builder.icmp_signed("==", number, _tap(builder, tap, size, down, across))
+        share = builder.select(hit, given, _ZEROS)
+        store_vector(builder, builder.fadd(load_vector(builder, place), share), place)
+        return []
+
+    _over_places(builder, dx, line, (rows, columns), [], body)
+
+
+@emits(NOTHING, *[WORD] * 5)
+def spread_line(builder: Any, dx: Value, line: Value, rows: Value, columns: Value, dy: Value) -> None:
+    """Add a line to each place of a window."""
+    given = load_vector(builder, floats(builder, dy))
+
+    def body(_: Value, __: Value, place: Value, ___: Carried) -> Carried:
+        store_vector(builder, builder.fadd(load_vector(builder, place), given), place)
+        return []
+
+    _over_places(builder, dx, line, (rows, columns), [], body)
+
+
+@njit(inline="always")
+def _first(window: int, stride: int, before: int) -> int:
+    """Return the tap of a window that sees the first place of an image, at least 0."""
+    start = before - window * stride
+    return start if start > 0 else 0
+
+
+@njit(inline="always")
+def _end(window: int, stride: int, before: int, size: int, extent: int) -> int:
+    """Return the tap after the last that sees a place of the image."""
+    end = extent + before - window * stride
+    return end if end < size else size
+
+
+@njit(inline="always")
+def _clear(it: Any, dx: int) -> None:
+    room = at(dx)
+    for i in range(16 * it[HEIGHT] * it[WIDTH]):
+        room[i] = f32(0.0)
+
+
+@kernel
+def max_pool(x: int, y: int, taps: int, description: int, images: int) -> None:
+    """Compute the greatest number of each window, and which tap it is; either is left out at address 0.
+
+    Shapes: X (images * places, channels) in panels, Y (images * windows, channels) in panels; taps int32, the
+    same row-major. The description is FIELDS.
+    """
+    it = at_long(description)
+    line = 16 * it[WIDTH]
+    spare = a_line()
+    numbers = a_line()
+    for image in range(images):
+        for p in range((it[CHANNELS] + 15) >> 4):
+            source = x + 4 * (p * it[X_PANEL] + image * it[HEIGHT] * line)
+            width = min16(it[CHANNELS] - 16 * p)
+            for i in range(it[DOWN]):
+                top = _first(i, it[STRIDE_DOWN], it[TOP])
+                rows = _end(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT]) - top
+                row = i * it[STRIDE_DOWN] - it[TOP] + top
+                for j in range(it[ACROSS]):
+                    left = _first(j, it[STRIDE_ACROSS], it[LEFT])
+                    columns = _end(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH]) - left
+                    column = j * it[STRIDE_ACROSS] - it[LEFT] + left
+                    output = (image * it[DOWN] + i) * it[ACROSS] + j
+                    best_line(
+                        source + 4 * (row * line + 16 * column), line, rows, columns,
+                        top * it[COLUMNS] + left, it[COLUMNS],
+                        spare if y == 0 else y + 4 * (p * it[Y_PANEL] + 16 * output), numbers,
+                    )  # fmt: skip
+                    if taps != 0:
+                        move_words(numbers, taps + 4 * (output * it[CHANNELS] + 16 * p), width)
+
+
+@kernel
+def put_window(dy: int, taps: int, dx: int, description: int, images: int) -> None:
+    """Give each number of dY to the place of its window that a tap tells; dX is their sum.
+
+    Shapes: dY (images * windows, channels) in panels, taps int32, the same row-major; dX (images * places,
+    channels) in panels. The description is FIELDS. Up to 15 numbers after the last tap are read.
+    """
+    it = at_long(description)
+    line = 16 * it[WIDTH]
+    for image in range(images):
+        for p in range((it[CHANNELS] + 15) >> 4):
+            target = dx + 4 * (p * it[X_PANEL] + image * it[HEIGHT] * line)
+            _clear(it, target)
+            for i in range(it[DOWN]):
+                top = _first(i, it[STRIDE_DOWN], it[TOP])
+                rows = _end(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT]) - top
+                row = i * it[STRIDE_DOWN] - it[TOP] + top
+                for j in range(it[ACROSS]):
+                    left = _first(j, it[STRIDE_ACROSS], it[LEFT])
+                    columns = _end(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH]) - left
+                    column = j * it[STRIDE_ACROSS] - it[LEFT] + left
+                    output = (image * it[DOWN] + i) * it[ACROSS] + j
+                    give_line(
+                        target + 4 * (row * line + 16 * column), line, rows, columns,
+                        top * it[COLUMNS] + left, it[COLUMNS],
+                        dy + 4 * (p * it[Y_PANEL] + 16 * output),
+                        taps + 4 * (output * it[CHANNELS] + 16 * p),
+                    )  # fmt: skip
+
+
+@kernel
+def sum_pool(x: int, y: int, description: int, images: int, back: int) -> None:
+    """Compute the sum of each window; or, the way back, the sum over the windows that see a place.
+
+    Shapes: X (images * places, channels), Y (images * windows, channels), both in panels; X is read, or, if
+    `back` is not 0, written. The description is FIELDS.
+    """
+    it = at_long(description)
+    line = 16 * it[WIDTH]
+    for image in range(images):
+        for p in range((it[CHANNELS] + 15) >> 4):
+            source = x + 4 * (p * it[X_PANEL] + image * it[HEIGHT] * line)
+            if back != 0:
+                _clear(it, source)
+            for i in range(it[DOWN]):
+                top = _first(i, it[STRIDE_DOWN], it[TOP])
+                rows = _end(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT]) - top
+                row = i * it[STRIDE_DOWN] - it[TOP] + top
+                for j in range(it[ACROSS]):
+                    left = _first(j, it[STRIDE_ACROSS], it[LEFT])
+                    columns = _end(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH]) - left
+                    column = j * it[STRIDE_ACROSS] - it[LEFT] + left
+                    place = source + 4 * (row * line + 16 * column)
+                    output = y + 4 * (p * it[Y_PANEL] + 16 * ((image * it[DOWN] + i) * it[ACROSS] + j))
+                    if back != 0:
+                        spread_line(place, line, rows, columns, output)
+                    else:
+                        sum_line(place, line, rows, columns, output)

@@ -84,7 +84,7 @@ class Peer:
             objective.backward()
             self.optimizer.step()
             found.append(loss.detach())
-        return torch.stack(found).numpy()
+        return np.asarray(torch.stack(found))
 
 
 def timed(run: Callable[[np.ndarray], np.ndarray], order: np.ndarray) -> float:

@@ -5,6 +5,7 @@ experiment's graph
   -> prepared        scaled fields become inputs, as a part is scaled once
   -> objective       the mean of the loss over the batch, plus the penalties      (training alone)
   -> simplify        stable forms, algebra
+  -> hoist           products that wait for no step of a scan are taken out of it
   -> differentiate   gradients of the objective by the weights                    (training alone)
   -> merge_scans     the way back of a scan reads what the way there collects
   -> attach_optimizer, simplify again                                             (training alone)
@@ -26,6 +27,7 @@ from netdsl.passes.choose_kernels import choose_kernels
 from netdsl.passes.deduplicate import deduplicate
 from netdsl.passes.differentiate import differentiate
 from netdsl.passes.fuse import fuse
+from netdsl.passes.hoist import hoist
 from netdsl.passes.legalize import legalize
 from netdsl.passes.prune import prune
 from netdsl.passes.rewriting import Rewrite
@@ -124,6 +126,7 @@ def _differentiated(work: _Work, weights: Iterable[str], graph: Graph) -> Graph:
     """Simplify the graph of an objective, and add its gradients."""
     at = work.at("training")
     graph = at("simplify", lambda g: simplify(g, work.rewrites["training"]), graph)
+    graph = at("hoist", _hoisted, graph) if has_scans(graph) else graph
     return at("differentiate", lambda g: differentiate(g, "objective", weights), graph)
 
 
@@ -148,6 +151,15 @@ def gradient_program(graph: Graph, target: Target = CPU) -> Program:
     graph = at("prune", lambda g: prune(g, outputs=told, updates=[]), graph)
     graph = at("simplify", lambda g: simplify(g, differentiated=True), graph)
     return work.program("training", at("deduplicate", deduplicate, graph))
+
+
+def has_scans(graph: Graph) -> bool:
+    """Tell whether a graph goes through time anywhere."""
+    return any(graph[index].operation.name == "scan" for index in graph)
+
+
+def _hoisted(graph: Graph) -> Graph:
+    return simplify(hoist(graph))
 
 
 # ---- what stands between the passes -----------------------------------------------------------
@@ -218,6 +230,7 @@ class _Work:
         graph = at("prune", lambda g: prune(g, outputs=outputs, updates=[]), graph)
         graph = at("specialize", lambda g: specialize(g, {"training": 0.0}), graph)
         graph = at("simplify", lambda g: simplify(g, self.rewrites[name]), graph)
+        graph = at("hoist", _hoisted, graph) if has_scans(graph) else graph
         graph = at("differentiate", differentiate, graph)  # the language's gradient(y, x)
         graph = at("merge_scans", merge_scans, graph)
         return self.program(name, at("deduplicate", deduplicate, graph))
@@ -226,7 +239,7 @@ class _Work:
         """Make the program of a graph."""
         self.graphs[name] = graph
         at = self.at(name)
-        if any(graph[index].operation.name == "scan" for index in graph):
+        if has_scans(graph):
             graph = at("stage_scans", stage_scans, graph)
         graph = at("legalize", legalize, graph)
         start = time.perf_counter()

@@ -106,6 +106,11 @@ class ThroughTime:
         self.begin(index, value, timed=timed)
 
 
+def is_done_at_once(node: Node) -> bool:
+    """Tell whether a node of a body has a rule: others are repeated for each step."""
+    return node.operation.family == "elementwise" or node.operation.name in _RULES
+
+
 def _origin(node: Node) -> Origin:
     return Origin(node.span, node.path, node.repeat, node.of)
 

@@ -7,11 +7,14 @@ import pytest
 
 from netdsl.graph import BATCH, Builder, Graph
 from netdsl.operations import REGISTRY
+from netdsl.operations.sub_graph import apply_scan
 from netdsl.passes.differentiate import differentiate
+from netdsl.passes.hoist import hoist
 from netdsl.passes.scan import merge_scans
 from netdsl.passes.scan_stage import stage_scans
 from netdsl.passes.simplify import simplify
-from tests.lowering.running import compare
+from netdsl.runtime.executable import Executable
+from tests.lowering.running import compare, program_of, start_of
 from tests.operations.test_scan import CELLS, Cell, scanned
 
 
@@ -49,3 +52,61 @@ def test_scans_are_what_the_oracle_says(cell: Cell, reverse: bool) -> None:
         fields[name] = array.astype(np.int32 if whole else np.float32)
     for threads in (1, 2):
         compare(graph, fields, 5, threads=threads).close()
+
+
+def stacked() -> Graph:
+    """One scan on top of another, the second the other way round, with products before, between and after."""
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 4, 3))
+    inside = Builder(REGISTRY)
+    state, item = (inside.apply("input", name=name, shape=(BATCH, 20)) for name in ("state0", "item0"))
+    u = inside.apply("input", name="fixed0", shape=(20, 20))
+    new = (item + state.apply("matmul", u, contract=((1, 0),), align=())).apply("tanh")
+    inside.outputs = {"state0": new, "out0": new}
+    body = inside.finish()
+    start = builder.constant(0.0).broadcast((BATCH, 20))
+    for number, width in enumerate((3, 20)):
+        w = builder.apply("weight", name=f"w{number}", shape=(width, 20))
+        u = builder.apply("weight", name=f"u{number}", shape=(20, 20))
+        x = x.apply("matmul", w, contract=((2, 0),), align=())
+        x = apply_scan(body, [start], [x], [u], steps=4, reverse=bool(number))
+    builder.outputs["objective"] = (x * x).sum((0, 1, 2)).reshape(())
+    names = [f"{kind}{number}" for kind in "wu" for number in (0, 1)]
+    graph = differentiate(simplify(hoist(simplify(builder.finish()))), "objective", names)
+    return stage_scans(simplify(merge_scans(graph), differentiated=True))
+
+
+def test_a_scan_on_top_of_another() -> None:
+    fields = {"x": np.random.default_rng(2).normal(size=(18, 4, 3)).astype(np.float32)}
+    graph = stacked()
+    assert sum(graph[index].operation.name == "loop" for index in graph) == 4
+    start = start_of(graph, np.random.default_rng(3))
+    kept = {name: 0.2 * value for name, value in start.items()}
+    for rows in (5, 18):
+        compare(graph, fields, rows, threads=2, kept=kept).close()
+
+
+def test_the_length_of_a_sequence_costs_no_steps() -> None:
+    programs = [program_of(network(CELLS[1], steps, False)) for steps in (3, 60)]
+    assert len({len(each.steps()) for each in programs}) == 1
+    assert len({len(each.kernels) for each in programs}) == 1
+
+
+@pytest.mark.parametrize("rows", [1, 7, 32])
+def test_bits_do_not_depend_on_threads(rows: int) -> None:
+    graph = stacked()
+    random = np.random.default_rng(5)
+    x = random.normal(size=(rows, 4, 3)).astype(np.float32)
+    kept = {name: random.normal(size=graph[index].shape) for name, index in graph.leaves("weight").items()}
+    found = []
+    for threads in (1, 2, 3):
+        executable = Executable(program_of(graph), threads, guard=16)
+        for name, value in kept.items():
+            executable.write(name, value.astype(np.float32))
+        executable.bind({"x": x})
+        found.append(executable.run(np.arange(rows), rows))
+        assert not executable.intruded()
+        executable.close()
+    for other in found[1:]:
+        for name, value in found[0].items():
+            np.testing.assert_array_equal(other[name], value, err_msg=name)

@@ -12,6 +12,7 @@ from netdsl.operations import REGISTRY
 from netdsl.operations.sub_graph import apply_scan, out_shapes
 from netdsl.passes.deduplicate import deduplicate
 from netdsl.passes.differentiate import differentiate
+from netdsl.passes.hoist import hoist
 from netdsl.passes.scan import merge_scans
 from netdsl.passes.scan_stage import stage_scans
 from netdsl.passes.scan_unroll import unroll_scans
@@ -143,3 +144,54 @@ def test_scans_that_are_no_loops_are_written_out() -> None:
     graph = stage_scans(once)
     names = {graph[index].operation.name for index in graph}
     assert not names & {"loop", "scan"}
+
+
+# ---- products taken out ---------------------------------------------------------------------------
+
+
+def products(graph: Graph) -> list[int]:
+    """Return how many products the body of each scan has."""
+    return [[body[index].operation.name for index in body].count("matmul") for body in bodies(graph)]
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_hoisting_keeps_values(cell: Cell, reverse: bool) -> None:
+    graph = simplify(merge_scans(simplify(derived(scanned, cell, 3, reverse))))
+    after = simplify(hoist(graph), differentiated=True)
+    verify(after)
+    run = run_of(graph)
+    found = evaluate(after, run)
+    for name, value in evaluate(graph, run).items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-9, atol=1e-10, err_msg=name)
+
+
+def test_only_what_waits_for_the_step_before_stays_in_the_body() -> None:
+    builder = Builder(REGISTRY)
+    builder.outputs["y"] = scanned(CELLS[1], builder, 5, False)["out0"]
+    graph = simplify(builder.finish())
+    assert products(graph) == [2]
+    assert products(simplify(hoist(graph))) == [1]
+
+
+def test_a_head_at_each_step_is_one_product_after_the_scan() -> None:
+    inside = Builder(REGISTRY)
+    state, item = (inside.apply("input", name=name, shape=(BATCH, 2)) for name in ("state0", "item0"))
+    w = inside.apply("input", name="fixed0", shape=(2, 3))
+    new = (state + item).apply("tanh")
+    inside.outputs = {
+        "state0": new,
+        "out0": new.apply("matmul", w, contract=((1, 0),), align=()),
+        "out1": state,
+    }
+    body = inside.finish()
+    builder = Builder(REGISTRY)
+    start = builder.apply("input", name="s", shape=(BATCH, 2))
+    x = builder.apply("input", name="x", shape=(BATCH, 4, 2))
+    given = builder.apply("input", name="w", shape=(2, 3))
+    builder.outputs["y"] = apply_scan(body, [start], [x], [given], steps=4)
+    graph = builder.finish()
+    after = simplify(hoist(graph))
+    assert products(after) == [0]
+    run = run_of(graph)
+    np.testing.assert_allclose(evaluate(after, run)["y"], evaluate(graph, run)["y"], rtol=1e-12)

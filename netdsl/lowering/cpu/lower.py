@@ -83,9 +83,10 @@ def _all_steps(shop: Workshop, unit: Unit) -> list[Step | Loop]:
     if part.template != "loop":
         return [*_steps(shop, unit)]
     loop = next(index for index in part.group.nodes if shop.graph[index].operation.name == "loop")
+    repeated = loop_of(shop, loop, _steps)
     turned = [index for index in part.group.stores if index in shop.choice.turned]
     turns = [turn(shop, index, _turn_cut(shop.graph[index].shape, unit.cut)) for index in turned]
-    return [loop_of(shop, loop, _steps), *turns]
+    return [repeated, *turns]
 
 
 def _steps(shop: Workshop, unit: Unit) -> list[Step]:

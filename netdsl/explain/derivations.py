@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from string import digits
 from typing import Final
 
 from netdsl.graph import Graph, Node, Operation, Shape, shape_text
@@ -30,8 +31,11 @@ def derivations(graph: Graph) -> str:
     needed = graph.ancestors(roots.values())
     named = [index for index in graph if index in needed and index in view.names]
     parts = [
-        ("Forward", [_line(view, index) for index in named if graph[index].of != "gradient"]),
-        ("Backward", [_line(view, index) for index in named if graph[index].of == "gradient"]),
+        ("Forward", [row for index in named if graph[index].of != "gradient" for row in _lines(view, index)]),
+        (
+            "Backward",
+            [row for index in named if graph[index].of == "gradient" for row in _lines(view, index)],
+        ),
         ("Gradients", [_row(f"∂/∂ {path}", view, index) for path, index in roots.items()]),
     ]
     return "\n".join(line for title, rows in parts if rows for line in (*_section(title, rows), ""))
@@ -47,8 +51,23 @@ def _section(title: str, rows: list[_Row]) -> Iterator[str]:
         yield f"  {name:<{widths[0]}}  {shape:<{widths[1]}}  = {text}"
 
 
-def _line(view: "_View", index: int) -> _Row:
-    return _row(view.names[index], view, index)
+def _lines(view: "_View", index: int) -> Iterator[_Row]:
+    """Yield the line of a value, and below that of a scan what a step of it does."""
+    node = view.graph[index]
+    yield _row(view.names[index], view, index)
+    if node.operation.name == "scan":
+        yield from _step(node.setting("body"), reverse=node.setting("reverse"))
+
+
+def _step(body: Graph, *, reverse: bool) -> Iterator[_Row]:
+    """Yield what the states of a scan become, and what is collected, at step t."""
+    before = "[t+1]" if reverse else "[t-1]"
+    places = {"state": before, "item": "[t]", "fixed": "", "out": "[t]"}
+    names = {index: f"{name}{places[name.rstrip(digits)]}" for name, index in body.leaves("input").items()}
+    view = _View(body, names)
+    for name, index in body.outputs.items():
+        text = names.get(index) or formula(view.opened(index), index, 1000)
+        yield f"  {name}[t]", shape_text(body[index].shape), text
 
 
 def _row(name: str, view: "_View", index: int) -> _Row:
@@ -125,7 +144,7 @@ def _chosen(graph: Graph) -> Iterator[int]:
             length[index] = 0
         elif node.operation.name in _SEE_THROUGH:
             length[index] = inside - 1
-        elif _uses(graph, index) > 1 or inside > _LONGEST:
+        elif node.operation.name == "scan" or _uses(graph, index) > 1 or inside > _LONGEST:
             length[index] = 0
             yield index
         else:

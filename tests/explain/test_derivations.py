@@ -6,7 +6,9 @@ from netdsl.explain.derivations import derivations
 from netdsl.graph import BATCH, Builder, Graph
 from netdsl.operations import REGISTRY
 from netdsl.passes.differentiate import differentiate
+from netdsl.passes.scan import merge_scans
 from tests.explain.small_model import small_experiment
+from tests.operations.test_scan import CELLS, scanned
 
 
 def squared_error() -> Graph:
@@ -48,3 +50,15 @@ def test_each_name_is_made_before_it_is_used_and_once() -> None:
 def test_the_parts_stand_in_order() -> None:
     text = derivations(squared_error())
     assert text.index("Forward\n") < text.index("Backward\n") < text.index("Gradients\n")
+
+
+def test_a_scan_shows_what_a_step_does() -> None:
+    builder = Builder(REGISTRY)
+    values = scanned(CELLS[0], builder, 4, False)
+    y = (values["out0"] * values["out0"]).sum((0, 1, 2)).reshape(())
+    builder.outputs["gradient/u"] = builder.apply("gradient_of", y, values["fixed1"])
+    text = derivations(merge_scans(differentiate(builder.finish())))
+    forward, back = text.split("Backward")
+    assert "state0[t]" in forward
+    assert "tanh(item0[t] @ fixed0 + state0[t-1] @ fixed1 + fixed2)" in forward
+    assert "state0[t+1]" in back

@@ -86,6 +86,23 @@ def test_a_scan_on_top_of_another() -> None:
         compare(graph, fields, rows, threads=2, kept=kept).close()
 
 
+def test_steps_beside_targets_of_the_same_examples() -> None:
+    """What a scan makes lies by steps, a field by examples: a fold over the steps must find both."""
+    builder = Builder(REGISTRY)
+    x, target = (builder.apply("input", name=name, shape=(BATCH, 4, 3)) for name in ("x", "target"))
+    inside = Builder(REGISTRY)
+    state, item = (inside.apply("input", name=name, shape=(BATCH, 3)) for name in ("state0", "item0"))
+    new = (item + state).apply("tanh")
+    inside.outputs = {"state0": new, "out0": new}
+    start = builder.constant(0.0).broadcast((BATCH, 3))
+    made = apply_scan(inside.finish(), [start], [x], [], steps=4, reverse=False)
+    distance = (made - target).apply("abs").reshape((BATCH, 12))
+    builder.outputs["least"] = distance.apply("minimum_over", axis=1)
+    random = np.random.default_rng(4)
+    fields = {name: random.normal(size=(11, 4, 3)).astype(np.float32) for name in ("x", "target")}
+    compare(stage_scans(simplify(hoist(simplify(builder.finish())))), fields, 11, threads=2).close()
+
+
 def test_the_length_of_a_sequence_costs_no_steps() -> None:
     programs = [program_of(network(CELLS[1], steps, False)) for steps in (3, 60)]
     assert len({len(each.steps()) for each in programs}) == 1

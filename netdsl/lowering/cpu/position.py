@@ -81,7 +81,7 @@ class Variables:
     def divided_by(self, index: Count, rows: Count) -> tuple[Count, Count]:
         """Return the quotient and the rest of an index by a number that is known when a program runs."""
         self.divided = True
-        quotient = self._named(f"({index} // {rows})", index, None)
+        quotient = self._named(f"(({index}) // {rows})", index, None)
         return quotient, index + -1 * quotient * rows
 
     def flat(self, position: Position, shape: Shape) -> Count:

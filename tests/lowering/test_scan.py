@@ -89,18 +89,24 @@ def test_a_scan_on_top_of_another() -> None:
 def test_steps_beside_targets_of_the_same_examples() -> None:
     """What a scan makes lies by steps, a field by examples: a fold over the steps must find both."""
     builder = Builder(REGISTRY)
-    x, target = (builder.apply("input", name=name, shape=(BATCH, 4, 3)) for name in ("x", "target"))
+    x = builder.apply("input", name="x", shape=(BATCH, 4, 3))
+    target = builder.apply("input", name="target", shape=(BATCH, 4))
+    w = builder.apply("weight", name="w", shape=(3, 1))
     inside = Builder(REGISTRY)
     state, item = (inside.apply("input", name=name, shape=(BATCH, 3)) for name in ("state0", "item0"))
     new = (item + state).apply("tanh")
     inside.outputs = {"state0": new, "out0": new}
     start = builder.constant(0.0).broadcast((BATCH, 3))
     made = apply_scan(inside.finish(), [start], [x], [], steps=4, reverse=False)
-    distance = (made - target).apply("abs").reshape((BATCH, 12))
-    builder.outputs["least"] = distance.apply("minimum_over", axis=1)
+    score = made.apply("matmul", w, contract=((2, 0),), align=()).reshape((BATCH, 4))
+    right = score.pointwise("greater", 0.0).apply("equal", target.pointwise("greater", 0.0))
+    hits = right.apply("cast", dtype="float")
+    builder.outputs["all"] = hits.apply("minimum_over", axis=1)
+    builder.outputs["share"] = hits.sum((1,))
     random = np.random.default_rng(4)
-    fields = {name: random.normal(size=(11, 4, 3)).astype(np.float32) for name in ("x", "target")}
-    compare(stage_scans(simplify(hoist(simplify(builder.finish())))), fields, 11, threads=2).close()
+    fields = {"x": random.normal(size=(11, 4, 3)), "target": random.normal(size=(11, 4))}
+    given = {name: value.astype(np.float32) for name, value in fields.items()}
+    compare(stage_scans(simplify(hoist(simplify(builder.finish())))), given, 11, threads=2).close()
 
 
 def test_the_length_of_a_sequence_costs_no_steps() -> None:

@@ -11,9 +11,11 @@ from netdsl.resources import resource, resource_names, resource_text
 
 SHORT: Final = {
     "digits": "digits_mlp",
+    "images": "lenet_digits",
     "mnist": "mnist_mlp_better",
     "regression": "housing",
     "table": "adult",
+    "text": "lstm_text",
 }
 """Names to begin with; every other name is that of its file in `models/`."""
 
@@ -26,7 +28,7 @@ def parser() -> Parser:
         "  netdsl new digits\n  netdsl new --list",
     )
     result.add_argument(
-        "name", metavar="NAME", nargs="?", help="digits, mnist, regression, table, or another"
+        "name", metavar="NAME", nargs="?", help="digits, images, mnist, regression, table, text, or another"
     )
     result.add_argument(
         "folder", metavar="DIR", nargs="?", type=Path, help="where to (a folder of that name)"

@@ -22,6 +22,14 @@ def test_new_copies_the_table_of_a_model(tmp_path: Path) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == ["batting.csv", "batting.net"]
 
 
+@pytest.mark.parametrize("name", ["text", "transformer"])
+def test_new_copies_the_text_that_a_model_reads(tmp_path: Path, name: str) -> None:
+    assert main(["new", name, str(tmp_path)]) == 0
+    text, model = (next(tmp_path.glob(ending)) for ending in ("*.txt", "*.net"))
+    assert text.name == "sentences.txt"
+    assert main(["check", str(model)]) == 0
+
+
 def test_new_never_writes_over_a_file(tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "iris.net").write_text("mine")
     assert main(["new", "iris", str(tmp_path)]) == 4

@@ -129,6 +129,8 @@ NETS: dict[str, tuple[Ints, tuple[Layer, ...]]] = {
             transposed(8, (4, 4), (1, 1), (4, 4)), relu, transposed(1, (2, 2), (2, 2), (8, 8)), tanh,
         ),
     ),
+    "many channels as data": ((4, 4, 16), (conv(16, (3, 3)), flat, dense(10), tanh)),
+    "many taps": ((14, 13, 8), (conv(0, (13, 12), depthwise=True), tanh, conv(20, (1, 1)), averaged)),
     "overlapping pools": (
         (9, 7, 16),
         (

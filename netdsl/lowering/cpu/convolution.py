@@ -111,7 +111,9 @@ def kernel_step(shop: Workshop, index: int, cut: Cut) -> Step:
     x, dy = (shop.at(each) for each in graph.operands(index))
     target = shop.target(index, cut)
     assert dy.layout == "panels"
-    described = geometry.gradient(windows, _lying(x, windows.space, windows.channels), stride(dy.name))
+    chunk = cut.chunk if isinstance(cut, Tiles) else 0
+    lying = _lying(x, windows.space, windows.channels)
+    described = geometry.gradient(windows, lying, stride(dy.name), chunk)
     lines = count(graph[index].shape[:-1])
     if isinstance(cut, Tiles):
         work: Work = work_of(cut)

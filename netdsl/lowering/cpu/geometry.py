@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
@@ -222,8 +222,9 @@ def _beyond(windows: Windows, axis: int, phases: Sequence[list[Plane]]) -> Plane
     return before, after
 
 
-def gradient(windows: Windows, x: Images, dy_panel: Count | int) -> Description:
-    """Describe the sums of X^T dY for each tap; lane by lane, of one panel of both.
+def gradient(windows: Windows, x: Images, dy_panel: Count | int, chunk: int = 0) -> Description:
+    """Describe the sums of X^T dY for each tap; lane by lane, of one panel of both. With a `chunk` no block
+    of lines goes beyond a multiple of so many.
 
     What a tap sees beyond the border of panels is left out of its sum; other images are put between zeros.
     """
@@ -231,8 +232,8 @@ def gradient(windows: Windows, x: Images, dy_panel: Count | int) -> Description:
         x = replace(x, channels=LANES)
     bounded = x.group is not None and not windows.lanewise
     packed = Packed(x, *(((0, 0), (0, 0)) if bounded else windows.border()))
-    found = _blocks(windows, packed)
     line = windows.dilation[1] * LANES if windows.lanewise else 1
+    found = list(_cut(_blocks(windows, packed), chunk, line) if chunk else _blocks(windows, packed))
     tables: Words = [windows.strides[1] * x.place, line]
     begins: dict[int, tuple[int, int]] = {}
     blocks: Words = []
@@ -283,6 +284,16 @@ def _blocks(windows: Windows, packed: Packed) -> list[Entry]:
     if not windows.lanewise or windows.dilation[1] != 1:
         return found
     return [(start, 0, at, windows.size[1]) for start, _, at, _ in found[:: windows.size[1]]]
+
+
+def _cut(blocks: Iterable[Entry], chunk: int, line: int) -> Iterator[Entry]:
+    """Cut blocks at multiples of so many lines, which are `line` floats of X apart."""
+    for start, group, at, lines in blocks:
+        first, end = at // LANES, at // LANES + lines
+        while first < end:
+            until = min(end, (first // chunk + 1) * chunk)
+            yield start + (first - at // LANES) * line, group, first * LANES, until - first
+            first = until
 
 
 def _header(

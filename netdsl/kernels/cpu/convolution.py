@@ -15,7 +15,7 @@ from netdsl.kernels.cpu.memory import at, at_long, move_words
 from netdsl.kernels.cpu.prelude import f32
 from netdsl.kernels.cpu.tiles import stack_floats, zeros
 from netdsl.kernels.cpu.turning import copy_lines, fill_zeros, min16, turn_16
-from netdsl.kernels.cpu.windowed import tallest, windowed_tile
+from netdsl.kernels.cpu.windowed import tallest, tallest_lanewise, windowed_strip, windowed_tile
 
 room_of_a_square = stack_floats(16 * 16)
 """Room for 16 rows of 16 floats on the stack."""
@@ -106,7 +106,7 @@ def convolution(
     the thread's own.
     """
     it = at_long(description)
-    tall = tallest()
+    tall = tallest() if it[KIND] == 0 else tallest_lanewise()
     group = it[X_GROUP]
     step = 4 * it[X_IMAGE]
     source = x + first * step
@@ -127,7 +127,7 @@ def convolution(
                 tiles = (columns + tall - 1) // tall
                 short = columns // tiles
                 longer = columns - tiles * short
-                strips = tall // columns if 2 * columns <= tall else 1
+                strips = tall // columns if (2 * columns <= tall) & (it[KIND] == 0) else 1
                 row = 0
                 while row < its[0]:
                     at_once = strips if its[0] - row >= strips else 1
@@ -184,7 +184,7 @@ def convolution_gradient(
     of X from output to output, and those from line to line of a block.
     """
     it = at_long(description)
-    tall = tallest()
+    tall = tallest() if it[KIND] == 0 else tallest_lanewise()
     group = it[GROUP] if it[PACKED] != 0 else it[X_GROUP]
     strides = at_long(description + 8 * (HEADER + BLOCK * it[PARTS]))
     for image in range(images):
@@ -207,7 +207,7 @@ def convolution_gradient(
             for tile in range(tiles):
                 lines = short + 1 if tile < longer else short
                 end = target + 64 * done
-                windowed_tile(
+                windowed_strip(
                     it[KIND] + lines, description + 8 * its[5], its[4], left + 4 * done * strides[1],
                     0, strides[1], strides[0], 0, right, end, 0, 16,
                     zeros() if image == 0 else end, 0 if image == 0 else 16, 0,

@@ -40,20 +40,44 @@ def tallest(builder: Any) -> Value:
     return whole(machine().rows[0])
 
 
-def _kinds() -> dict[int, tuple[int, int]]:
+@emits(WORD)
+def tallest_lanewise(builder: Any) -> Value:
+    """Return how many lines the highest tile has that multiplies lane by lane."""
+    return whole(_most_lanewise())
+
+
+def _most_lanewise() -> int:
+    return min(8, machine().rows[0])
+
+
+def _kinds(strips: bool) -> dict[int, tuple[int, int]]:
     """Return the tiles there are: strips of lines that follow each other, and the lines of a strip.
 
-    `h` is one strip of so many lines; `tallest + h` as many strips of `h` lines as fit.
+    `h` is one strip of so many lines; `tallest + h` as many strips of `h` lines as fit. Tiles that multiply
+    lane by lane are one strip.
     """
     most = machine().rows[0]
     one = {height: (1, height) for height in range(1, most + 1)}
-    several = {most + height: (most // height, height) for height in range(1, most // 2 + 1)}
-    return one | several
+    lanewise = {LANEWISE + height: (1, height) for height in range(1, _most_lanewise() + 1)}
+    several = {most + height: (most // height, height) for height in range(1, most // 2 + 1) if strips}
+    return one | lanewise | several
 
 
 @emits(NOTHING, *[WORD] * 15)
-def windowed_tile(
+def windowed_tile(builder: Any, *arguments: Value) -> None:
+    """Compute one tile of C = start + A B, of one strip or several; its arguments are those of `_tile`."""
+    _tile(builder, _kinds(strips=True), *arguments)
+
+
+@emits(NOTHING, *[WORD] * 15)
+def windowed_strip(builder: Any, *arguments: Value) -> None:
+    """Compute one tile of C = start + A B, of one strip; its arguments are those of `_tile`."""
+    _tile(builder, _kinds(strips=False), *arguments)
+
+
+def _tile(
     builder: Any,
+    kinds: dict[int, tuple[int, int]],
     kind: Value,
     table: Value,
     entries: Value,
@@ -70,7 +94,7 @@ def windowed_tile(
     start_line: Value,
     start_strip: Value,
 ) -> None:
-    """Compute one tile of C = start + A B.
+    """Emit one tile of C = start + A B.
 
     `kind` is its shape (see `_kinds`), plus LANEWISE to multiply lane by lane. Strides are in floats: from
     strip to strip, from line to line and, of A, from step to step and from group to group.
@@ -79,21 +103,19 @@ def windowed_tile(
     left, right = floats(builder, a), floats(builder, b)
     after = builder.append_basic_block("after")
     choice = builder.switch(kind, after)
-    for number, shape in _kinds().items():
-        for lanewise in (False, True):
-            case = builder.append_basic_block(f"tile{number}")
-            choice.add_case(whole(number + LANEWISE * lanewise), case)
-            builder.position_at_end(case)
-            firsts = _places(builder, floats(builder, start), shape, start_strip, start_line)
-            sums = [load_vector(builder, each) for each in firsts]
-            offsets = _offsets(builder, shape, a_strip, a_line)
-            sums = _over_entries(
-                builder, table, entries, (left, right), (a_group, a_step), offsets, sums, lanewise
-            )
-            places = _places(builder, floats(builder, c), shape, c_strip, c_line)
-            for each, place in zip(sums, places, strict=True):
-                store_vector(builder, each, place)
-            builder.branch(after)
+    for number, shape in kinds.items():
+        case = builder.append_basic_block(f"tile{number}")
+        choice.add_case(whole(number), case)
+        builder.position_at_end(case)
+        firsts = _places(builder, floats(builder, start), shape, start_strip, start_line)
+        sums = [load_vector(builder, each) for each in firsts]
+        offsets = _offsets(builder, shape, a_strip, a_line)
+        strides, lanewise = (a_group, a_step), number > LANEWISE
+        sums = _over_entries(builder, table, entries, (left, right), strides, offsets, sums, lanewise)
+        places = _places(builder, floats(builder, c), shape, c_strip, c_line)
+        for each, place in zip(sums, places, strict=True):
+            store_vector(builder, each, place)
+        builder.branch(after)
     builder.position_at_end(after)
 
 

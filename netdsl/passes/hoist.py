@@ -14,6 +14,8 @@ from netdsl.graph import Builder, Graph, Node, Origin, Value, count, is_batched
 from netdsl.operations import REGISTRY
 from netdsl.operations.sub_graph import FIXED, ITEM, OUT, STATE, apart, apply_scan, collected, cut, outputs_of
 from netdsl.operations.through_time import ThroughTime, is_done_at_once
+from netdsl.passes.hoist_parts import parts_of_products
+from netdsl.passes.rewriting import with_body
 
 
 def hoist(graph: Graph) -> Graph:
@@ -23,6 +25,7 @@ def hoist(graph: Graph) -> Graph:
     for index in graph:
         node, operands = graph[index], [values[each] for each in graph.operands(index)]
         if node.operation.name == "scan":
+            node = with_body(node, parts_of_products(node.setting("body")))
             with builder.within(Origin(node.span, node.path, node.repeat, node.of)):
                 values[index] = _Hoisting(node, operands).result() or builder.add(node, operands)
         else:

@@ -15,7 +15,7 @@ from netdsl.passes.scan_stage import stage_scans
 from netdsl.passes.simplify import simplify
 from netdsl.runtime.executable import Executable
 from tests.lowering.running import compare, program_of, start_of
-from tests.operations.test_scan import CELLS, Cell, scanned
+from tests.operations.test_scan import CELLS, Cell, lstm, scanned
 
 
 def network(cell: Cell, steps: int, reverse: bool) -> Graph:
@@ -52,6 +52,27 @@ def test_scans_are_what_the_oracle_says(cell: Cell, reverse: bool) -> None:
         fields[name] = array.astype(np.int32 if whole else np.float32)
     for threads in (1, 2):
         compare(graph, fields, 5, threads=threads).close()
+
+
+WIDE = Cell("wide lstm", lstm, ((BATCH, 16), (BATCH, 16)), ((BATCH, 3),), ((3, 64), (16, 64), (64,)))
+
+
+@pytest.mark.parametrize("rows", [5, 20])
+def test_gates_as_products_of_their_own(rows: int) -> None:
+    builder = Builder(REGISTRY)
+    values = scanned(WIDE, builder, 3, False)
+    y = (values["out0"] * values["out0"]).sum((0, 1, 2)).reshape(())
+    for name in ("fixed0", "fixed1", "fixed2", "item0", "state0", "state1"):
+        builder.outputs[f"d {name}"] = builder.apply("gradient_of", y, values[name])
+    graph = differentiate(simplify(hoist(simplify(builder.finish()))))
+    graph = stage_scans(simplify(merge_scans(graph), differentiated=True))
+    random = np.random.default_rng(4)
+    fields = {}
+    for name, index in graph.leaves("input").items():
+        shape = tuple(rows if extent == BATCH else extent for extent in graph[index].shape)
+        fields[name] = (random.normal(size=shape) * 0.3).astype(np.float32)
+    for threads in (1, 2):
+        compare(graph, fields, rows, threads=threads).close()
 
 
 def stacked() -> Graph:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.parity
 Array = NDArray[Any]
 Weights = Mapping[str, Array]
 
-STEPS, COLUMNS, UNITS = 7, 5, 6
+STEPS, COLUMNS, UNITS = 7, 5, 16
 RANDOM = np.random.default_rng(23)
 X = RANDOM.normal(size=(4, STEPS, COLUMNS))
 

@@ -18,7 +18,7 @@ from netdsl.passes.scan_stage import stage_scans
 from netdsl.passes.scan_unroll import unroll_scans
 from netdsl.passes.simplify import simplify
 from netdsl.passes.specialize import specialize
-from tests.operations.test_scan import CELLS, Cell, derived, run_of, scanned
+from tests.operations.test_scan import CELLS, Cell, derived, lstm, run_of, scanned
 
 PASSES: dict[str, Callable[[Graph], Graph]] = {
     "simplify": simplify,
@@ -195,3 +195,32 @@ def test_a_head_at_each_step_is_one_product_after_the_scan() -> None:
     assert products(after) == [0]
     run = run_of(graph)
     np.testing.assert_allclose(evaluate(after, run)["y"], evaluate(graph, run)["y"], rtol=1e-12)
+
+
+WIDE = Cell("wide lstm", lstm, ((BATCH, 16), (BATCH, 16)), ((BATCH, 3),), ((3, 64), (16, 64), (64,)))
+
+
+def sliced(graph: Graph) -> int:
+    """Return how many parts of values the bodies of all scans take."""
+    names = [body[index].operation.name for body in bodies(graph) for index in body]
+    return names.count("slice") + names.count("pad")
+
+
+def test_gates_are_products_of_their_own_there_and_back() -> None:
+    builder = Builder(REGISTRY)
+    values = scanned(WIDE, builder, 3, False)
+    y = (values["out0"] * values["out0"]).sum((0, 1, 2)).reshape(())
+    builder.outputs["y"] = y
+    for name in ("fixed0", "fixed1", "fixed2", "item0", "state1"):
+        builder.outputs[f"d {name}"] = builder.apply("gradient_of", y, values[name])
+    graph = simplify(builder.finish())
+    before = simplify(merge_scans(differentiate(graph)), differentiated=True)
+    after = simplify(merge_scans(differentiate(simplify(hoist(graph)))), differentiated=True)
+    assert sliced(before) > 0
+    assert sliced(after) == 0
+    assert set(products(after)) == {4}
+    verify(after)
+    run = run_of(graph)
+    found = evaluate(after, run)
+    for name, value in evaluate(before, run).items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-9, atol=1e-10, err_msg=name)

@@ -87,6 +87,8 @@ GOALS = [
     ("separable_digits", "test.accuracy", 0.97),
     ("residual_digits", "test.accuracy", 0.97),
     ("addition_lstm", "test.right", 0.99),
+    ("lenet", "test.accuracy", 0.99),
+    ("lenet_fashion", "test.accuracy", 0.9),
 ]
 
 

@@ -22,6 +22,7 @@ from netdsl.diagnostics import (
 )
 
 FORMATS = ("text", "json", "github")
+_PACKAGE = Path(netdsl.__file__).resolve().parent
 
 UNWRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """How writing to stdout fails; all other files are written by netdsl.files, which tells of them itself."""
@@ -105,7 +106,7 @@ def _unwritten(error: OSError) -> Diagnostic:
 
 def _bug(error: Exception) -> Diagnostic:
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [each for each in frames if "netdsl" in Path(each.filename).parts] or frames
+    ours = [each for each in frames if _PACKAGE in Path(each.filename).resolve().parents] or frames
     places = [f"{_within_package(each.filename)}:{each.lineno} in {each.name}" for each in ours[-1:]]
     text = str(error).strip().split("\n")[0][:300]
     return Diagnostic(
@@ -121,5 +122,5 @@ def _bug(error: Exception) -> Diagnostic:
 
 def _within_package(name: str) -> str:
     """Return a path without the folders above the package, which may hold the user's name."""
-    parts = name.replace("\\", "/").split("/")
-    return "/".join(parts[len(parts) - 1 - parts[::-1].index("netdsl") :]) if "netdsl" in parts else parts[-1]
+    path = Path(name).resolve()
+    return path.relative_to(_PACKAGE.parent).as_posix() if _PACKAGE in path.parents else path.name

@@ -28,7 +28,7 @@ DOUBLING = (
     ids=lambda each: each[:40],
 )
 def test_a_bomb_is_told_within_a_second_or_two(stage: str, before: str, code: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     found = codes(classifier(PLAIN.replace("dense(10)", f"{stage} -> dense(10)"), before=before))
     assert code in found
-    assert time.monotonic() - start < 6
+    assert time.process_time() - start < 6  # of the processor: others may have it meanwhile

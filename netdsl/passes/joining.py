@@ -1,0 +1,155 @@
+"""Join units of one cut, so that the second works on what the first has just made."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field, replace
+
+from netdsl.graph import Graph
+from netdsl.passes.contractions import contraction_of, in_memory
+from netdsl.passes.layouts import Layouts
+from netdsl.passes.waiting import reaches
+from netdsl.program import Cut, Examples, Lines, Panels, Tiles, Unit
+from netdsl.program.layout import places
+
+
+@dataclass(slots=True)
+class Joining:
+    """Joins units of one cut: the second then works on what the first has just made, or read.
+
+    `reads` and `stores` are those of each unit, by its number; a unit that was joined to another is None.
+    """
+
+    graph: Graph
+    units: list[Unit | None]
+    lying: Container[int]
+    reads: list[set[int]] = field(init=False)
+    makers: dict[int, int] = field(init=False)
+    overwritten: dict[int, int] = field(init=False)
+    """The leaf whose new value a node is."""
+
+    def __post_init__(self) -> None:
+        self.reads = [reads_of(self.graph, unit, self.lying) for unit in self.units if unit is not None]
+        self.makers = {index: n for n, unit in enumerate(self.units) if unit for index in unit.stores()}
+        leaves = {**self.graph.leaves("weight"), **self.graph.leaves("state")}
+        updates = self.graph.updates.items()
+        self.overwritten = {index: leaves[name] for name, index in updates if name in leaves}
+
+    def joined(self) -> list[Unit]:
+        """Return the units, joined where it is of use."""
+        changed = True
+        while changed:
+            joined = [number for number in range(len(self.units)) if self._join(number)]
+            changed = bool(joined)
+        return [unit for unit in self.units if unit is not None]
+
+    def _join(self, number: int) -> bool:
+        """Join a unit to one that it can follow; tell whether it was."""
+        unit = self.units[number]
+        if unit is None:
+            return False
+        for other in self._candidates(number, unit):
+            before = self.units[other]
+            if before is None or other == number or (cut := _common_cut(before, unit)) is None:
+                continue
+            if self._needs_all(unit) & set(before.stores()) or self.reads[number] & _totals(before):
+                continue
+            if (
+                self._is_aligned(before, cut)
+                and self._is_aligned(unit, cut)
+                and not self._stand_between(other, number)
+            ):
+                self.units[other], self.units[number] = Unit((*before.parts, *unit.parts), cut), None
+                self.makers.update(dict.fromkeys(unit.stores(), other))
+                self.reads[other] = (self.reads[other] | self.reads[number]) - set(before.stores())
+                return True
+        return False
+
+    def _is_aligned(self, unit: Unit, cut: Cut) -> bool:
+        """Tell whether pieces of examples begin at multiples of 16 rows where products back want that."""
+        backs = [part.group.stores[0] for part in unit.parts if part.template == "back"]
+        return not isinstance(cut, Examples) or all(
+            cut.size * places(self.graph[index].shape) % 16 == 0 for index in backs
+        )
+
+    def _needs_all(self, unit: Unit) -> set[int]:
+        """Return what a unit needs all pieces of, whatever its own are: the operands of its products. A piece
+        of examples has all columns of them."""
+        if isinstance(unit.cut, Examples):
+            return set()
+        products = [part.group for part in unit.parts if part.group.form == "product"]
+        indices = [contraction_of(self.graph, group) for group in products]
+        operands = {each for index in indices for each in self.graph.operands(index)}
+        return {in_memory(self.graph, each, self.lying) for each in operands}
+
+    def _candidates(self, number: int, unit: Unit) -> list[int]:
+        """Return the units whose values a unit reads, and those that sum up the old value of what it
+        overwrites."""
+        found = {self.makers[index] for index in self.reads[number] if index in self.makers}
+        leaves = {self.overwritten[index] for index in unit.stores() if index in self.overwritten}
+        for other, each in enumerate(self.units):
+            if each is not None and each.parts[0].template == "total" and leaves & self.reads[other]:
+                found.add(other)
+        return sorted(found)
+
+    def _stand_between(self, before: int, unit: int) -> bool:
+        """Tell whether a third unit must come after the first and before the second, or the second before
+        it."""
+        third = self._needs(unit) - {before, unit}
+        return reaches(self._needs, third, before) or reaches(
+            self._needs, self._needs(before) - {before}, unit
+        )
+
+    def _needs(self, number: int) -> set[int]:
+        return {self.makers[index] for index in self.reads[number] if index in self.makers}
+
+
+def _totals(unit: Unit) -> set[int]:
+    """Return the sums over all of a weight, which are not there before the last of its tiles is done."""
+    return {index for part in unit.parts if part.template == "total" for index in part.group.stores}
+
+
+def _common_cut(before: Unit, unit: Unit) -> Cut | None:
+    """Return how two units can be cut alike: a vector like the panels whose columns it belongs to."""
+    match before.cut, unit.cut:
+        case Examples(one, batches), Examples(other, same) if batches == same:
+            return Examples(min(one, other), batches)
+        case Panels(columns), Lines(number) if columns == number:
+            return before.cut
+        case (Panels() | Tiles(), _) if before.cut == unit.cut:
+            return before.cut
+    return None
+
+
+def reads_of(graph: Graph, unit: Unit, lying: Container[int]) -> set[int]:
+    """Return what a unit reads from memory: operands that it does not compute."""
+    nodes = set(unit.nodes())
+    operands = {each for index in nodes for each in graph.operands(index)}
+    operands |= {index for part in unit.parts if not part.group.nodes for index in part.group.stores}
+    return {in_memory(graph, each, lying) for each in operands} - nodes
+
+
+def passing(graph: Graph, units: Sequence[Unit], layouts: Layouts) -> set[int]:
+    """Find the values that are stored and read within one unit alone: a thread's memory of a piece is
+    enough."""
+    found: set[int] = set()
+    kept = set(graph.roots())
+    readers: dict[int, list[Unit]] = {}
+    for unit in units:
+        if isinstance(unit.cut, Examples):
+            kept |= layouts.turned & set(unit.stores())
+        for index in _reads_of_parts(graph, unit, layouts.lying):
+            readers.setdefault(index, []).append(unit)
+    for unit in units:
+        if isinstance(unit.cut, Tiles | Panels | Examples) and len(unit.parts) > 1:
+            for index in unit.stores():
+                if index not in kept and all(each is unit for each in readers.get(index, [])):
+                    found.add(index)
+    return found
+
+
+def _reads_of_parts(graph: Graph, unit: Unit, lying: Container[int]) -> set[int]:
+    found: set[int] = set()
+    for part in unit.parts:
+        found |= reads_of(graph, replace(unit, parts=(part,)), lying)
+    return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Label
+from netdsl.semantics.elsewhere import field_here, field_hint
 from netdsl.semantics.files import Files, Module, find
 from netdsl.semantics.problems import Problems, mistake, nearest, unknown
 from netdsl.syntax import tree
@@ -73,15 +74,20 @@ def _fields(section: tree.Section, problems: Problems) -> dict[str, tree.Field]:
         name = field.name.text
         with problems.statement():
             if name not in FIELDS[section.kind]:
-                fields.setdefault(nearest(name, FIELDS[section.kind]) or name, field)
+                known = FIELDS[section.kind]
+                meant = field_here(name, known)
+                hint = None if meant else field_hint(name, section.kind)
+                fields.setdefault(meant or (not hint and nearest(name, known)) or name, field)
                 raise unknown(
                     "E0602" if section.kind != "data" else "E0502",
                     "field",
                     name,
                     field.name.span,
-                    FIELDS[section.kind],
+                    known,
                     listing=f"`{section.kind}` has",
                     place=f"in `{section.kind}`",
+                    meant=meant,
+                    hint=hint,
                 )
             if name in fields:
                 raise mistake(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from typing import Final
 
-from netdsl.diagnostics import Label
+from netdsl.diagnostics import Fix, Label
+from netdsl.semantics.elsewhere import name_here, name_hint
 from netdsl.semantics.files import Found, Module, find
 from netdsl.semantics.frame import Frame, Site
 from netdsl.semantics.functions import FUNCTIONS, WORDS
@@ -99,65 +99,15 @@ def missing(name: tree.Name, frame: Frame) -> MistakeError:
     if kinds is not None and frame.kind not in kinds:
         where = " and ".join(_PLURALS.get(kind, f"{kind}s") for kind in kinds)
         return mistake("E0111", f"`{name.text}` is for {where} only", name.span, f"this is a {frame.kind}")
-    if name.text.lower() in LATER and frame.kind in ("layer", "model"):
-        message = f"`{name.text}` comes with a later version of netdsl"
-        return mistake("E0190", message, name.span, "not there yet")
-    here = _called_here(name.text)
-    if here is not None and frame.kind in ("layer", "model"):
-        message = f"there is no name `{name.text}`"
-        return mistake("E0101", message, name.span, "not known", help=f"it is `{here}` here")
-    return unknown("E0101", "name", name.text, name.span, visible(frame))
+    known = set(visible(frame))
+    here = name_here(name.text, known)
+    if here is not None:
+        message, cure = f"there is no name `{name.text}`", f"it is `{here}` here"
+        return mistake("E0101", message, name.span, "not known", help=cure, fix=Fix(name.span, here))
+    return unknown("E0101", "name", name.text, name.span, known, hint=name_hint(name.text))
 
 
 _PLURALS: Final = {"loss": "losses", "penalty": "penalties"}
-
-LATER: Final = frozenset(
-    {
-        *("attention", "self_attention", "multi_head_attention", "multihead_attention", "transformer"),
-    }
-)
-"""Names that people look for, of layers that this version has not."""
-
-CALLED: Final = {
-    "conv": "conv",
-    "convolution": "conv",
-    "convtranspose": "conv_transpose",
-    "convolutiontranspose": "conv_transpose",
-    "deconv": "conv_transpose",
-    "depthwiseconv": "depthwise_conv",
-    "separableconv": "separable_conv",
-    "maxpool": "maxpool",
-    "maxpooling": "maxpool",
-    "avgpool": "avgpool",
-    "averagepool": "avgpool",
-    "averagepooling": "avgpool",
-    "globalavgpool": "global_avgpool",
-    "globalaveragepool": "global_avgpool",
-    "globalaveragepooling": "global_avgpool",
-    "adaptiveavgpool": "global_avgpool",
-    "globalmaxpool": "global_maxpool",
-    "globalmaxpooling": "global_maxpool",
-    "adaptivemaxpool": "global_maxpool",
-    "upsampling": "upsample",
-    "recurrent": "rnn",
-    "simplernn": "rnn",
-    "elman": "rnn",
-    "bilstm": "lstm",
-    "bigru": "gru",
-    "spatialdropout": "spatial_dropout",
-    **{
-        f"{name}norm{ending}": f"{name}norm"
-        for name in ("batch", "layer", "group", "instance")
-        for ending in ("", "alization")
-    },
-}
-"""What layers of other frameworks are called here; those without the number of their axes."""
-
-
-def _called_here(text: str) -> str | None:
-    """Return the name that a layer of another framework has here: `Conv2D` is `conv`."""
-    return CALLED.get(re.sub("[123]d$", "", text.lower().replace("_", "")))
-
 
 SEEN_BY: Final = (
     (("layer", "model"), ("weight", "offset", "gain", "running", "training")),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Fix, Label, Severity, Span, is_allowed
@@ -12,6 +13,9 @@ from netdsl.diagnostics.suggestion import suggest
 
 IDLE: Final = frozenset({"W0101", "W0102"})
 """Warnings of what nothing uses: not told beside errors, which may be why."""
+
+
+NONE_WRITTEN: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class MistakeError(Exception):
@@ -125,19 +129,33 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def unknown(
-    code: str, what: str, word: str, span: Span, known: Iterable[str], *, listing: str = "", place: str = ""
+    code: str,
+    what: str,
+    word: str,
+    span: Span,
+    known: Iterable[str],
+    *,
+    listing: str = "",
+    place: str = "",
+    written: Mapping[str, str] = NONE_WRITTEN,
+    meant: str | None = None,
+    hint: str | None = None,
 ) -> MistakeError:
     """Return the error for a word that is not among the known ones: with the nearest, or the list of them.
 
     `what` says what kind of thing was looked for ("layer"), `listing` begins the list ("the settings are"),
-    `place` ends the sentence ("in `train`").
+    `place` ends the sentence ("in `train`"), `written` says how a known one stands in the list. `meant` is
+    the known one that is meant, where that is told by more than its letters; `hint` says what to do where
+    none is meant.
     """
-    known = sorted(set(known))
-    meant = nearest(word, known)
+    known = list(written) if written else sorted(set(known))
+    meant = meant or (None if hint else nearest(word, known))
     message = f"there is no {what} `{word}`" + (f" {place}" if place else "")
-    listed = f"{listing} " + ", ".join(f"`{each}`" for each in known) if listing and known else None
-    if meant is None:
-        return mistake(code, message, span, "not known", help=listed)
-    fix = Fix(span, meant)
+    shown = ", ".join(f"`{written.get(each, each)}`" for each in known)
+    listed = f"{listing} {shown}" if listing and known else None
     notes = (listed,) if listed else ()
+    if meant is None:
+        cure, notes = (hint, notes) if hint else (listed, ())
+        return mistake(code, message, span, "not known", notes=notes, help=cure)
+    fix = Fix(span, meant)
     return mistake(code, message, span, "not known", notes=notes, help=f"did you mean `{meant}`?", fix=fix)

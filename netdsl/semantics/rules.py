@@ -65,12 +65,10 @@ class Rules:
         site = frame.site(self.expr.span)
         recipe = evaluate(self.expr, frame)
         if not isinstance(recipe, Recipe) or recipe.kind != "optimizer":
-            raise site.mistake(
-                "E0609",
-                f"{describe(recipe)} is no optimizer",
-                "not an optimizer",
-                help="such as `adam(0.001)`",
-            )
+            cure = "such as `adam(0.001)`"
+            if isinstance(recipe, str) and recipe.isidentifier():
+                cure = f"definitions are called by their names, without quotes: `{recipe}`"
+            raise site.mistake("E0609", f"{describe(recipe)} is no optimizer", "not an optimizer", help=cure)
         return recipe, site
 
     def _by_part(self, recipe: Recipe) -> dict[str, ByPart]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netdsl.semantics.elsewhere import setting_here, setting_hint
 from netdsl.semantics.problems import MistakeError, unknown
 from netdsl.syntax import tree
 
@@ -42,12 +43,18 @@ def extents_by_setting(definition: tree.Definition) -> list[str]:
 
 def unknown_setting(definition: tree.Definition, named: tree.Named) -> MistakeError:
     """Return the error for a setting that a definition has not."""
+    name, known = named.name.text, parameters(definition)
+    settings = {each.name.text: each.span.text for each in definition.settings}
+    meant = setting_here(name, known)
     return unknown(
         "E0201",
         "setting",
-        named.name.text,
+        name,
         named.name.span,
-        parameters(definition),
+        known,
         listing=f"`{definition.name.text}` has",
         place=f"of `{definition.name.text}`",
+        written={each: " ".join(settings.get(each, each).split()) for each in known},
+        meant=meant,
+        hint=None if meant else setting_hint(name),
     )

@@ -12,7 +12,7 @@ from typing import Final
 from lark import Token
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 
-from netdsl.diagnostics import Diagnostic, Severity, Source
+from netdsl.diagnostics import Diagnostic, Severity, Source, suggest
 from netdsl.syntax import tables, tree
 from netdsl.syntax.builder import Builder
 from netdsl.syntax.limits import TooMuch
@@ -21,7 +21,7 @@ from netdsl.syntax.mistakes.situation import Situation
 from netdsl.syntax.mistakes.spelling import closed, misspelled
 from netdsl.syntax.mistakes.unexpected import unexpected
 from netdsl.syntax.reading import Fault, Line, Reading, read
-from netdsl.syntax.words import SECTIONS
+from netdsl.syntax.words import DECLARATIONS, SECTIONS
 
 # More than this nobody reads in one go.
 _MOST: Final = 50
@@ -84,7 +84,11 @@ class _Draft:
         kept = [each if each == "\n" else " " for each in self.characters[start:end]]
         if line.head and kept:
             # As many characters as before: every place in the text is counted from its beginning.
-            head = "train" if pieces[line.first].text in SECTIONS else "layer _"
+            section = (
+                pieces[line.first].text in SECTIONS
+                or suggest(pieces[line.first].text, DECLARATIONS) in SECTIONS
+            )
+            head = "train" if section else "layer _"
             room = min(len(head), len(kept) - 1)
             kept[:room] = head[:room]
             kept[-1] = "{"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from netdsl.diagnostics import Span
+from netdsl.semantics.elsewhere import setting_here, setting_hint
 from netdsl.semantics.frame import Site
 from netdsl.semantics.items import Item
 from netdsl.semantics.problems import MistakeError, mistake, unknown
@@ -88,12 +89,15 @@ def match_arguments(
 
 def unknown_argument(function: Function, name: str, span: Span) -> MistakeError:
     """Return the error for an argument that a function has not."""
+    meant = setting_here(name, function.parameters)
     return unknown(
         "E0201",
         "argument",
         name,
         span,
         function.parameters,
+        meant=meant,
+        hint=None if meant else setting_hint(name),
         listing=f"it is called `{function.usage}`, with",
         place=f"of `{function.name}`",
     )

@@ -1,7 +1,7 @@
 """Mistakes inside of formulas and chains."""
 
-from netdsl.diagnostics import Diagnostic
-from netdsl.syntax.mistakes.numbers import unknown_unit
+from netdsl.diagnostics import Diagnostic, Span
+from netdsl.syntax.mistakes.numbers import comma_in_number, repeated_without_braces, unknown_unit
 from netdsl.syntax.mistakes.report import mistake, quote
 from netdsl.syntax.mistakes.situation import Situation
 from netdsl.syntax.scan import Piece
@@ -94,6 +94,8 @@ def word_after_number(s: Situation) -> Diagnostic | None:
     named = s.after is not None and s.after.text == "="
     if before is None or before.kind != "number" or named or not s.found or s.found.kind != "word":
         return None
+    if s.index > 1 and s.reading.pieces[s.index - 2].text == "repeat":
+        return repeated_without_braces(s.span())
     return unknown_unit(s.span(), before.text)
 
 
@@ -173,3 +175,19 @@ def semicolon(s: Situation) -> Diagnostic | None:
         help="take the `;` away",
         replacement="",
     )
+
+
+def comma(s: Situation) -> Diagnostic | None:
+    """Tell of `epochs = 1,000`, of `batch = 64,` and of `(3, 3)`."""
+    if not s.found or s.found.text != "," or not s.follows_value or s.before is None:
+        return None
+    if s.opener is not None and s.opener.text == "(" and "RPAR" in s.accepts:
+        cure = "a list is `[1, 2]`, an extent `3x3`, a record `(a = 1, b = 2)`"
+        return mistake("E0001", "parentheses hold one value", s.span(), "a second one", help=cure)
+    if s.opener is not None:
+        return None
+    touches = s.after is not None and s.before.end == s.found.start and s.after.start == s.found.end
+    if touches and s.after and s.before.kind == s.after.kind == "number":
+        return comma_in_number(Span(s.source, s.before.start, s.after.end))
+    cure = "take the `,` away"
+    return mistake("E0001", "a line's end ends a statement", s.span(), "too much", help=cure, replacement="")

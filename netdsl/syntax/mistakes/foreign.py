@@ -36,6 +36,16 @@ def foreign_word(s: Situation) -> Diagnostic | None:
     return _told(s, first, _FOREIGN[first.text])
 
 
+def foreign_call(s: Situation) -> Diagnostic | None:
+    """Tell of `model.fit(x, y)`."""
+    called = s.at_top and s.index == s.line.first + 1 and s.found and s.found.text == "."
+    if not called or s.first.kind != "word":
+        return None
+    message = f"{quote(s.first.text)} does nothing by itself"
+    cure = f"{_ACTION}; `netdsl train FILE.net` trains"
+    return mistake("E0010", message, s.span(), "not of this language", help=cure)
+
+
 def foreign_import(s: Situation) -> Diagnostic | None:
     """Tell of `import torch`."""
     if s.first.text == "import" and s.index == s.line.first + 1 and s.found and s.found.kind == "word":

@@ -7,7 +7,7 @@ from netdsl.diagnostics import Diagnostic, Span, suggest
 from netdsl.syntax.mistakes.report import mistake, quote
 from netdsl.syntax.numerals import UNITS
 
-_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?[%kM]?")
+_NUMBER: Final = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?[%kM]?")
 _EXTENT: Final = re.compile(r"[0-9]+(?:x[0-9]+)+")
 
 _OTHERWISE: Final = {
@@ -25,6 +25,7 @@ _REASONS: Final = (
     (r"[0-9]+\.%?", "a digit stands after the point, or none of both: `3.0` or `3`"),
     (r"[0-9]+(_[0-9]+)+", "digits are written without `_`; thousands may be written `50k`"),
     (r"0[xXoObB][0-9a-fA-F]*", "numbers are decimal"),
+    (r"0[0-9].*", "a number of several digits does not begin with 0"),
     (r"[0-9.]+[eE][+-]?[0-9]+\..*", "an exponent is a whole number: `1e-3`"),
     (r"[0-9.]+[eE]", "an exponent has digits: `1e-3`"),
     (r"[0-9]+(\.[0-9]+){2,}.*", "a number has one point"),
@@ -71,6 +72,21 @@ def _word_touches(span: Span, number: str, word: str) -> Diagnostic:
     return mistake(
         "E0004", message, span, "a word touches a number", help=f"write `{cure}`", replacement=cure
     )
+
+
+def comma_in_number(span: Span) -> Diagnostic:
+    """Return that a comma stands in a number: `1,000`, `0,01`."""
+    before, after = span.text.split(",")
+    thousands = len(after) == 3 and not before.startswith("0")
+    whole = f"write `{before}{after}`; " if thousands else ""
+    cure = f"{whole}the sign of a fraction is a point: `{before}.{after}`"
+    return mistake("E0004", "a number has no comma", span, "two numbers", help=cure)
+
+
+def repeated_without_braces(span: Span) -> Diagnostic:
+    """Return that what a `repeat` repeats does not stand in braces."""
+    cure = f"write `repeat 3 {{ {span.text}(…) -> … }}`"
+    return mistake("E0001", "what is repeated stands in braces", span, "expected `{`", help=cure)
 
 
 def unknown_unit(span: Span, number: str) -> Diagnostic:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from netdsl.diagnostics import Diagnostic, Source, Span
-from netdsl.syntax.mistakes.numbers import malformed, well_formed
+from netdsl.syntax.mistakes.numbers import comma_in_number, malformed, well_formed
 from netdsl.syntax.mistakes.report import mistake
 from netdsl.syntax.scan import Piece
 
@@ -22,6 +22,7 @@ _FOREIGN: Final = {
     "!": "write `not`",
     "===": "to compare, write `==`",
     "!==": "to compare, write `!=`",
+    **dict.fromkeys((">>", "|>", "-->"), "a chain is written with `->`"),
     "=>": "a chain is written with `->`, and `at least` is `>=`",
     "+=": "write it out: `w := w + …`",
     "-=": "write it out: `w := w - …`",
@@ -59,9 +60,20 @@ _ON_PAPER: Final = {
 def misspelled(source: Source, pieces: list[Piece]) -> Iterator[tuple[int, Diagnostic]]:
     """Yield what is wrong with single pieces, each with the index of its piece."""
     for index, piece in enumerate(pieces):
-        found = _wrong(source, piece)
+        found = _comma(source, pieces, index) or _wrong(source, piece)
         if found is not None:
             yield index, found
+
+
+def _comma(source: Source, pieces: list[Piece], index: int) -> Diagnostic | None:
+    """Return what is wrong with `0,01` and `1,000`, whose second half alone tells that it is no number."""
+    if index < 2 or pieces[index].kind != "number" or well_formed(pieces[index].text):
+        return None
+    first, comma, last = pieces[index - 2 : index + 1]
+    joined = comma.text == "," and first.end == comma.start and comma.end == last.start
+    if not joined or first.kind != "number" or not first.text.isdecimal() or not last.text.isdecimal():
+        return None
+    return comma_in_number(Span(source, first.start, last.end))
 
 
 def closed(piece: Piece) -> bool:

@@ -73,4 +73,17 @@ def _statement(s: Situation, word: str, found: str) -> Diagnostic:
             "E0020", f"`=` is missing after {quote(word)}", s.span(), "expected `=`", help=_STATEMENTS
         )
     message = "the value of this line goes nowhere"
-    return mistake("E0015", message, s.span(s.first), "neither bound nor returned", help=_STATEMENTS)
+    return mistake("E0015", message, s.span(s.first), "neither bound nor returned", help=_goes_where(s, word))
+
+
+def _goes_where(s: Situation, word: str) -> str:
+    """Return what is to be done with the value of a line: its place in the body tells what is meant."""
+    pieces = s.reading.pieces
+    above = next((each for each in reversed(pieces[: s.line.first]) if each.kind != "newline"), None)
+    below = next((each for each in pieces[s.line.end :] if each.kind != "newline"), None)
+    said = []
+    if below is not None and below.text == "}":
+        said.append(f"to give it back, write `return {word} …`")
+    if above is not None and above.text != "{":
+        said.append(f"to go on with the line above, write `-> {word} …`")
+    return "; ".join(said) or _STATEMENTS

@@ -11,6 +11,7 @@ from netdsl.syntax.mistakes.situation import Situation
 _RULES: Final[tuple[Callable[[Situation], Diagnostic | None], ...]] = (
     foreign.foreign_import,
     foreign.foreign_word,
+    foreign.foreign_call,
     declarations.no_declaration,
     declarations.block_with_equals,
     declarations.field_outside,
@@ -27,6 +28,7 @@ _RULES: Final[tuple[Callable[[Situation], Diagnostic | None], ...]] = (
     expressions.word_after_number,
     expressions.missing_arrow,
     expressions.semicolon,
+    expressions.comma,
     expressions.missing_stage,
     expressions.missing_value,
     expressions.equals_for_comparison,

@@ -25,12 +25,14 @@ LANES = 16
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a launch computes: a formula, and where the `.net` text says so."""
+    """What a launch computes: a formula, and where the `.net` text says so. `work` is how many operations it
+    is beside others of the same calls."""
 
     formula: str
     path: str = ""
     span: Span | None = None
     of: str = ""
+    work: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +118,21 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Portion:
+    """Neighboring calls of a step that compute one group, for people: how many calls, what for, how much
+    arithmetic, and how many bytes of which buffers they need to touch."""
+
+    calls: int
+    origins: tuple[Origin, ...]
+    flops: Count
+    touched: tuple[tuple[str, Count], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """Calls over a space of work, and what they touch. `flops` and `bytes` are estimates, for people and for
-    choosing how many threads are worth while."""
+    choosing how many threads are worth while. A step that was joined from several has the `portions` of
+    each."""
 
     calls: tuple[Call, ...]
     work: Work
@@ -127,6 +141,7 @@ class Step:
     origins: tuple[Origin, ...] = ()
     flops: Count = field(default_factory=Count)
     bytes: Count = field(default_factory=Count)
+    portions: tuple[Portion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

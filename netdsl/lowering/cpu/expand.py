@@ -23,6 +23,8 @@ class Tables:
 
     threads: list[Table]
     blocks: list[Table] = field(default_factory=list)
+    items: list[list[int]] = field(default_factory=list)
+    """How many items of each step a thread has, in the order of a program's steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,35 @@ def expand(program: Program, site: Site) -> Tables:
     threads = len(site.own)
     tables = Tables([])
     for thread in range(threads):
-        parts = [
-            _repeated(list(phases), site, thread, threads, tables)
-            for _, phases in groupby(program.phases, key=lambda each: id(each.repeat or each))
-        ]
+        tables.items.append([])
+        parts = [_repeated(phases, site, thread, threads, tables) for phases in _loops(program)]
         tables.threads.append(np.ascontiguousarray(np.concatenate([*parts, np.zeros((0, WORDS), np.int64)])))
     return tables
+
+
+def calls_of(program: Program, tables: Tables, thread: int) -> Table:
+    """Return the number of the call that each launch of a thread makes.
+
+    Calls are numbered through all steps of a program; -1 is the barrier behind the first phase, -2 that
+    behind the second.
+    """
+    items, first, number = iter(tables.items[thread]), 0, 0
+    parts = [np.zeros(0, np.int64)]
+    for phases in _loops(program):
+        turn: list[Table] = []
+        for phase in phases:
+            for step in phase.steps:
+                turn.append(np.tile(np.arange(first, first + len(step.calls)), next(items)))
+                first += len(step.calls)
+            number += 1
+            turn.append(np.full(int(len(tables.threads) > 1), -number))
+        parts.append(np.tile(np.concatenate(turn), phases[0].times))
+    return np.concatenate(parts)
+
+
+def _loops(program: Program) -> list[list[Phase]]:
+    """Return the phases of a program, those of one loop together."""
+    return [list(phases) for _, phases in groupby(program.phases, key=lambda each: id(each.repeat or each))]
 
 
 def _repeated(phases: Sequence[Phase], site: Site, thread: int, threads: int, tables: Tables) -> Table:
@@ -94,6 +119,7 @@ def _step(
             items = int(thread == 0)
         case Each() as each:
             items = _number(each, symbols, thread, threads)
+    tables.items[thread].append(items)
     rows = np.zeros((times, items, len(step.calls), WORDS), np.int64)
     if items:
         for number, call in enumerate(step.calls):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from netdsl.graph import Graph, Shape, batches, count
+from netdsl.graph import Graph, Shape, batches
 from netdsl.lowering.cpu.buffers import Workshop, together
 from netdsl.lowering.cpu.contraction import contraction_step
 from netdsl.lowering.cpu.convolution import convolution_step, kernel_step, needs_turned_kernel, turn_step
@@ -13,6 +11,7 @@ from netdsl.lowering.cpu.numbers import NumberTable
 from netdsl.lowering.cpu.order import in_order
 from netdsl.lowering.cpu.pieces import work_of
 from netdsl.lowering.cpu.pooling import pool_step
+from netdsl.lowering.cpu.portions import bytes_of, of_group
 from netdsl.lowering.cpu.products import back, gradient, product, turn
 from netdsl.lowering.cpu.ranks import rank_steps
 from netdsl.lowering.cpu.repeat import loop_of, place_states, resolved
@@ -22,11 +21,10 @@ from netdsl.lowering.cpu.ways import give, inputs_of, take, take_numbers
 from netdsl.passes.contractions import contraction_of
 from netdsl.program import (
     LANES,
-    Access,
     Choice,
-    Count,
     Cut,
     Examples,
+    Group,
     Loop,
     Output,
     Panels,
@@ -37,7 +35,6 @@ from netdsl.program import (
     Tiles,
     Unit,
     count_of,
-    rows_of,
 )
 from netdsl.program.layout import columns, places
 
@@ -56,7 +53,10 @@ def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step | Loop, ...]]:
     given = [
         step for number, each in enumerate(graph.outputs) for step in give(shop, number, each, len(inputs))
     ]
-    copied = [loops_step(shop, (), {index: shop.buffers[kept]}) for kept, index in order.copies]
+    copied = [
+        of_group(shop, loops_step(shop, (), {index: shop.buffers[kept]}), Group("copy", (), (index,)))
+        for kept, index in order.copies
+    ]
     numbers = [take_numbers(shop)] if shop.numbers.slots else []
     program = Program(
         name,
@@ -86,23 +86,28 @@ def _all_steps(shop: Workshop, unit: Unit) -> list[Step | Loop]:
     repeated = loop_of(shop, loop, _steps)
     turned = [index for index in part.group.stores if index in shop.choice.turned]
     turns = [turn(shop, index, _turn_cut(shop.graph[index].shape, unit.cut)) for index in turned]
-    return [repeated, *turns]
+    return [repeated, *(of_group(shop, each, part.group) for each in turns)]
 
 
 def _steps(shop: Workshop, unit: Unit) -> list[Step]:
     """Return the step of a unit, and what is to be done before it and when all its pieces are."""
-    convolved = [part.group.stores[0] for part in unit.parts if part.template == "convolution"]
-    before = [turn_step(shop, each) for each in convolved if needs_turned_kernel(shop.graph, each)]
+    convolved = [part.group for part in unit.parts if part.template == "convolution"]
+    before = [
+        of_group(shop, turn_step(shop, each.stores[0]), each)
+        for each in convolved
+        if needs_turned_kernel(shop.graph, each.stores[0])
+    ]
     made: list[Step] = []
     after: list[Step] = []
     for part in unit.parts:
         if part.template == "copy" and part.group.stores[0] in shop.places:
             continue
-        for step in _part(shop, part, unit):
+        for step in (of_group(shop, each, part.group) for each in _part(shop, part, unit)):
             made.append(step) if step.work == work_of(unit.cut) or not made else after.append(step)
         turned = [index for index in part.group.stores if index in shop.choice.turned]
         for index in turned:
             step = turn(shop, index, _turn_cut(shop.graph[index].shape, unit.cut))
+            step = of_group(shop, step, part.group)
             made.append(step) if step.work == work_of(unit.cut) else after.append(step)
     if not made:
         return []
@@ -110,7 +115,10 @@ def _steps(shop: Workshop, unit: Unit) -> list[Step]:
     calls = tuple(call for step in made for call in step.calls)
     flops = sum((step.flops for step in made), count_of(0))
     origins = shop.origins(unit.stores())
-    step = Step(calls, made[0].work, reads, writes, origins, flops, _bytes(shop, reads, writes))
+    portions = tuple(portion for step in made for portion in step.portions)
+    step = Step(
+        calls, made[0].work, reads, writes, origins, flops, bytes_of(shop, (*reads, *writes)), portions
+    )
     return [*before, step, *after]
 
 
@@ -119,15 +127,6 @@ def _turn_cut(shape: Shape, cut: Cut) -> Panels | Rows | Examples:
     if isinstance(cut, Examples):
         return cut if cut.size * places(shape) % LANES == 0 else Panels(columns(shape), batches(shape))
     return cut if isinstance(cut, Panels) else Rows(batches(shape))
-
-
-def _bytes(shop: Workshop, reads: Sequence[Access], writes: Sequence[Access]) -> Count:
-    total = count_of(0)
-    for name in (access.buffer for access in (*reads, *writes)):
-        shape = shop.buffers[name].shape
-        if shop.buffers[name].role != "scratch":
-            total = total + 4 * count(shape) * rows_of(shape)
-    return total
 
 
 def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:

@@ -125,7 +125,11 @@ def renamed(step: Step, symbols: Mapping[str, Count], names: Mapping[str, str]) 
         for call in step.calls
     )
     reads, writes = (_accesses(each, names) for each in (step.reads, step.writes))
-    return replace(step, calls=calls, reads=reads, writes=writes)
+    portions = tuple(
+        replace(each, touched=tuple((names.get(name, name), size) for name, size in each.touched))
+        for each in step.portions
+    )
+    return replace(step, calls=calls, reads=reads, writes=writes, portions=portions)
 
 
 def _accesses(accesses: Sequence[Access], names: Mapping[str, str]) -> tuple[Access, ...]:

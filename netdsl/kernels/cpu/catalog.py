@@ -13,7 +13,7 @@ _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "contraction": ("contraction",),
     "convolution": ("convolution", "turn_kernel", "convolution_gradient"),
     "pooling": ("max_pool", "put_window", "sum_pool"),
-    "peak": ("multiply_adds",),
+    "peak": ("multiply_adds", "add_lines"),
     "reductions": ("column_sums", "place_sums"),
     "draws": ("draw_uniform", "draw_gaussian", "draw_uniform_panel", "draw_gaussian_panel"),
     "movement": (

@@ -1,4 +1,4 @@
-"""As many multiplications and additions as a core can do: what products are measured against."""
+"""What a core can do at most: multiply and add in registers, and stream through memory."""
 
 from typing import Any
 
@@ -7,11 +7,14 @@ from netdsl.kernels.cpu.emission import (
     NOTHING,
     WORD,
     Value,
+    advance,
     emits,
     floats,
+    load_vector,
     multiply_add,
     splat,
     store_vector,
+    whole,
 )
 from netdsl.kernels.cpu.kernel import kernel
 from netdsl.kernels.cpu.looping import Carried, repeat
@@ -30,7 +33,26 @@ def _sums(builder: Any, target: Value, turns: Value) -> None:
         store_vector(builder, each, floats(builder, target, i * LANES))
 
 
+@emits(NOTHING, WORD, WORD, WORD)
+def _stream(builder: Any, target: Value, source: Value, lines: Value) -> None:
+    def turn(_: Value, held: Carried) -> Carried:
+        for i in range(0, 4 * LANES, LANES):
+            to, other = (advance(builder, each, i) for each in held)
+            both = builder.fadd(load_vector(builder, to), load_vector(builder, other))
+            store_vector(builder, both, to)
+        return [advance(builder, each, 4 * LANES) for each in held]
+
+    start = floats(builder, target), floats(builder, source)
+    repeat(builder, builder.lshr(lines, whole(2)), start, turn)
+
+
 @kernel
 def multiply_adds(target: int, turns: int) -> None:
     """Multiply and add in independent sums, all in registers; `target` has a line of 16 floats for each."""
     _sums(target, turns)
+
+
+@kernel
+def add_lines(target: int, source: int, lines: int) -> None:
+    """Add lines of 16 floats to others, four at a time: two are read and one is written, as in an update."""
+    _stream(target, source, lines)

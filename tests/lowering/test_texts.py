@@ -48,13 +48,14 @@ TEXTS = {
     layer: """\
 # max(x @ w, 0) * float(uniform() < 0.9) / 0.9
 @kernel
-def less_maximum_multiply_e0415df4(count: int, b0_: int, b1_: int, numbers_: int, b2_: int) -> None:
+def less_maximum_multiply_b7a0195d(count: int, b0_: int, b1_: int, numbers_: int, b2_: int) -> None:
     b0 = at(b0_)
     b1 = at(b1_)
     numbers = at(numbers_)
     n0 = numbers[0]
     b2 = at(b2_)
     for i in range(count):
+        independent()
         x_1 = b0[i]
         maximum_2 = (x_1 if (x_1 > f32(0.0)) | (x_1 != x_1) else f32(0.0))
         x_3 = b1[i]
@@ -94,13 +95,14 @@ def maximum_over_subtract_exp_e5162565(lo: int, hi: int, b0_: int, b1_: int, b2_
 # 0.95 * v - rate * w
 # w + (0.95 * v - rate * w)
 @kernel
-def multiply_subtract_add_6b8bd74f(count: int, numbers_: int, b0_: int, b1_: int) -> None:
+def multiply_subtract_add_37e28a9b(count: int, numbers_: int, b0_: int, b1_: int) -> None:
     numbers = at(numbers_)
     n0 = numbers[0]
     b0 = at(b0_)
     n1 = numbers[1]
     b1 = at(b1_)
     for i in range(count):
+        independent()
         x_1 = b0[i]
         multiply_2 = (n0 * x_1)
         x_3 = b1[i]
@@ -113,7 +115,7 @@ def multiply_subtract_add_6b8bd74f(count: int, numbers_: int, b0_: int, b1_: int
     wide: """\
 # transpose((x - sum(x, over=2) / 100), [0, 2, 1])
 @kernel
-def sum_divide_subtract_769bdfc5(lo: int, hi: int, b0_: int, b1_: int, numbers_: int, b2_: int) -> None:
+def sum_divide_subtract_75d576b0(lo: int, hi: int, b0_: int, b1_: int, numbers_: int, b2_: int) -> None:
     b0 = at(b0_)
     b1 = at(b1_)
     numbers = at(numbers_)
@@ -124,6 +126,7 @@ def sum_divide_subtract_769bdfc5(lo: int, hi: int, b0_: int, b1_: int, numbers_:
             b1[i0] = sum_of(b0_ + 4*(100*i0 + 600*r), 100)
         for i0 in range(100):
             for i1 in range(6):
+                independent()
                 x_1 = b0[i0 + 100*i1 + 600*r]
                 x_2 = b1[i1]
                 divide_3 = (x_2 / n0)

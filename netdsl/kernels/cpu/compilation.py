@@ -15,6 +15,7 @@ from numba.core import codegen, compiler, registry, types
 from numba.core.compiler_lock import global_compiler_lock
 
 from netdsl.kernels.cpu.elf import MAGIC, undefined_symbols
+from netdsl.kernels.cpu.independence import annotated
 from netdsl.kernels.cpu.machine import Machine, machine
 
 ARGUMENTS: Final = 11
@@ -134,6 +135,13 @@ class _Library(codegen.CPUCodeLibrary):
     def lowered(self) -> Any:
         """The module with all that the kernel calls."""
         return self._final_module
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        """Take a module, its loops told to be parallel where the kernel says so."""
+        module = llvm.parse_assembly(annotated(ir_module))
+        module.name = ir_module.name
+        module.verify()
+        self.add_llvm_module(module)
 
     def _optimize_functions(self, module: Any) -> None:
         module.data_layout = self._codegen._data_layout

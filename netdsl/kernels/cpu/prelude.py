@@ -4,6 +4,7 @@ import numpy as np
 from numba.core import types
 
 from netdsl.kernels.cpu.emission import emits
+from netdsl.kernels.cpu.independence import independent
 from netdsl.kernels.cpu.kernel import kernel
 from netdsl.kernels.cpu.mathematics import (
     arctan32,
@@ -64,6 +65,7 @@ __all__ = [
     "float_of",
     "floor32",
     "gaussian32",
+    "independent",
     "int_of",
     "kernel",
     "log1p32",

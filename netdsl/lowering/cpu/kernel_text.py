@@ -13,6 +13,9 @@ DIRECT = 11
 
 INDENT = "    "
 
+INDEPENDENT = "independent()"
+"""Stands first in a loop whose iterations touch no memory that another one writes."""
+
 
 @dataclass(slots=True)
 class Block:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netdsl.graph import Graph
-from netdsl.lowering.cpu.kernel_text import KernelText
+from netdsl.lowering.cpu.kernel_text import INDEPENDENT, KernelText
 from netdsl.lowering.cpu.numbers import read_number
 from netdsl.lowering.cpu.pieces import Piece, Reach
 from netdsl.passes.contractions import in_memory
@@ -59,6 +59,7 @@ class Lanes:
         else:
             self.text.parameter("count", 16 * rows)
             self.text.open("for i in range(count):")
+        self.text.line(INDEPENDENT)
         values = {index: self.value(index) for index in self.stores}
         for index, value in values.items():
             element = self._element(self.stores[index], "full")

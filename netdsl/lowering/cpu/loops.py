@@ -15,6 +15,7 @@ from math import prod
 from typing import Final
 
 from netdsl.graph import Shape, is_batched
+from netdsl.lowering.cpu.kernel_text import INDEPENDENT
 from netdsl.lowering.cpu.nests import IN_ONE_GO, PLACED, Nest, Plan
 from netdsl.lowering.cpu.position import ZERO, Position
 from netdsl.lowering.cpu.values import Values
@@ -158,6 +159,9 @@ class Loops:
         self.values.text.close()
 
     def _write_body(self, inner: Position, members: list[int]) -> None:
+        inside = len(self.values.text.blocks) - 1 > self.values.row_depth
+        if inside and not any(map(self.plan.is_fold, members)):
+            self.values.text.line(INDEPENDENT)
         for index in members:
             if self.plan.is_fold(index):
                 self._combine(index, inner)

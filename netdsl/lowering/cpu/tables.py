@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from netdsl.graph import count
 from netdsl.lowering.cpu.buffers import Workshop
-from netdsl.lowering.cpu.moves import ADD_ROWS
-from netdsl.lowering.cpu.pieces import CONTEXT, HI, ITEM, LO, examples_of, pieces_of, work_of
+from netdsl.lowering.cpu.moves import ADD_PANELS, ADD_ROWS
+from netdsl.lowering.cpu.pieces import CONTEXT, HI, ITEM, LO, examples_of, panels_of, pieces_of, work_of
 from netdsl.operations.philox import stream_hash
 from netdsl.program import (
     Access,
@@ -53,20 +53,27 @@ def signed(word: int) -> int:
 
 
 def scatter_steps(shop: Workshop, index: int) -> list[Step]:
-    """Make the steps of rows added to a table; they are copied first where they lie in panels."""
+    """Make the step of rows added to a table, shared out by panels where the rows lie in them; rows that are
+    themselves matrices in panels are copied first."""
     indices, updates = (shop.at(each) for each in shop.graph.operands(index))
+    target = shop.target(index, Rows())
+    assert (indices.layout, target.layout) == ("rows", "rows")
+    entries = count(indices.shape) * rows_of(indices.shape)
+    extent, width = count_of(target.shape[0]), count_of(count(target.shape[1:]))
     first: list[Step] = []
-    if updates.layout == "panels":
+    if updates.layout == "panels" and columns(updates.shape) != count(target.shape[1:]):
         first.append(unpacked(shop, updates))
         updates = shop.buffers[first[0].writes[0].buffer]
-    target = shop.target(index, Rows())
-    assert {indices.layout, updates.layout, target.layout} == {"rows"}
-    entries = count(indices.shape) * rows_of(indices.shape)
-    width = count_of(count(target.shape[1:]))
-    addresses = (address(each.name) for each in (indices, updates, target))
-    call = shop.call(ADD_ROWS, (*addresses, entries, width, LO, HI))
+    if updates.layout == "panels":
+        source = address(updates.name), stride(updates.name), address(target.name)
+        call = shop.call(ADD_PANELS, (address(indices.name), *source, entries, extent, width, LO, HI))
+        work = Range(count_of(panels_of(columns(updates.shape))))
+    else:
+        addresses = (address(each.name) for each in (indices, updates, target))
+        call = shop.call(ADD_ROWS, (*addresses, entries, width, LO, HI))
+        work = Range(extent)
     reads, writes = (Access(indices.name), Access(updates.name)), (Access(target.name),)
-    return [*first, Step((call,), Range(count_of(target.shape[0])), reads, writes, flops=entries * width)]
+    return [*first, Step((call,), work, reads, writes, flops=entries * width)]
 
 
 def unpacked(shop: Workshop, buffer: Buffer) -> Step:

@@ -1,0 +1,68 @@
+"""Who takes part: netdsl and each form of each peer, and which of them this installation has."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from benchmarks.workloads import Workload
+
+PERCEPTRONS = frozenset({"w1", "w2", "w3", "w4", "w11"})
+ALL = PERCEPTRONS | {"w5", "w6", "w7", "w8", "w9", "w10"}
+IMAGES = frozenset({"w5", "w6", "w7", "w10"})
+INSTALL = "pip install -e '.[benchmarks]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One who takes part: the module that has its `Peer`, the form it is asked for, the packages it takes and
+    the workloads that it can do as they stand."""
+
+    label: str
+    module: str
+    form: str = ""
+    packages: tuple[str, ...] = ()
+    workloads: frozenset[str] = ALL
+
+    def does(self, workload: Workload) -> bool:
+        """Tell whether it can do exactly this work."""
+        return workload.name in self.workloads
+
+    @property
+    def lacks(self) -> str:
+        """Return what is missing for it to take part; empty where nothing is."""
+        lacking = [name for name in self.packages if find_spec(name) is None]
+        if self.form == "compiled" and not (shutil.which("g++") or shutil.which("clang++")):
+            lacking.append("a C++ compiler")
+        return ", ".join(lacking)
+
+
+OURS = Kind("netdsl", "ours")
+PEERS = (
+    Kind("PyTorch eager", "torch_peer", "eager", ("torch",)),
+    Kind("PyTorch channels-last", "torch_peer", "channels-last", ("torch",), IMAGES),
+    Kind("PyTorch compiled", "torch_peer", "compiled", ("torch",)),
+    Kind("JAX", "jax_peer", "step", ("jax",)),
+    Kind("JAX scan", "jax_peer", "scan", ("jax",)),
+    Kind("Keras on JAX", "keras_peer", "jax", ("keras", "jax")),
+    Kind("Keras on PyTorch", "keras_peer", "torch", ("keras", "torch")),
+    Kind("PyTensor", "pytensor_peer", "", ("pytensor",), PERCEPTRONS),
+    Kind("scikit-learn", "sklearn_peer", "", ("sklearn",), frozenset({"w3", "w4"})),
+    Kind("NumPy", "numpy_peer", "", (), PERCEPTRONS),
+)
+KINDS = {each.label: each for each in (OURS, *PEERS)}
+
+
+def found() -> list[Kind]:
+    """Return the peers that can take part."""
+    return [each for each in PEERS if not each.lacks]
+
+
+def told() -> str:
+    """Say which peers there are, which are missing, and the one command that installs them."""
+    lines = ["peers found: " + ", ".join(each.label for each in found())]
+    missing = [f"{each.label} (needs {each.lacks})" for each in PEERS if each.lacks]
+    if missing:
+        lines += ["missing: " + ", ".join(missing), f"they are installed by: {INSTALL}"]
+    return "\n".join(lines)

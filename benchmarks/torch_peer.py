@@ -1,0 +1,94 @@
+"""PyTorch: eager, eager with images channels-last, and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 (its usual name)
+from torch import Tensor
+
+from benchmarks.torch_networks import network
+from benchmarks.workloads import Workload
+
+
+class Peer:
+    """A workload's training, as PyTorch runs it."""
+
+    def __init__(
+        self, form: str, workload: Workload, start: Mapping[str, Any], rows: Mapping[str, Any], rate: float,
+        threads: int,
+    ) -> None:  # fmt: skip
+        torch.set_num_threads(threads)
+        torch.manual_seed(0)
+        self.workload, self.form = workload, form
+        self.model = network(workload.name, start, rate)
+        self.x, self.t = torch.tensor(laid_out(rows["x"])), torch.tensor(rows["t"])
+        if self.t.dtype == torch.int32:
+            self.t = self.t.long()
+        if workload.cost == "mse":
+            self.t = F.one_hot(self.t, 10).float()
+        elif workload.cost == "binary_cross_entropy":
+            self.t = self.t.float()[:, None]
+        if form == "channels-last":
+            self.model = self.model.to(memory_format=torch.channels_last)
+            self.x = self.x.contiguous(memory_format=torch.channels_last)
+        self.matrices = [each.weight for each in self.model.modules() if isinstance(each, torch.nn.Linear)]
+        self.optimizer = self._optimizer()
+        self.cost = torch.compile(self._cost) if form == "compiled" else self._cost
+
+    def run(self, order: np.ndarray) -> np.ndarray:
+        """Take steps over rows; return their losses."""
+        found = []
+        for batch in torch.tensor(order).split(self.workload.batch):
+            self.optimizer.zero_grad()
+            loss, objective = self.cost(self.x[batch], self.t[batch])
+            objective.backward()
+            self.optimizer.step()
+            found.append(loss.detach())
+        return torch.stack(found).numpy()
+
+    def infer(self, order: np.ndarray, batch: int) -> np.ndarray:
+        """Return the outputs of rows, so many at a time."""
+        self.model.eval()
+        model = self._compiled_model() if self.form == "compiled" else self.model
+        with torch.inference_mode():
+            return torch.cat(
+                [model(self.x[each]).softmax(-1) for each in torch.tensor(order).split(batch)]
+            ).numpy()
+
+    def _compiled_model(self) -> Any:
+        if not hasattr(self, "_model"):
+            self._model = torch.compile(self.model)
+        return self._model
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        parameters = [each for each in self.model.parameters() if each.requires_grad]
+        if self.workload.optimizer == "adam":
+            return torch.optim.Adam(parameters, lr=self.workload.lr, fused=True)
+        mu = 0.9 if self.workload.optimizer == "momentum" else 0.0
+        return torch.optim.SGD(parameters, lr=self.workload.lr, momentum=mu, fused=True)
+
+    def _cost(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.model(x)
+        match self.workload.cost:
+            case "cross_entropy":
+                loss = F.cross_entropy(y.flatten(0, -2), t.flatten())
+            case "mse":
+                loss = F.mse_loss(y, t)
+            case "binary_cross_entropy":
+                loss = F.binary_cross_entropy_with_logits(y, t)
+            case "patient":
+                r = y - t
+                q = r**2
+                loss = (torch.log(1 + q) + 0.5 * torch.tanh(q / (1 + r.abs()))).mean()
+        if not self.workload.l1:
+            return loss, loss
+        return loss, loss + self.workload.l1 * sum(each.abs().sum() for each in self.matrices)
+
+
+def laid_out(x: np.ndarray) -> np.ndarray:
+    """Return images with their channels first; anything else as it is."""
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x

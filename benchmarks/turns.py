@@ -1,0 +1,123 @@
+"""Participants' processes, and rounds in which they take turns: only one of them ever runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+ROOT = Path(__file__).resolve().parents[1]
+PAUSE = 0.02
+"""Seconds before a turn, in which the threads of the one before stop spinning."""
+
+FAR = 3.0
+"""A peer that needs so many times netdsl's time after three rounds has no more turns."""
+
+THREAD_COUNTS = "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"
+
+
+class PeerError(Exception):
+    """A participant could not do what it was asked for."""
+
+
+class Asked(Protocol):
+    """What answers requests."""
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Return the answer to a request."""
+
+
+class Participant:
+    """A process of one participant with so many threads."""
+
+    def __init__(self, label: str, threads: int, log: Path) -> None:
+        counts = {name: str(threads) for name in THREAD_COUNTS}
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+        self.label, self.log = label, log
+        with log.open("a") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.worker", label, str(threads)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+                env={**os.environ, **counts, **quiet, "PYTHONPATH": path},
+            )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Return the answer to a request.
+
+        Errors: PeerError for a problem of the participant, or its end.
+        """
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise PeerError(f"the process of {self.label} ended: see {self.log}")
+        answer: dict[str, Any] = json.loads(line)
+        if "problem" in answer:
+            raise PeerError(f"{self.label}: {answer['problem']}")
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+Times = dict[str, list[tuple[float, float]]]
+"""For each peer its turns: its seconds, and netdsl's in the turn before."""
+
+
+def in_turns(
+    ours: Callable[[], float], peers: Mapping[str, Callable[[], float]], rounds: int, far: float = FAR,
+    pause: float = PAUSE,
+) -> Times:  # fmt: skip
+    """Let netdsl and each peer take turns, and return their seconds; the first round is not kept."""
+    times: Times = {label: [] for label in peers}
+
+    def turn(work: Callable[[], float]) -> float:
+        time.sleep(pause)
+        return work()
+
+    for number in range(rounds + 1):
+        for label, theirs in peers.items():
+            if not left_behind(times[label], far):
+                mine = turn(ours)
+                pair = turn(theirs), mine
+                times[label] += [pair] if number else []
+    return times
+
+
+def left_behind(pairs: Sequence[tuple[float, float]], far: float) -> bool:
+    """Tell whether a peer is so slow that more of its turns would tell nothing."""
+    return len(pairs) >= 3 and min(theirs for theirs, _ in pairs) > far * min(mine for _, mine in pairs)
+
+
+def folder_of(workload: str, parent: Path | None) -> Path:
+    """Return the folder for a workload's data, in `parent` or in the system's for temporary files."""
+    place = (parent or Path(tempfile.gettempdir()) / "netdsl-benchmarks") / workload
+    place.mkdir(parents=True, exist_ok=True)
+    return place

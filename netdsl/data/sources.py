@@ -10,28 +10,37 @@ from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, Label
 from netdsl.semantics.experiment import DataPlan, SourcePlan
 from netdsl.semantics.problems import nearest
 
-_NAMES: Final = (
-    "digits",
-    "mnist",
-    "fashion_mnist",
-    "idx",
-    "images",
-    "cifar10",
-    "csv",
-    "npz",
-    "text",
-    "moons",
-    "circles",
-    "spirals",
-    "blobs",
-    "waves",
-    "addition",
-)
+# What each takes: told here too, so that an editor need not open a source to offer its arguments.
+_IDX: Final = ("folder", "images", "labels", "test_images", "test_labels")
+_TABLE: Final = ("target", "label", "inputs", "categories", "skip", "test")
+_ARGUMENTS: Final = {
+    "digits": (),
+    "mnist": (),
+    "fashion_mnist": (),
+    "idx": _IDX,
+    "images": ("folder", "size", "channels", "test"),
+    "cifar10": ("folder",),
+    "csv": ("file", *_TABLE, "absent", "columns", "separator", "encoding"),
+    "npz": ("file", "target", "label", "test"),
+    "text": ("file", "length", "step", "test"),
+    "moons": ("n", "noise", "seed"),
+    "circles": ("n", "noise", "factor", "seed"),
+    "spirals": ("n", "noise", "classes", "turns", "seed"),
+    "blobs": ("n", "noise", "classes", "radius", "seed"),
+    "waves": ("n", "noise", "length", "seed"),
+    "addition": ("n", "bits", "seed"),
+}
+_NAMES: Final = tuple(_ARGUMENTS)
 
 
 def source_names() -> tuple[str, ...]:
     """Return the names of the sources."""
     return _NAMES
+
+
+def source_arguments(name: str) -> tuple[str, ...]:
+    """Return the names of the arguments that a source takes, none for one that is not known."""
+    return _ARGUMENTS.get(name, ())
 
 
 def open_source(plan: DataPlan, access: Access) -> Content:

@@ -177,7 +177,7 @@ class _Offers:
         inside = bool(here.callee)
         match here.kind, field:
             case "data", "source":
-                yield from self._sources() if not inside else self._declared(("param",), 2)
+                yield from self._sources() if not inside else self._source_arguments()
             case "train", "freeze":
                 yield from self._parts()
             case "train", "stop" | "clip":
@@ -301,6 +301,15 @@ class _Offers:
 
         for name in source_names():
             yield Offer(name, Kind.Function, 1, "a source of data", "", f"{name}(")
+
+    def _source_arguments(self) -> Iterator[Offer]:
+        from netdsl.data.sources import source_arguments
+
+        source = self.here.callee[-1]
+        for name in source_arguments(source) if self.here.argument is None else ():
+            if name not in self.here.given:
+                yield Offer(f"{name}=", Kind.Property, 0, f"an argument of {source}")
+        yield from self._declared(("param",), 2)
 
     def _parts(self) -> Iterator[Offer]:
         """Yield the parts of the models, as their weights are called."""

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from netdsl.diagnostics import Label, Span
+from netdsl.semantics.amount import MOST_USES
 from netdsl.semantics.files import Found
-from netdsl.semantics.frame import MOST_NODES, MOST_USES, Frame, extended
+from netdsl.semantics.frame import MOST_NODES, Frame, extended
 from netdsl.semantics.functions import FUNCTIONS, WORDS, Function, match_arguments
 from netdsl.semantics.functions.elementwise import choose
 from netdsl.semantics.functions.movement import subscript

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from netdsl.diagnostics import Fix, Label, Span
 from netdsl.graph import Builder, Operation, Origin, Shape, Value
+from netdsl.semantics.amount import MOST_USES
 from netdsl.semantics.experiment import WeightKind
 from netdsl.semantics.files import Files, Module
 from netdsl.semantics.items import Item, Recipe, Tensor
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from netdsl.semantics.functions.function import Function
 
 MOST_NODES: Final = 100_000
-MOST_USES: Final = 20_000
 DEEPEST_USE: Final = 40
 
 
@@ -116,7 +116,8 @@ class World:
     expressions of uses of definitions. `items` keeps what each top-level param stands for, `used` which
     declarations are referred to, `calls` how often a model is used, `models` which
     model a name stands for, `pairs` which outputs a loss compares
-    with which fields, `nodes` and `uses` how many there were in all graphs. `observer`, if there is one, is
+    with which fields, `nodes` and `uses` how many there were in all graphs, `amounts` how
+    many uses a definition stands for. `observer`, if there is one, is
     told what the expressions of the user's files stand for.
     """
 
@@ -134,6 +135,7 @@ class World:
     pairs: list[tuple[str, str]] = field(default_factory=list)
     nodes: int = 0
     uses: int = 0
+    amounts: dict[int, int] = field(default_factory=dict)
     observer: Observer | None = None
 
 
@@ -226,8 +228,11 @@ class Site:
             yield
 
     def constant(self, number: float) -> Value:
-        """Add a number."""
-        return self.add("constant", value=float(number))
+        """Add a number. Errors: E0208 for one that no float holds: the size of a tensor beyond all memory."""
+        try:
+            return self.add("constant", value=float(number))
+        except OverflowError:
+            raise self.mistake("E0208", "this number is too large", "beyond what a float holds") from None
 
     @property
     def origin(self) -> Origin:

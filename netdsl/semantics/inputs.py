@@ -10,6 +10,7 @@ from netdsl.graph import BATCH, Builder, Value
 from netdsl.semantics.blocks import Block
 from netdsl.semantics.expressions import evaluate
 from netdsl.semantics.frame import Frame, World
+from netdsl.semantics.functions.movement import LARGEST
 from netdsl.semantics.items import Item, Recipe, Record, Tensor, describe, text_of
 from netdsl.semantics.problems import PoisonedError, mistake, unknown
 from netdsl.semantics.scaling import Fitted, Scalers, scaled
@@ -159,7 +160,7 @@ def expected_inputs(definition: tree.Definition, builder: Builder) -> dict[str, 
     given: dict[str, Item] = {}
     for parameter in definition.tensors:
         extents = parameter.pattern.extents if parameter.pattern else (None,)
-        shape = tuple(int(each.value) for each in extents if isinstance(each, tree.Number))
+        shape = tuple(_extent(each) for each in extents if isinstance(each, tree.Number))
         if len(shape) < len(extents):
             raise PoisonedError
         leaf = builder.apply("input", name=parameter.name.text, shape=(BATCH, *shape), dtype="float")
@@ -167,6 +168,15 @@ def expected_inputs(definition: tree.Definition, builder: Builder) -> dict[str, 
             leaf, (Label(parameter.span, f"the input has shape {text_of(shape)}"),)
         )
     return given
+
+
+def _extent(number: tree.Number) -> int:
+    """Return an extent of a pattern. Errors: E0206 where it is none."""
+    size = int(number.value)
+    if size != number.value or not 1 <= size <= LARGEST:
+        message = f"an extent is a whole number from 1 to {LARGEST:,}, not {number.text}"
+        raise mistake("E0206", message, number.span, "out of range")
+    return size
 
 
 def _as_input(parameter: tree.Tensor, fields: Fields, name: str, data: Block | None) -> Tensor:

@@ -15,6 +15,9 @@ IDLE: Final = frozenset({"W0101", "W0102"})
 """Warnings of what nothing uses: not told beside errors, which may be why."""
 
 
+MOST: Final = 100
+"""How many errors, and how many warnings, are told in one run: more than this nobody reads."""
+
 NONE_WRITTEN: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -50,7 +53,8 @@ class Problems:
             return
         span = diagnostic.primary.span if diagnostic.primary else None
         key = (diagnostic.code, diagnostic.help, span.source.name, span.start, span.end) if span else None
-        if key is None or key not in self._told:
+        many = sum(each.severity is diagnostic.severity for each in self.found) >= MOST
+        if not many and (key is None or key not in self._told):
             self.found.append(diagnostic)
             if key is not None:
                 self._told.add(key)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from netdsl.diagnostics import Label, Span
+from netdsl.semantics.amount import MOST_USES, uses_within
 from netdsl.semantics.bodies import run_body
 from netdsl.semantics.expressions import argument, evaluate, implied, make_slot, operand
-from netdsl.semantics.frame import DEEPEST_USE, MOST_USES, BodyNames, Frame, Site, Use, take
+from netdsl.semantics.frame import DEEPEST_USE, BodyNames, Frame, Site, Use, take
 from netdsl.semantics.items import (
     Item,
     Leaf,
@@ -267,8 +268,9 @@ def _check_nesting(recipe: Recipe, site: Site) -> None:
             secondary=[Label(recipe.definition.name.span, "declared here")],
             help="use `repeat` for something that is done several times",
         )
-    site.frame.world.uses += 1
-    if site.frame.world.uses > MOST_USES:
+    world = site.frame.world
+    world.uses += 1
+    if world.uses - 1 + uses_within(recipe.definition, recipe.module, world.amounts) > MOST_USES:
         raise site.too_many("this makes it too large")
     if len(uses) >= DEEPEST_USE:
         raise site.mistake("E0404", f"definitions are nested deeper than {DEEPEST_USE}", "too deep")

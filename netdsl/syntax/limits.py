@@ -5,7 +5,7 @@ from typing import Final
 from netdsl.diagnostics import Diagnostic, Label, Source, Span
 
 FILE_SIZE: Final = 2**20
-TOKENS: Final = 50_000
+TOKENS: Final = 20_000
 NESTING: Final = 64
 NAME_LENGTH: Final = 100
 NUMBER_LENGTH: Final = 60

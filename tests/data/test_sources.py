@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from netdsl.data import open_data
-from netdsl.data.sources import source_names
-from netdsl.diagnostics import DiagnosticError, Exit
+from netdsl.data.sources import source_arguments, source_names
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
 from tests.data.plans import SPAN, opened, plan, refused, source, split, text_of
 
 
@@ -224,3 +224,16 @@ def test_a_folder_in_place_of_a_file_is_shown_where_it_is_named(tmp_path: Path) 
     assert found.primary is not None
     assert found.primary.span == SPAN
     assert found.help
+
+
+@pytest.mark.parametrize("name", source_names())
+def test_the_arguments_that_an_editor_offers_are_those_of_the_source(name: str) -> None:
+    """A source that is given an argument it does not know tells those it knows."""
+    found = [each for each in _refused(name) if each.code == "E0521"]
+    assert re.findall("`(.+?)`", found[0].notes[0]) == list(source_arguments(name))
+
+
+def _refused(name: str) -> tuple[Diagnostic, ...]:
+    with pytest.raises(DiagnosticError) as caught:
+        opened(plan(source(name, unheard_of=1)))
+    return caught.value.diagnostics

@@ -80,6 +80,8 @@ CASES = [
     ("moons(n=200)", "|", [*source_names()], ["relu", "adam"]),
     ("    split =", "    missing = drop\n    |\n    split =", ["scale", "balance"], ["source", "missing"]),
     ("    split =", "    scale = |\n    split =", ["zscore", "minmax"], ["relu", "adam"]),
+    ("moons(n=200)", "moons(n=200, |", ["noise=", "seed=", "rate"], ["n=", "relu", "target="]),
+    ("moons(n=200)", 'csv("f.csv", target=|', [], ["inputs="]),
     # in bodies
     ("<model>", "y = h -> |", ["dense", "relu", "block", "tanh", "repeat", "flatten"], ["adam", "mse", "h"]),
     ("<model>", "y = h -> de|", ["dense"], ["adam"]),

@@ -15,21 +15,23 @@ from netdsl.semantics.items import Interval, Item, Sides, Tensor, describe, text
 from netdsl.semantics.operators import matmul
 from netdsl.semantics.tensors import derived, expected, lift, real, reshaped, trails
 
+LARGEST: Final = 2**40
+"""The largest extent: beyond it, no tensor fits into any memory."""
+
 
 def extents(item: Item, site: Site, span: Span, what: str = "a shape") -> Shape:
     """Return a shape: a list of extents, in which a list or an extent stands for its numbers."""
     match item:
         case Sides(sides):
-            return sides
+            return tuple(extent for each in sides for extent in extents(each, site, span, what))
         case tuple():
             return tuple(extent for each in item for extent in extents(each, site, span, what))
     size = whole(item)
     if size is None:
         raise expected("a whole number", item, f"an extent of {what}", site, span)
-    if not 1 <= size <= 2**40:
-        raise site.mistake(
-            "E0206", f"an extent of {what} is 1 or more, not {size}", "out of range", span=span
-        )
+    if not 1 <= size <= LARGEST:
+        bound = "1 or more" if size < 1 else f"at most {LARGEST:,}"
+        raise site.mistake("E0206", f"an extent of {what} is {bound}, not {size}", "out of range", span=span)
     return (size,)
 
 

@@ -72,6 +72,18 @@ def summed(x: Value, by: Value, other: Value) -> Value:
     return apply_scan(body, [part(x, 0, 1)], sequences, [by], steps=4).reshape((BATCH, 4))
 
 
+def summed_with_a_number(x: Value) -> Value:
+    """Scan along four numbers and a sequence that is 0.5 everywhere."""
+    inside = Builder(REGISTRY)
+    state, one, other = (
+        inside.apply("input", name=name, shape=(BATCH, 1)) for name in ("state0", "item0", "item1")
+    )
+    new = (state + one) * other
+    inside.outputs = {"state0": new, "out0": new}
+    sequences = [x.builder.constant(0.5).broadcast((BATCH, 4, 1)), x.reshape((BATCH, 4, 1))]
+    return apply_scan(inside.finish(), [part(x, 0, 1)], sequences, [], steps=4).reshape((BATCH, 4))
+
+
 def less(x: Value, y: Value) -> Value:
     return x.apply("less", y)
 
@@ -120,6 +132,8 @@ EXAMPLES: list[tuple[str, Callable[[Leaves], Value]]] = [
     ("transpose once", lambda v: v.w.reshape((1, 4, 1, 4)).apply("transpose", axes=(0, 2, 1, 3))),
     ("broadcast once", lambda v: v.w.reshape((1, 4, 4)).broadcast((BATCH, 4, 4))),
     ("part of the whole", lambda v: part(v.x.builder.apply("concat", v.x, v.y, axis=1), 4, 7)),
+    ("part of the whole", lambda v: part(v.x.apply("pad", before=(0, 2), after=(0, 1)), 3, 5)),
+    ("part of the whole", lambda v: part(v.x.apply("pad", before=(0, 2), after=(0, 4)), 6, 10)),
     ("nothing to pad", lambda v: v.x.apply("pad", before=(0, 0), after=(0, 0))),
     ("parts of one", lambda v: v.x.builder.apply("concat", part(v.x, 0, 3), part(v.x, 3, 4), axis=1)),
     ("sum over fewer axes", lambda v: v.x.sum([1]).sum([0, 1])),
@@ -170,6 +184,7 @@ EXAMPLES: list[tuple[str, Callable[[Leaves], Value]]] = [
     ("greater of equals", lambda v: v.x.pointwise("maximum", v.x)),
     ("smaller of equals", lambda v: v.x.pointwise("minimum", v.x)),
     ("gradients are done", lambda v: v.x.apply("stop_gradient")),
+    ("constants inside", lambda v: summed_with_a_number(v.x)),
     ("constants inside", lambda v: summed(v.x, v.x.builder.constant(0.5), v.y)),
     ("what is read", lambda v: summed(v.x, part(v.y, 0, 1), v.y)),
 ]  # fmt: skip

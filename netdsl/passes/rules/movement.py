@@ -69,7 +69,26 @@ def _slice(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
         return x
     if is_a(x, "broadcast") and operand(x).shape == ():
         return operand(x).broadcast(node.shape)
+    if is_a(x, "pad"):
+        return _part_of_padded(builder, node, x)
     return _part_of_concat(node, x) if is_a(x, "concat") else None
+
+
+def _part_of_padded(builder: Rewriter, node: Node, x: Value) -> Value | None:
+    """Take the part from what was padded, or zeros where it lies beside that."""
+    inner, before = operand(x).shape, x.node.setting("before")
+    starts, stops, steps = (node.setting(name) for name in ("starts", "stops", "steps"))
+    shifted = [
+        (start - skip, stop - skip) if extent != BATCH else (start, stop)
+        for start, stop, skip, extent in zip(starts, stops, before, inner, strict=True)
+    ]
+    axes = [axis for axis, extent in enumerate(inner) if extent != BATCH]
+    if any(shifted[axis][1] <= 0 or shifted[axis][0] >= inner[axis] for axis in axes):
+        return builder.constant(0.0).broadcast(node.shape) if node.dtype == "float" else None
+    if any(shifted[axis][0] < 0 or shifted[axis][1] > inner[axis] for axis in axes):
+        return None
+    begin, end = zip(*shifted, strict=True)
+    return operand(x).apply("slice", starts=begin, stops=end, steps=steps)
 
 
 def _part_of_concat(node: Node, x: Value) -> Value | None:
@@ -116,7 +135,7 @@ MOVES = (
     Rule("reshape once", ("reshape",), "reshape(reshape(x)) -> reshape(x)", _reshape, quiet=True),
     Rule("transpose once", ("transpose",), "transpose(transpose(x)) -> transpose(x)", _transpose, quiet=True),
     Rule("broadcast once", ("broadcast",), "broadcast(broadcast(x)) -> broadcast(x)", _broadcast, quiet=True),
-    Rule("part of the whole", ("slice",), "slice(concat(x, y)) -> slice(x)", _slice, quiet=True),
+    Rule("part of the whole", ("slice",), "slice(concat(x, y)) -> slice(x), pad(x) too", _slice, quiet=True),
     Rule("nothing to pad", ("pad",), "pad(x, 0, 0) -> x", _pad, quiet=True),
     Rule("parts of one", ("concat",), "concat(slice(x), slice(x)) -> x", _concat, quiet=True),
 )

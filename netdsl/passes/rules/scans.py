@@ -13,10 +13,18 @@ Operands = Sequence[Value]
 
 
 def _constants(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
-    """Write constants into the body."""
-    _, _, fixed = apart(dict(node.settings), operands)
+    """Write constants into the body; at least one sequence stays."""
+    _, sequences, fixed = apart(dict(node.settings), operands)
     known = {f"{FIXED}{n}": each for n, each in enumerate(fixed) if is_a(unrepeated(each), "constant")}
+    alike = {f"{ITEM}{n}": operand(each) for n, each in enumerate(sequences) if _is_a_number(each)}
+    if 0 < len(alike) < len(sequences):
+        known |= alike
     return _with_operands(builder, node, operands, known) if known else None
+
+
+def _is_a_number(value: Value) -> bool:
+    """Tell whether a value is one constant number everywhere."""
+    return is_a(value, "broadcast") and operand(value).shape == () and is_a(operand(value), "constant")
 
 
 def _unread(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
@@ -48,7 +56,7 @@ def _with_operands(
     for name, index in body.leaves("input").items():
         shape, dtype = body[index].shape, body[index].dtype
         if (constant := gone.get(name)) is not None:
-            known[index] = _copied(inside, constant)
+            known[index] = _copied(inside, constant).broadcast(shape)
         else:
             known[index] = inside.apply("input", name=names[name], shape=shape, dtype=dtype)
     copied = inside.copy(body, known)

@@ -40,7 +40,7 @@ def programs_of(compiled: "Compiled") -> "dict[Kind, Program]":
 
 
 class Engine:
-    """Runs an experiment's programs with `threads` threads."""
+    """Runs an experiment's programs with at most `threads` threads."""
 
     def __init__(self, experiment: Experiment, threads: int | None) -> None:
         from netdsl.compiler import compile_experiment
@@ -64,7 +64,7 @@ class Engine:
 
         program = programs_of(self.compiled).get(kind)
         if program is not None and kind not in self._made:
-            self._made[kind] = Executable(program, self.threads)
+            self._made[kind] = Executable(program, at_most=self.threads)
         return self._made.get(kind)
 
     def programs(self) -> Programs:

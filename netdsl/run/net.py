@@ -1,9 +1,10 @@
 """A network as Python calls it: arrays by name in, an array or a record of arrays out."""
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,9 @@ from netdsl.semantics.schema import FieldSchema
 from netdsl.training.executable import Values
 from netdsl.training.measure import Figures
 from netdsl.training.records import Record, Result
+
+if TYPE_CHECKING:
+    from netdsl.runtime import Executable
 
 
 class Outputs(Mapping[str, NDArray[Any]]):
@@ -49,7 +53,10 @@ class Net:
 
     def __init__(self, engine: Engine, values: Values) -> None:
         self._engine = engine
-        self._values = dict(values)
+        self._values = {name: _unchangeable(each) for name, each in values.items()}
+        self._executable: Executable | None = None
+        schema = engine.experiment.schema
+        self._schemas = {name: schema.field(name) if schema else None for name in self.inputs}
 
     @property
     def experiment(self) -> Experiment:
@@ -82,16 +89,17 @@ class Net:
 
     def predict(self, fields: Values) -> dict[str, NDArray[Any]]:
         """Return the outputs by name for fields in raw units."""
-        executable = self._engine.load("inference", self._values)
+        if self._executable is None:
+            self._executable = self._engine.load("inference", self._values)
         rows = len(next(iter(fields.values()))) if fields else 1
-        executable.bind(fields)
-        given = executable.run(np.arange(rows, dtype=np.int64), max(1, min(rows, BATCH)))
+        given = self._executable.apply(fields, rows, max(1, min(rows, BATCH)))
         return {
             name.removeprefix("output/"): each for name, each in given.items() if name.startswith("output/")
         }
 
     def close(self) -> None:
         """Give the memory back."""
+        self._executable = None
         self._engine.close()
 
     def __repr__(self) -> str:
@@ -99,17 +107,13 @@ class Net:
 
     def _fields(self, positional: tuple[ArrayLike, ...], named: Mapping[str, ArrayLike]) -> Values:
         given = dict(zip(self.inputs, positional, strict=False)) | dict(named)
-        unknown = [name for name in named if name not in self.inputs]
-        missing = [name for name in self.inputs if name not in given]
-        if unknown or missing or len(positional) > len(self.inputs):
+        unknown = [name for name in named if name not in self._schemas]
+        missing = [name for name in self._schemas if name not in given]
+        if unknown or missing or len(positional) > len(self._schemas):
             takes = ", ".join(f"`{each}`" for each in self.inputs)
             what = f"no `{unknown[0]}`" if unknown else f"`{missing[0]}` too" if missing else "fewer arrays"
             raise _wrong("E0910", f"`{self.experiment.model}` takes {what}", f"its inputs are {takes}")
-        schema = self.experiment.schema
-        return {
-            name: shaped(name, np.asarray(each), schema.field(name) if schema else None)
-            for name, each in given.items()
-        }
+        return {name: shaped(name, np.asarray(each), self._schemas[name]) for name, each in given.items()}
 
 
 class Trained(Net):
@@ -148,13 +152,20 @@ def shaped(name: str, values: NDArray[Any], field: FieldSchema | None) -> NDArra
     if field is None:
         return values
     shape = field.shape
-    if values.ndim and values[0:1].size == int(np.prod(shape)) and values.dtype.kind in "fiub":
+    if values.ndim and prod(values.shape[1:]) == prod(shape) and len(values) and values.dtype.kind in "fiub":
         return values.reshape(len(values), *shape)
     if values.ndim and not len(values):
         return np.zeros((0, *shape), np.float32)
     wanted = ", ".join(["rows", *map(str, shape)])
     cure = f"give an array of shape ({wanted}), in the units of the data"
     raise _wrong("E0911", f"`{name}` has shape {values.shape} of {values.dtype}", cure)
+
+
+def _unchangeable(value: NDArray[Any]) -> NDArray[Any]:
+    """Return a view that cannot be written to: what computes has a copy, in the order of its kernels."""
+    view = value.view()
+    view.flags.writeable = False
+    return view
 
 
 def _wrong(code: str, message: str, cure: str) -> DiagnosticError:

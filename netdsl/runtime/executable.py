@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,65 +18,45 @@ from netdsl.lowering.cpu.text import module_text
 from netdsl.passes.plan_memory import MemoryPlan, plan_memory
 from netdsl.program import LANES, Buffer, Input, Output, Program
 from netdsl.program.layout import size, stride
+from netdsl.runtime.arena import CANARY, PAGE, Memory, address, aligned
 from netdsl.runtime.devices import default_threads
 from netdsl.runtime.fields import TYPES, checked, wrong
 from netdsl.runtime.load import library, load
 from netdsl.runtime.numbers import Numbers
 from netdsl.runtime.packing import packed, unpacked
+from netdsl.runtime.sharing import Steps, steps_of
 from netdsl.runtime.threads import Threads
-
-PAGE: Final = 4096
-FLOPS_A_CYCLE: Final = 16
-BYTES_A_CYCLE: Final = 8
-CYCLES_A_PHASE: Final = 10_000
-"""How long a phase should be for each of its threads: several times what a barrier costs."""
-
-CANARY: Final = 0x7FEDBEEF
-"""The bits of a number that is none, and that no computation gives: what stands where nobody has written."""
-
-
-def aligned(elements: int, kind: type[np.generic] = np.float32, to: int = PAGE) -> NDArray[Any]:
-    """Return zeros whose first element has an address that is a multiple of `to`."""
-    width = np.dtype(kind).itemsize
-    raw = np.zeros(elements * width + to, np.uint8)
-    start = -raw.ctypes.data % to
-    return raw[start : start + elements * width].view(kind)
+from netdsl.runtime.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
 class _Expansion:
-    """The launch tables for one number of rows, and the memory plan they were made for."""
+    """The launch tables for one number of rows and of threads, and the memory plan they were made for.
+
+    `lists` and `contexts` are what the threads are handed.
+    """
 
     tables: Tables
     plan: MemoryPlan
     site: Site
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What lies in memory: what is kept, a step's values, what each thread has of its own, the barrier."""
-
-    kept: NDArray[np.float32]
-    values: NDArray[np.float32]
-    scratch: NDArray[np.float32]
-    contexts: NDArray[np.int64]
-    numbers: NDArray[np.float32]
-    barrier: NDArray[np.int64]
-    bound: dict[str, NDArray[Any]] = field(default_factory=dict)
+    lists: list[tuple[int, int]]
+    contexts: list[int]
 
 
 class Executable:
     """One program on the CPU. Not to be used by two Python threads at once."""
 
-    def __init__(self, program: Program, threads: int | None = None, *, guard: int = 0) -> None:
+    def __init__(
+        self, program: Program, threads: int | None = None, *, at_most: int | None = None, guard: int = 0
+    ) -> None:
         """Load or compile the kernels and make room for what is kept.
 
-        Without a number of `threads` there are as many as are worth while for the work of a step; results
-        are the same. A `guard` of so many elements beside each buffer finds kernels that write where they
-        must not.
+        Without a number of `threads` there are as many as are worth while for the work, and as get their
+        cores, but `at_most` so many, or as many as may run at once; results are the same. A `guard` of so
+        many elements beside each buffer finds kernels that write where they must not.
         """
         self.program = program
-        self.threads = threads or default_threads()
+        self.threads = threads or at_most or default_threads()
         self._chosen = threads is not None
         self._guard = guard
         self._intruded: set[str] = set()
@@ -86,7 +67,7 @@ class Executable:
         context = words.result_word(len(program.inputs), len(program.outputs))
         self._context_words = -(-context // BARRIER_WORDS) * BARRIER_WORDS
         numbers = -(-max(1, len(program.scalars.slots)) // LANES) * LANES
-        self._memory = _Memory(
+        self._memory = Memory(
             aligned(plan.kept_size + PAGE // 4),
             aligned(0),
             aligned(0),
@@ -95,7 +76,11 @@ class Executable:
             aligned(BARRIER_WORDS, np.int64, ALIGNMENT),
         )
         self._numbers = Numbers(program.scalars)
-        self._expansions: dict[int, _Expansion] = {}
+        self._expansions: dict[tuple[int, int], _Expansion] = {}
+        self._steps: dict[int, Steps] = {}
+        self._in_turn = np.arange(0, dtype=np.int64)
+        self.watch: Watch | None = None
+        """Runs the launch lists in place of the threads, to time them."""
         if guard:
             self._memory.kept.view(np.uint32)[:] = CANARY
         for buffer in program.buffers.values():
@@ -151,6 +136,7 @@ class Executable:
             told = ", ".join(f"`{name}` has {length}" for name, length in lengths.items())
             raise wrong("E0721", f"the fields have different numbers of rows: {told}")
         self._memory.bound = bound
+        self._memory.addresses = [address(bound[each.name]) for each in self.program.inputs]
 
     def _input(self, name: str) -> Input:
         return next(each for each in self.program.inputs if each.name == name)
@@ -169,12 +155,33 @@ class Executable:
         Shapes: an output for each example is (rows of `order`, …), one for each batch (batches, …).
         Errors: IndexError for a row that is not there; ValueError for a batch of no rows.
         """
-        order = self._checked_order(np.ascontiguousarray(order, np.int64), batch)
+        return self._pass(
+            self._checked_order(np.ascontiguousarray(order, np.int64), batch),
+            batch,
+            step,
+            seed,
+            scalars or {},
+        )
+
+    def apply(self, fields: Mapping[str, NDArray[Any]], rows: int, batch: int) -> dict[str, NDArray[Any]]:
+        """Bind fields of so many rows and pass over them from the first to the last: `run` in little time.
+
+        Errors: as those of `bind`.
+        """
+        self.bind(fields)
+        if len(self._in_turn) < rows:
+            self._in_turn = np.arange(rows, dtype=np.int64)
+        return self._pass(self._in_turn[:rows], batch, 0, 0, {})
+
+    def _pass(
+        self, order: NDArray[np.int64], batch: int, step: int, seed: int, scalars: Mapping[str, float]
+    ) -> dict[str, NDArray[Any]]:
         full, rest = divmod(len(order), batch)
         steps = full + (rest > 0)
         results = {each.name: _room(each, len(order), steps) for each in self.program.outputs}
-        rows = np.where(np.arange(steps) < full, float(batch), float(rest))
-        table = self._numbers.table(rows, step, scalars or {})
+        rows = np.full(steps, batch, np.float64)
+        rows[full:] = rest
+        table = self._numbers.table(rows, step, scalars)
         self._write_context(order, batch, step, seed, table, results)
         if full:
             self._walk(batch, 0, full)
@@ -220,42 +227,42 @@ class Executable:
         results: Mapping[str, NDArray[Any]],
     ) -> None:
         contexts = self._memory.contexts.reshape(self.threads, self._context_words)
-        bound = [self._memory.bound[each.name].ctypes.data for each in self.program.inputs]
-        given = [results[each.name].ctypes.data for each in self.program.outputs]
-        contexts[:, words.BATCH] = batch
-        contexts[:, words.FIRST_STEP] = step
-        contexts[:, words.SEED] = np.array(seed & (2**64 - 1), np.uint64).view(np.int64)
-        contexts[:, words.ORDER] = order.ctypes.data
-        contexts[:, words.NUMBERS] = table.ctypes.data
-        contexts[:, words.FIRST : words.FIRST + len(bound) + len(given)] = [*bound, *given]
+        given = [address(results[each.name]) for each in self.program.outputs]
+        run = [batch, step, _signed(seed), address(order), address(table)]
+        last = words.FIRST + len(self._memory.addresses) + len(given)
+        contexts[:, words.BATCH : words.BATCH + len(run)] = run
+        contexts[:, words.FIRST : last] = self._memory.addresses + given
 
     def _walk(self, rows: int, first: int, last: int) -> None:
-        expansion = self._expansion(rows)
-        tables = [(table.ctypes.data, len(table)) for table in expansion.tables.threads]
-        contexts = [own["context"] for own in expansion.site.own]
-        if len(tables) not in self._threads:
-            self._threads[len(tables)] = Threads(len(tables))
-        threads = self._threads[len(tables)]
+        """Take steps a piece at a time, each with as many threads as have turned out best."""
+        if rows not in self._steps:
+            self._steps[rows] = steps_of(self.program, rows, self.threads, fixed=self._chosen)
+        steps = self._steps[rows]
+        sharing = steps.sharing
+        while first < last:
+            end = min(last, first + sharing.steps)
+            threads = steps.threads(end - first)
+            began = perf_counter()
+            cores = self._take_steps(rows, threads, first, end)
+            sharing.tell(end - first, threads, perf_counter() - began, cores)
+            first = end
+
+    def _take_steps(self, rows: int, threads: int, first: int, last: int) -> float:
+        """Take steps with so many threads; return how many cores they had."""
+        expansion = self._expansion(rows, threads)
+        if threads not in self._threads:
+            self._threads[threads] = Threads(threads)
         if self._guard:
             for array in (self._memory.values, self._memory.scratch):
                 array.view(np.uint32)[:] = CANARY
-        threads.run(tables, contexts, first, last)
+        team, lists, contexts = self._threads[threads], expansion.lists, expansion.contexts
+        if self.watch is None:
+            cores = team.run(lists, contexts, first, last)
+        else:
+            cores = self.watch.run(team, expansion.tables, lists, contexts, first, last)
         if self._guard:
             self._look_for_intruders(expansion.plan, rows)
-
-    def _worth_while(self, rows: int) -> int:
-        """Return how many threads a step of so many rows is shared out to."""
-        if self._chosen:
-            return self.threads
-        symbols = {"rows": rows}
-        cycles = sum(
-            phase.times
-            * (each.flops.value(symbols) / FLOPS_A_CYCLE + each.bytes.value(symbols) / BYTES_A_CYCLE)
-            for phase in self.program.phases
-            for each in phase.steps
-        )
-        phases = sum(phase.times for phase in self.program.phases)
-        return max(1, min(self.threads, int(cycles / (CYCLES_A_PHASE * max(1, phases)))))
+        return cores
 
     def _look_for_intruders(self, plan: MemoryPlan, rows: int) -> None:
         memory = self._memory
@@ -272,13 +279,16 @@ class Executable:
 
     # ---- expansion ----------------------------------------------------------------------------
 
-    def _expansion(self, rows: int) -> _Expansion:
-        if rows not in self._expansions:
+    def _expansion(self, rows: int, threads: int) -> _Expansion:
+        if (rows, threads) not in self._expansions:
             plan = plan_memory(self.program, rows, self._guard)
             self._make_room(plan)
-            site = self._site(plan, rows, self._worth_while(rows))
-            self._expansions[rows] = _Expansion(expand(self.program, site), plan, site)
-        return self._expansions[rows]
+            site = self._site(plan, rows, threads)
+            tables = expand(self.program, site)
+            lists = [(address(table), len(table)) for table in tables.threads]
+            contexts = [own["context"] for own in site.own]
+            self._expansions[rows, threads] = _Expansion(tables, plan, site, lists, contexts)
+        return self._expansions[rows, threads]
 
     def _make_room(self, plan: MemoryPlan) -> None:
         memory = self._memory
@@ -315,6 +325,11 @@ def _room(each: Output, rows: int, steps: int) -> NDArray[Any]:
     """Return the array that the results of a run are written to."""
     shape = (rows, *each.shape[1:]) if is_batched(each.shape) else (steps, *each.shape)
     return np.zeros(shape, TYPES[each.dtype])
+
+
+def _signed(seed: int) -> int:
+    """Return the number of 64 bits with a sign that has the bits of a seed."""
+    return (seed + 2**63) % 2**64 - 2**63
 
 
 def _load(program: Program) -> dict[str, int]:

@@ -5,6 +5,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from time import perf_counter, thread_time
 from typing import Final
 
 from netdsl.runtime.load import library
@@ -30,12 +31,13 @@ class Threads:
         self._process = os.getpid()
         self._one_run = threading.Lock()
 
-    def run(self, tables: Sequence[tuple[int, int]], contexts: Sequence[int], first: int, last: int) -> None:
+    def run(self, tables: Sequence[tuple[int, int]], contexts: Sequence[int], first: int, last: int) -> float:
         """Walk a launch list in each thread for each step from `first` to before `last`.
 
-        `tables` are addresses and numbers of rows, `contexts` the addresses of the threads' blocks.
+        `tables` are addresses and numbers of rows, `contexts` the addresses of the threads' blocks. Returned
+        is how many cores the threads had meanwhile: fewer than there are threads where others took them.
         """
-        self._together(
+        return self._together(
             [
                 _job(self._interpret, table, rows, context, first, last)
                 for (table, rows), context in zip(tables, contexts, strict=True)
@@ -67,21 +69,23 @@ class Threads:
                 for worker in workers:
                     worker.end()
 
-    def _together(self, jobs: Sequence[Job]) -> None:
+    def _together(self, jobs: Sequence[Job]) -> float:
         if len(jobs) != self.count:
             raise ValueError(f"{len(jobs)} launch lists for {self.count} threads")
         if self.count == 1:
             jobs[0]()
-            return
+            return 1.0
         with self._one_run:
             self._start()
             batch = _Batch(jobs, self._workers)
+            began = perf_counter()
             try:
                 self._workers[0].begin(batch)
                 batch.done.wait()
             except BaseException:
                 batch.withdraw_or_wait()
                 raise
+            return sum(batch.spent) / (perf_counter() - began)
 
     def _start(self) -> None:
         """Make the threads when they are first needed; a forked child has none of its parent's."""
@@ -96,8 +100,10 @@ class _Batch:
 
     def __init__(self, jobs: Sequence[Job], workers: Sequence["_Worker"]) -> None:
         self.done = threading.Event()
+        self.spent = [0.0] * len(jobs)
+        """Seconds of a core that each thread had."""
         self._taken = threading.Lock()
-        self._jobs = jobs
+        self._jobs = [_counted(job, self.spent, number) for number, job in enumerate(jobs)]
         self._workers = workers
 
     def __call__(self) -> None:
@@ -146,6 +152,15 @@ class _Worker:
 
 def _job(kernel: Callable[..., None], *words: int) -> Job:
     return lambda: kernel(*words)
+
+
+def _counted(job: Job, spent: list[float], number: int) -> Job:
+    def counted() -> None:
+        before = thread_time()
+        job()
+        spent[number] = thread_time() - before
+
+    return counted
 
 
 def _then_release(job: Job, end: threading.Lock) -> Job:

@@ -12,8 +12,9 @@ from netdsl.diagnostics import DiagnosticError
 from netdsl.graph import BATCH, Builder
 from netdsl.operations import REGISTRY
 from netdsl.program import Buffer
-from netdsl.runtime import Executable
+from netdsl.runtime import Executable, sharing
 from netdsl.runtime.packing import packed, unpacked
+from netdsl.runtime.sharing import steps_of
 from tests.compiling import classifier, experiment_of, rule_of
 from tests.lowering.running import program_of
 
@@ -142,9 +143,37 @@ def test_batches_of_any_size_one_after_the_other() -> None:
 
 
 def test_a_small_step_is_left_to_one_thread() -> None:
-    executable = Executable(TRAINING)
-    assert executable._worth_while(1) == 1
-    assert Executable(TRAINING, 3)._worth_while(1) == 3
+    """Or to as many as are asked for; a large one to all that may."""
+    assert steps_of(TRAINING, 1, 3, fixed=False).threads(1000) == 1
+    assert steps_of(TRAINING, 1, 3, fixed=True).threads(1) == 3
+    large = steps_of(TRAINING, 1_000_000, 3, fixed=False)
+    assert large.threads(1) == 3
+
+
+def test_all_rows_of_some_fields_are_passed_over_at_once() -> None:
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 3), dtype="float")
+    builder.outputs["twice"] = x * 2.0
+    executable = Executable(program_of(builder.finish()), at_most=2)
+    value = np.arange(33, dtype=np.float32).reshape(11, 3)
+    for rows in (1, 11, 4):
+        given = executable.apply({"x": value[:rows]}, rows, 4)
+        np.testing.assert_array_equal(given["twice"], value[:rows] * 2)
+
+
+def test_a_run_of_many_pieces_is_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"prepared/x": np.ones((50, 20), np.float32), "label": np.zeros(50, np.int32)}
+    found = []
+    for seconds in (sharing.PIECE, 0.0):
+        monkeypatch.setattr(sharing, "PIECE", seconds)
+        executable = Executable(TRAINING, 2)
+        executable.bind(fields)
+        for name in executable.names():
+            executable.write(name, np.full_like(executable.read(name), 0.1))
+        losses = executable.run(np.arange(50), 4)["loss"]
+        found.append((losses, executable.read("mlp/dense_1/w")))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_nan_is_passed_on() -> None:

@@ -18,7 +18,12 @@ def words(count: int, *key: int | str) -> np.ndarray:
 
 def permutation(count: int, *key: int | str) -> np.ndarray:
     """Return the numbers below `count` in a random order (int64)."""
-    return np.argsort(words(count, *key), kind="stable").astype(np.int64, copy=False)
+    drawn = words(count, *key)
+    order = np.argsort(drawn)  # five times as fast as a stable sort, and the same unless two words are equal
+    ordered = drawn[order]
+    if np.any(ordered[1:] == ordered[:-1]):
+        order = np.argsort(drawn, kind="stable")
+    return order.astype(np.int64, copy=False)
 
 
 def uniform(count: int, *key: int | str) -> np.ndarray:

@@ -2,8 +2,9 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
-from netdsl.data import order
+from netdsl.data import draws, order
 from netdsl.data.draws import gaussian, permutation, uniform, words
 
 
@@ -49,3 +50,9 @@ def test_every_place_is_equally_likely() -> None:
     places = np.stack([permutation(4, "p", turn) for turn in range(4000)])
     for place in range(4):
         assert (np.abs(np.bincount(places[:, place]) - 1000) < 120).all()
+
+
+def test_rows_with_equal_words_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = np.arange(5000, dtype=np.uint64) % 7
+    monkeypatch.setattr(draws, "words", lambda *_: drawn)
+    np.testing.assert_array_equal(permutation(5000, "p"), np.argsort(drawn, kind="stable"))

@@ -259,7 +259,8 @@ class _Stored:
             if self.late[index] != self.parts[index] and len(self.reads[index]) > LATE:
                 self.late[index] = self.parts[index]
             outside = any(self.late[user] != self.late[index] for user in self.graph.users(index))
-            dear = self.costs[index] > CHEAP or len(self.reads[index]) > FEW
+            dear = self.costs[index] > CHEAP or len(self.reads[index]) > FEW or self._is_repeated(index)
+            dear = dear or self._ends_a_chain(index)
             inside = kind.form in ("product", "loop") and any(
                 self.kinds.get(each) == kind for each in self.graph.users(index)
             )
@@ -270,6 +271,40 @@ class _Stored:
                 self.stored.add(index)
                 self.costs[index], self.reads[index] = 0, frozenset({index})
         return self.stored
+
+    def _is_repeated(self, index: int) -> bool:
+        """Tell whether a vector of all examples is computed, and read for each of them."""
+        shape = self.graph[index].shape
+        is_vector = not is_batched(shape) and count(shape) > 1 and self.costs[index] > 0
+        return is_vector and any(
+            is_batched(self.graph[each].shape) and self.kinds.get(each, LEAF).form == "loops"
+            for user in self.graph.users(index)
+            for each in self._shown(user)
+        )
+
+    def _ends_a_chain(self, index: int) -> bool:
+        """Tell whether a value is made of several, one of which nobody else wants: then this one is kept in
+        its place, and whoever reads it reads one instead of several."""
+        if not is_batched(self.graph[index].shape) or len(self.reads[index]) < LATE:
+            return False
+        return any(self._leads_to(each, index) for each in self.reads[index])
+
+    def _leads_to(self, index: int, end: int) -> bool:
+        """Tell whether a value of the size of another is read for that one alone."""
+        if self.kinds[index].form != "windows" or self.graph[index].shape != self.graph[end].shape:
+            return False
+        while index != end:
+            users = self.graph.users(index)
+            if len(users) != 1:
+                return False
+            (index,) = users
+        return True
+
+    def _shown(self, index: int) -> list[int]:
+        """Return a node, or what uses it if it only moves what it is given and is not batched."""
+        if is_batched(self.graph[index].shape) or self.graph[index].operation.name not in MOVEMENTS:
+            return [index]
+        return [each for user in self.graph.users(index) for each in self._shown(user)]
 
     def _put_off(self, wanted: Container[int]) -> None:
         """Find values of which only one other part has any use: what a gradient needs of an activation."""

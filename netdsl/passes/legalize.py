@@ -3,11 +3,28 @@ want."""
 
 from __future__ import annotations
 
-from netdsl.graph import BATCH, Graph, Node, Origin, Value, is_batched
-from netdsl.passes.rewriting import Sharing
+from collections.abc import Sequence
+
+from netdsl.graph import BATCH, Graph, Node, Origin, Value
+from netdsl.passes.rewriting import Rewriter, Sharing, table
+from netdsl.passes.rules import traffic
 
 WITHOUT_LOOP = frozenset({"softmax", "log_softmax", "logsumexp", "stop_gradient"})
 """Operations that have a scalar form or an expansion, of which the expansion is what loops are made for."""
+
+_TRAFFIC = table(traffic.RULES)
+
+
+class _Legal(Rewriter):
+    """Rewrites by the rules that spare memory; the bodies of loops have been through them."""
+
+    def add(self, node: Node, operands: Sequence[Value]) -> Value:
+        """Return the value of a node that stands for this one; operands keep the places they were given."""
+        return Sharing.add(self, node, operands)
+
+    def inside(self) -> Sharing:
+        """Return a builder for the body of a loop."""
+        return Sharing()
 
 
 def legalize(graph: Graph) -> Graph:
@@ -18,7 +35,7 @@ def legalize(graph: Graph) -> Graph:
     element-wise operation on repeated numbers is done once, on the numbers. What stays as it is has no
     update.
     """
-    builder = Sharing()
+    builder = _Legal(_TRAFFIC)
     known: dict[int, Value] = {}
     for index in graph:
         node = graph[index]
@@ -29,7 +46,7 @@ def legalize(graph: Graph) -> Graph:
     leaves = {**graph.leaves("weight"), **graph.leaves("state")}
     updates = {name: index for name, index in graph.updates.items() if leaves.get(name) != index}
     builder.updates = {name: _of_its_own(known[index]) for name, index in updates.items()}
-    return builder.finish()
+    return builder.finish(unused=False)
 
 
 def _of_its_own(value: Value) -> Value:
@@ -40,30 +57,18 @@ def _of_its_own(value: Value) -> Value:
     return value * 1.0
 
 
-def _legal(builder: Sharing, node: Node, operands: list[Value]) -> Value:
+def _legal(builder: Rewriter, node: Node, operands: list[Value]) -> Value:
     name = node.operation.name
     if name == "stop_gradient":
         return operands[0]
     if name in WITHOUT_LOOP and node.operation.expand is not None:
         return node.operation.expand(*operands, **dict(node.settings))
-    if (
-        name == "sum"
-        and len(axes := node.setting("axes")) > 1
-        and axes[0] == 0
-        and not _is_total(node, operands[0])
-    ):
-        return operands[0].sum(axes[1:]).sum((0,))
     if node.operation.family == "elementwise" and node.shape and BATCH not in node.shape[1:]:
         numbers = [_number(each) for each in operands]
         if all(each is not None for each in numbers):
             first, *others = (each for each in numbers if each is not None)
             return first.apply(name, *others, **dict(node.settings)).broadcast(node.shape)
     return builder.add(node, operands)
-
-
-def _is_total(node: Node, operand: Value) -> bool:
-    """Tell whether a sum is over all of a weight: a sweep over its tiles has partial sums of its own."""
-    return not is_batched(operand.shape) and len(operand.shape) == 2 == len(node.setting("axes"))
 
 
 def _number(value: Value) -> Value | None:

@@ -44,6 +44,10 @@ class Sharing(Builder):
             found = self._known[key] = self.added(node, operands)
         return found
 
+    def known(self, node: Node, operands: Sequence[Value]) -> Value | None:
+        """Return the value of an equal node, if there is one."""
+        return self._known.get(self.key(node, operands))
+
     def added(self, node: Node, operands: Sequence[Value]) -> Value:
         """Add a node that is not there yet."""
         return super().add(node, operands)

@@ -6,7 +6,7 @@ from typing import Final
 
 from netdsl.graph import Graph, Shape, batches, count, is_batched
 from netdsl.passes.contractions import in_memory, is_sum_over_places
-from netdsl.passes.convolutions import is_lanewise
+from netdsl.passes.convolutions import images_of, is_lanewise
 from netdsl.passes.joining import Joining, passing
 from netdsl.passes.lanes import domain_of, goes_along_lanes
 from netdsl.passes.layouts import Layouts, is_column_sum, lanes_domain
@@ -32,8 +32,15 @@ CHUNK: Final = 128
 MANY: Final = 4
 """Panels from which on the work of a product is cut by panels; with fewer it is cut by rows."""
 
+TURN: Final = 32
+"""Examples of a piece in the body of a loop. With 16 all is read a kilobyte at a time, and gates take a
+third longer; with 64 two threads would have nothing to share of a batch of 64."""
+
 TOGETHER: Final = 64
 """Rows of a piece, at least, where the rows of an example are its places."""
+
+SMALLER: Final = 4
+"""How many times a kernel is smaller than the images of an example where it is summed example by example."""
 
 
 def choose_kernels(grouping: Grouping) -> Choice:
@@ -89,11 +96,22 @@ def _convolution_unit(graph: Graph, group: Group) -> Unit:
     (index,) = group.stores
     shape = graph[index].shape
     cut: Cut = Whole()
+    behind = graph[images_of(graph, index)[1]].shape
     if is_batched(shape):
         cut = Examples(_together(shape), batches(shape))
+    elif _is_summed_by_examples(graph, index):
+        cut = Examples(1, batches(behind))
     elif is_lanewise(graph, index) or shape[-2] % 16 == 0:
         cut = tiles_of(places(shape), columns(shape))
     return Unit((Part("convolution", group),), cut)
+
+
+def _is_summed_by_examples(graph: Graph, index: int) -> bool:
+    """Tell whether a kernel is so small beside an example's images that a sum for each example is written
+    and read sooner than the images are once more: the unit that makes them has them in the cache."""
+    before, behind = (graph[each].shape for each in images_of(graph, index))
+    in_cache = places(before) * columns(before) + places(behind) * columns(behind)
+    return places(behind) >= TOGETHER and SMALLER * count(graph[index].shape) <= in_cache
 
 
 def _product_unit(graph: Graph, group: Group, layouts: Layouts) -> Unit:
@@ -103,12 +121,12 @@ def _product_unit(graph: Graph, group: Group, layouts: Layouts) -> Unit:
     match form:
         case "gradient":
             return Unit((Part(form, group),), tiles_of(places(shape), columns(shape)))
-        case "product" if places(shape) == 1 and -(-columns(shape) // 16) < MANY:
+        case "product" if places(shape) == 1 and -(-columns(shape) // 16) < MANY and not layouts.is_body:
             return Unit((Part(form, group),), rows_of(shape))
         case "back" if not is_in_squares(shape):
             return Unit((Part(form, group),), Panels(columns(shape), batches(shape)))
         case "product" | "back":
-            return Unit((Part(form, group),), cut_of(graph, index))
+            return Unit((Part(form, group),), cut_of(graph, index, is_body=layouts.is_body))
     return Unit((Part("any", group),), rows_of(shape))
 
 
@@ -117,13 +135,14 @@ def rows_of(shape: Shape) -> Rows | Whole:
     return Rows(batches(shape)) if is_batched(shape) else Whole()
 
 
-def cut_of(graph: Graph, index: int) -> Cut:
-    """Return how work along the lanes of a value in panels is cut."""
+def cut_of(graph: Graph, index: int, *, is_body: bool = False) -> Cut:
+    """Return how work along the lanes of a value in panels is cut: by examples where they have places, and in
+    the body of a loop, so that a thread goes through all turns with its own and waits for no other."""
     shape = graph[index].shape
     if not is_batched(shape):
         return tiles_of(places(shape), columns(shape))
     if places(shape) == 1:
-        return Panels(columns(shape), batches(shape))
+        return Examples(TURN, batches(shape)) if is_body else Panels(columns(shape), batches(shape))
     return Examples(_together(shape), batches(shape))
 
 
@@ -151,7 +170,8 @@ def _loops_unit(graph: Graph, group: Group, layouts: Layouts) -> Unit:
     domain = lanes_domain(graph, group)
     in_panels = all(index in layouts.panels for index in group.stores)
     if domain is not None and in_panels:
-        return Unit((Part("lanes", group),), cut_of(graph, group.stores[0]))
+        cut = cut_of(graph, group.stores[0], is_body=layouts.is_body)
+        return Unit((Part("lanes", group),), cut)
     if domain is not None and not domain.batches and _is_flat(graph, group, layouts):
         return Unit((Part("lanes", group),), Lines(count(graph[group.stores[0]].shape)))
     if (summed := _summed(graph, group, layouts)) is not None:

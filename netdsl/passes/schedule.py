@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from netdsl.program import Access, Each, Loop, Phase, Pieces, Range, Step
 
@@ -22,6 +22,23 @@ def schedule(steps: Sequence[Step | Loop]) -> tuple[Phase, ...]:
         phases[at].append(step)
         placed.append((step, at))
     return tuple(phase for each in phases for phase in _flat(each))
+
+
+def keeps_apart(steps: Sequence[Step], memory: Mapping[str, str], scratch: Container[str]) -> bool:
+    """Tell whether steps need no barrier however often they are repeated: all are cut alike, and each piece
+    keeps to its own part of all that is written.
+
+    `memory` names what a buffer is a view of, `scratch` what each thread has of its own.
+    """
+    touched: dict[str, set[str]] = {}
+    for step in steps:
+        for each in (*step.reads, *step.writes):
+            touched.setdefault(memory.get(each.buffer, each.buffer), set()).add(each.own)
+    written = {memory.get(each.buffer, each.buffer) for step in steps for each in step.writes}
+    parts = [touched[name] for name in written if name not in scratch]
+    return all(_cut_alike(steps[0], each) for each in steps) and all(
+        len(each) == 1 and "" not in each for each in parts
+    )
 
 
 def _flat(level: Sequence[Step | Loop]) -> Iterable[Phase]:

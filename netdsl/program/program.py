@@ -147,10 +147,15 @@ class Step:
 @dataclass(frozen=True, slots=True, eq=False)
 class Repeat:
     """How often neighboring phases are repeated. Their launches have two symbols more: `t`, from 0 up, or
-    down to 0 in `reverse`, and `odd`, which is 0 and 1 by turns, 0 at first."""
+    down to 0 in `reverse`, and `odd`, which is 0 and 1 by turns, 0 at first.
+
+    `free` tells that a thread needs nothing in any turn that another makes: there is a barrier behind the
+    last turn alone.
+    """
 
     times: int
     reverse: bool = False
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,12 @@ def test_the_length_of_a_sequence_costs_no_steps() -> None:
     assert len({len(each.kernels) for each in programs}) == 1
 
 
-@pytest.mark.parametrize("rows", [1, 7, 32])
+def test_threads_go_through_all_turns_of_a_cell_without_a_barrier() -> None:
+    loops = [phase.repeat for phase in program_of(stacked()).phases if phase.repeat]
+    assert [loop.free for loop in loops] == [True] * 4
+
+
+@pytest.mark.parametrize("rows", [1, 7, 32, 70])
 def test_bits_do_not_depend_on_threads(rows: int) -> None:
     graph = stacked()
     random = np.random.default_rng(5)

@@ -59,19 +59,26 @@ def calls_of(program: Program, tables: Tables, thread: int) -> Table:
     parts = [np.zeros(0, np.int64)]
     for phases in _loops(program):
         turn: list[Table] = []
+        free = _is_free(phases)
         for phase in phases:
             for step in phase.steps:
                 turn.append(np.tile(np.arange(first, first + len(step.calls)), next(items)))
                 first += len(step.calls)
             number += 1
-            turn.append(np.full(int(len(tables.threads) > 1), -number))
+            turn.append(np.full(int(len(tables.threads) > 1 and not free), -number))
         parts.append(np.tile(np.concatenate(turn), phases[0].times))
+        parts.append(np.full(int(len(tables.threads) > 1 and free), -number))
     return np.concatenate(parts)
 
 
 def _loops(program: Program) -> list[list[Phase]]:
     """Return the phases of a program, those of one loop together."""
     return [list(phases) for _, phases in groupby(program.phases, key=lambda each: id(each.repeat or each))]
+
+
+def _is_free(phases: Sequence[Phase]) -> bool:
+    """Tell whether a loop has no barrier but one behind its last turn."""
+    return phases[0].repeat is not None and phases[0].repeat.free
 
 
 def _repeated(phases: Sequence[Phase], site: Site, thread: int, threads: int, tables: Tables) -> Table:
@@ -81,12 +88,14 @@ def _repeated(phases: Sequence[Phase], site: Site, thread: int, threads: int, ta
     reverse = phases[0].repeat is not None and phases[0].repeat.reverse
     symbols = {"t": turns[::-1] if reverse else turns, "odd": turns % 2}
     parts: list[Table] = []
+    barrier = np.zeros((times, int(threads > 1), WORDS), np.int64)
+    barrier[:, :, :3] = (*site.barrier, threads)
     for phase in phases:
         parts += [_step(step, site, thread, threads, tables, symbols) for step in phase.steps]
-        barrier = np.zeros((times, int(threads > 1), WORDS), np.int64)
-        barrier[:, :, :3] = (*site.barrier, threads)
-        parts.append(barrier)
-    return np.concatenate(parts, axis=1).reshape(-1, WORDS)
+        if not _is_free(phases):
+            parts.append(barrier)
+    launches = np.concatenate(parts, axis=1).reshape(-1, WORDS)
+    return np.concatenate([launches, barrier[0]]) if _is_free(phases) else launches
 
 
 def share(total: int, grain: int, thread: int, threads: int) -> tuple[int, int]:

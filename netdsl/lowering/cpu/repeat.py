@@ -3,6 +3,9 @@
 A state that is collected lies in a stack with one place more than there are turns: its start, and what it
 is after each. A turn reads one place and writes the next, and what is collected are views of the stack. Any
 other state has two places, which are read and written by turns.
+
+Where all work of a body is cut by examples, a thread goes through all turns with its own and waits
+for nobody: an LSTM of 50 steps has two barriers instead of 150.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.order import in_order
 from netdsl.lowering.cpu.products import turn
 from netdsl.operations.sub_graph import FIXED, ITEM, OUT, STATE, apart, outputs_of
-from netdsl.passes.schedule import schedule
+from netdsl.passes.schedule import keeps_apart, schedule
 from netdsl.program import (
     Access,
     Buffer,
@@ -82,8 +85,12 @@ def loop_of(shop: Workshop, loop: int, write: Writer) -> Loop:
         shop.add(replace(inner.buffers[name], name=new))
     symbols = {f"at({name})": address(new) for name, new in names.items()}
     symbols |= {f"stride({name})": stride(new) for name, new in names.items()}
-    repeat = Repeat(node.setting("steps"), node.setting("reverse"))
-    phases = (tuple(renamed(step, symbols, names) for step in phase.steps) for phase in schedule(steps))
+    scheduled = schedule(steps)
+    memory = {name: whole for name, (whole, _) in inner.views.items()}
+    scratch = {name for name, buffer in inner.buffers.items() if buffer.role == "scratch"}
+    free = len(scheduled) == 1 and keeps_apart(steps, memory, scratch)
+    repeat = Repeat(node.setting("steps"), node.setting("reverse"), free)
+    phases = (tuple(renamed(step, symbols, names) for step in phase.steps) for phase in scheduled)
     return _loop(tuple(Phase(phase, repeat) for phase in phases))
 
 

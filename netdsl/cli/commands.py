@@ -11,6 +11,7 @@ COMMANDS: Final = {
     "evaluate": "measure a trained network on a part of its data",
     "predict": "apply a trained network to new rows",
     "compile": "show what the compiler makes of a .net file",
+    "profile": "measure where the time of a step goes",
     "render": "draw a network",
     "show": "list a network's layers, or what is in a weights file",
     "fmt": "lay out .net files",

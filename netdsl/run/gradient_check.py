@@ -52,16 +52,12 @@ class Settings:
     compiled: bool = False
 
 
-ABSENT: Final = frozenset({"E0523", "E0525"})
-"""Codes of data that is not at hand."""
-
-
 def check_file(path: Path, options: Options, settings: Settings) -> tuple[Opened, GradientReport]:
     """Open a file and check its gradients: on drawn rows where its data is a published one, and not at hand.
 
     Errors: those of opening the file and its data, and of check_gradients.
     """
-    from netdsl.run.opening import open_file
+    from netdsl.run.opening import ABSENT, open_file
 
     try:
         opened = open_file(path, options)

@@ -74,7 +74,7 @@ def point_of(opened: Opened, rows: int | None, weights: Path | None, graph: Grap
     for name, each in values.items():
         leaves["weight", name] = leaves["state", name] = each
     examples = len(next(iter(train.values()))) if train else 1
-    run = Run(number, experiment.training.seed, 0, _scalars(experiment, examples), leaves)
+    run = Run(number, experiment.training.seed, 0, scalars_of_first_step(experiment, examples), leaves)
     return Point(_prepared(experiment, run), values, told, rows_from)
 
 
@@ -126,7 +126,7 @@ def _rows(opened: Opened, train: Values, wanted: int) -> tuple[Values, int, str]
     return {name: each[chosen] for name, each in train.items()}, number, told
 
 
-def _scalars(experiment: Experiment, examples: int) -> dict[str, float]:
+def scalars_of_first_step(experiment: Experiment, examples: int) -> dict[str, float]:
     """Return the scalars of the first step."""
     plan = experiment.training
     batch = plan.batch or examples

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Source, is_allowed
 from netdsl.run.options import Options
@@ -13,6 +13,9 @@ from netdsl.semantics.schema import Schema
 
 if TYPE_CHECKING:
     from netdsl.data import Dataset
+
+ABSENT: Final = frozenset({"E0523", "E0525"})
+"""Codes of data that is not at hand."""
 
 
 class Reads(Protocol):

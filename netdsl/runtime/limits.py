@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -89,20 +88,19 @@ def cache_sizes() -> dict[Level, int]:
 
 
 def _clock() -> float:
-    """Return how often a second the processor's counter counts."""
+    """Return how often a second the processor's counter counts: the most of several measurements, since who
+    is interrupted between a clock and the counter finds too few."""
     place = floats(LANES * machine().sums)
-    table, context = (
-        launch_table([("multiply_adds", (place.ctypes.data, 10 * _TURNS))]),
-        np.zeros(64, np.int64),
-    )
+    table = launch_table([("multiply_adds", (place.ctypes.data, 10 * _TURNS))])
+    context, spent = np.zeros(64, np.int64), np.zeros(1, np.int64)
     timed = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 6)(library()["interpret_timed"])
     rates = []
-    for _ in range(5):
-        spent = np.zeros(1, np.int64)
+    for _ in range(_REPEATS):
+        spent[0] = 0
         start = time.perf_counter()
         timed(table.ctypes.data, 1, context.ctypes.data, 0, 1, spent.ctypes.data)
         rates.append(float(spent[0]) / (time.perf_counter() - start))
-    return statistics.median(rates)
+    return max(rates)
 
 
 def _flops(team: Threads, clock: float) -> float:

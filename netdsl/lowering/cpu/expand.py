@@ -71,6 +71,11 @@ def calls_of(program: Program, tables: Tables, thread: int) -> Table:
     return np.concatenate(parts)
 
 
+def barriers(program: Program) -> int:
+    """Return how many barriers several threads meet at in a step."""
+    return sum(1 if _is_free(phases) else len(phases) * phases[0].times for phases in _loops(program))
+
+
 def _loops(program: Program) -> list[list[Phase]]:
     """Return the phases of a program, those of one loop together."""
     return [list(phases) for _, phases in groupby(program.phases, key=lambda each: id(each.repeat or each))]

@@ -1,0 +1,175 @@
+"""Measures where the time of a program goes: of a training's steps, or of predictions."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
+from netdsl.run.engine import BATCH, Engine, programs_of
+from netdsl.run.gradient_point import scalars_of_first_step
+from netdsl.run.opening import ABSENT, Opened, open_file
+from netdsl.run.options import Options
+from netdsl.run.training import parts_of, start_values
+
+if TYPE_CHECKING:
+    from netdsl.explain.profile import Profile
+    from netdsl.runtime import Executable
+    from netdsl.runtime.watch import Spent
+
+Which: TypeAlias = Literal["training", "prediction"]
+
+SEGMENT: Final = 0.05
+"""Seconds of steps that are run at a time, as a training does."""
+
+SECONDS: Final = 1.0
+"""How long is measured where no number of steps is given."""
+
+LEAST: Final = 3
+"""Segments that are measured then, however long they take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is measured: the program, rows of a batch (those of the file), how many steps (a second of
+    them)."""
+
+    which: Which = "training"
+    batch: int | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """One segment of steps: its times, and the seconds from call to return."""
+
+    spent: Spent
+    seconds: float
+
+    @property
+    def of_a_step(self) -> float:
+        """Seconds of a step, from its first launch to its last."""
+        return self.spent.seconds / self.spent.steps
+
+
+def profile_file(path: Path, options: Options, settings: Settings) -> Profile:
+    """Measure the steps of a file's program, on its data, or on drawn pictures where they are not here.
+
+    Errors: those of opening the file and its data; E0838 for data without rows to train on; E0915 for a model
+    that has nothing to predict from.
+    """
+    try:
+        return _profile(open_file(path, options), options, settings)
+    except DiagnosticError as error:
+        if options.stand_in or not {each.code for each in error.diagnostics} <= ABSENT:
+            raise
+    return _profile(open_file(path, replace(options, stand_in=True)), options, settings)
+
+
+def _profile(opened: Opened, options: Options, settings: Settings) -> Profile:
+    """Measure, and put together what was found. The segment that took least is told: what others do on this
+    machine only adds to a time."""
+    from netdsl.explain.profile import Profile, entries_of
+    from netdsl.lowering.cpu.expand import barriers
+    from netdsl.passes.plan_memory import plan_memory
+    from netdsl.runtime.limits import limits
+
+    executable, rows = _executable(opened, options, settings.which)
+    wanted = settings.batch or (BATCH if settings.which == "prediction" else opened.experiment.training.batch)
+    batch = min(wanted or rows, rows) if settings.batch is None else settings.batch
+    segments = _segments(opened, executable, rows, batch, settings.steps)
+    executable.close()
+    best = min(segments, key=lambda each: each.of_a_step)
+    spent, program = best.spent, executable.program
+    plan = plan_memory(program, batch)
+    known = limits(len(spent.waits), 4 * (plan.kept_size + plan.values_size))
+    return Profile(
+        model=opened.experiment.model,
+        program=settings.which,
+        data=_data(opened),
+        batch=batch,
+        segments=len(segments),
+        steps=sum(each.spent.steps for each in segments),
+        seconds=best.of_a_step,
+        middle=statistics.median(each.of_a_step for each in segments),
+        between=(best.seconds - spent.seconds) / spent.steps,
+        entries=entries_of(program, spent, batch, known),
+        waits=tuple(map(float, spent.waits.mean(axis=0) / known.clock / spent.steps)),
+        barriers=barriers(program) if len(spent.waits) > 1 else 0,
+        limits=known,
+    )
+
+
+def _executable(opened: Opened, options: Options, which: Which) -> tuple[Executable, int]:
+    """Return a program with weights to begin with and rows to train on, and how many they are."""
+    from netdsl.runtime import Executable
+    from netdsl.runtime.devices import default_threads
+
+    raw = parts_of(opened.dataset)
+    if opened.dataset is not None and "train" not in raw:
+        message = "the data has no rows to train on, and a step is measured on some of them"
+        cure = "give `train` a share in `split`"
+        raise DiagnosticError([Diagnostic("E0838", message, help=cure)], Exit.DATA)
+    start = start_values(opened, raw)
+    threads = options.threads or default_threads()
+    with Engine(opened.experiment, threads) as engine:
+        program = programs_of(engine.compiled).get("training" if which == "training" else "inference")
+        if program is None or (which == "prediction" and not opened.experiment.inputs):
+            message = f"`{opened.experiment.model}` has no inputs, and so nothing to predict from"
+            raise DiagnosticError([Diagnostic("E0915", message)], Exit.USAGE)
+        part = engine.part(opened.dataset, "train", start) if opened.dataset is not None else None
+    executable = Executable(program, threads)
+    for name in executable.names():
+        executable.write(name, start[name])
+    executable.bind(part.prepared if part is not None else {})
+    return executable, part.rows if part is not None else 1
+
+
+def _segments(
+    opened: Opened, executable: Executable, rows: int, batch: int, steps: int | None
+) -> list[_Segment]:
+    """Warm up, and measure so many steps, or a second of them, a segment after the other."""
+    from netdsl.runtime.watch import Watch
+
+    scalars = scalars_of_first_step(opened.experiment, rows)
+    seed = opened.experiment.training.seed
+    executable.watch = Watch(executable.program)
+
+    def segment(count: int, step: int) -> _Segment:
+        order: NDArray[np.int64] = np.arange(step * batch, (step + count) * batch, dtype=np.int64) % rows
+        start = time.perf_counter()
+        executable.run(order, batch, step=step, seed=seed, scalars=scalars)
+        seconds = time.perf_counter() - start
+        assert executable.watch is not None
+        return _Segment(executable.watch.take(), seconds)
+
+    segment(1, 0)
+    one = segment(1, 1)
+    size = max(1, int(SEGMENT / one.of_a_step))
+    done = 2
+    if steps is None or steps > size:
+        done += segment(size, done).spent.steps
+    left = LEAST * size if steps is None else steps
+    found: list[_Segment] = []
+    began = time.perf_counter()
+    while left > 0 or (steps is None and time.perf_counter() - began < SECONDS):
+        found.append(segment(size if steps is None else min(size, left), done))
+        done += found[-1].spent.steps
+        left -= found[-1].spent.steps
+    return found
+
+
+def _data(opened: Opened) -> str:
+    """Tell what the rows are from."""
+    from netdsl.data.stand_in import StandIn
+
+    if opened.dataset is None:
+        return "no data"
+    name = opened.dataset.schema.name
+    return f"drawn pictures in place of `{name}`" if isinstance(opened.dataset, StandIn) else f"`{name}`"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 
-from netdsl.graph import Graph
+from netdsl.graph import Graph, is_batched
 from netdsl.passes.contractions import contraction_of, in_memory
 from netdsl.passes.layouts import Layouts
 from netdsl.passes.waiting import reaches
@@ -52,7 +52,7 @@ class Joining:
             before = self.units[other]
             if before is None or other == number or (cut := _common_cut(before, unit)) is None:
                 continue
-            if self._needs_all(unit) & set(before.stores()) or self.reads[number] & _totals(before):
+            if self._needs_all(unit) & set(before.stores()) or self.reads[number] & self._totals(before):
                 continue
             if (
                 self._is_aligned(before, cut)
@@ -64,6 +64,17 @@ class Joining:
                 self.reads[other] = (self.reads[other] | self.reads[number]) - set(before.stores())
                 return True
         return False
+
+    def _totals(self, unit: Unit) -> set[int]:
+        """Return what is not there before the last piece is done: sums over all of a weight, and gradients of
+        kernels that are summed example by example."""
+        return {
+            index
+            for part in unit.parts
+            for index in part.group.stores
+            if part.template == "total"
+            or (isinstance(unit.cut, Examples) and not is_batched(self.graph[index].shape))
+        }
 
     def _is_aligned(self, unit: Unit, cut: Cut) -> bool:
         """Tell whether pieces of examples begin at multiples of 16 rows where products back want that."""
@@ -102,11 +113,6 @@ class Joining:
 
     def _needs(self, number: int) -> set[int]:
         return {self.makers[index] for index in self.reads[number] if index in self.makers}
-
-
-def _totals(unit: Unit) -> set[int]:
-    """Return the sums over all of a weight, which are not there before the last of its tiles is done."""
-    return {index for part in unit.parts if part.template == "total" for index in part.group.stores}
 
 
 def _common_cut(before: Unit, unit: Unit) -> Cut | None:

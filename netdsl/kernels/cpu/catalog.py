@@ -12,6 +12,7 @@ _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "products": ("product", "product_back", "weight_gradient", "turn_panel"),
     "contraction": ("contraction",),
     "convolution": ("convolution", "turn_kernel", "convolution_gradient"),
+    "depthwise": ("depthwise", "depthwise_gradient"),
     "pooling": ("max_pool", "put_window", "sum_pool"),
     "peak": ("multiply_adds", "add_lines"),
     "reductions": ("column_sums", "place_sums"),

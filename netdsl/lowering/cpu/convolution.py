@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netdsl.graph import Graph, Shape, count
-from netdsl.lowering.cpu import geometry
+from netdsl.graph import BATCH, Graph, Shape, count
+from netdsl.lowering.cpu import depthwise, geometry
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.geometry import Description, Images, Windows
-from netdsl.lowering.cpu.pieces import FIRST, ITEM, LAST, THREAD, Piece, panels_of, work_of
+from netdsl.lowering.cpu.moves import ADD_PARTS
+from netdsl.lowering.cpu.pieces import FIRST, HI, ITEM, LAST, LO, THREAD, Piece, panels_of, pieces_of, work_of
 from netdsl.passes.convolutions import images_of, is_lanewise, kernel_shape
 from netdsl.program import (
     LANES,
@@ -18,6 +19,7 @@ from netdsl.program import (
     Cut,
     Each,
     Examples,
+    Range,
     Step,
     Tiles,
     Work,
@@ -83,6 +85,14 @@ def convolution_step(shop: Workshop, index: int, cut: Examples) -> Step:
     source, weights = (shop.at(each) for each in graph.operands(index))
     target = shop.target(index, cut)
     assert weights.layout == target.layout == "panels"
+    reads = Access(source.name, piece.own), Access(weights.name)
+    writes, flops = (Access(target.name, piece.own),), _flops(windows) * rows_of(graph[index].shape)
+    if depthwise.has_tiles(windows):
+        describe = depthwise.forward if graph[index].operation.name == "convolve" else depthwise.backward
+        words = describe(windows, stride(source.name), stride(target.name))
+        places = piece.address(source), address(weights.name), piece.address(target)
+        call = shop.call("depthwise", (*places, symbol("block"), LAST + -1 * FIRST), _counts(words))
+        return Step((call,), work_of(cut), reads, writes, flops=flops)
     if graph[index].operation.name == "convolve":
         described = geometry.forward(
             windows, _lying(source, windows.space, windows.channels), stride(target.name)
@@ -100,8 +110,7 @@ def convolution_step(shop: Workshop, index: int, cut: Examples) -> Step:
         _words(described),
     )  # fmt: skip
     reads = Access(source.name, piece.own), Access(weights.name)
-    flops = _flops(windows) * rows_of(graph[index].shape)
-    return Step((call,), work_of(cut), reads, (Access(target.name, piece.own),), flops=flops)
+    return Step((call,), work_of(cut), reads, writes, flops=flops)
 
 
 def kernel_step(shop: Workshop, index: int, cut: Cut) -> Step:
@@ -134,6 +143,53 @@ def kernel_step(shop: Workshop, index: int, cut: Cut) -> Step:
     return Step((call,), work, reads, (Access(target.name, own),), flops=flops)
 
 
+def kernel_steps(shop: Workshop, index: int, cut: Examples) -> list[Step]:
+    """Make the steps of a kernel's gradient that is summed example by example, by the unit that makes what it
+    reads, and of the sum over the examples in their order.
+
+    What lies before the windows and behind them is read while it is in the cache, and need not be stored for
+    this. Measured: a third of the time of 1x1 convolutions of 64 channels, which wait for memory otherwise.
+    """
+    graph = shop.graph
+    windows = windows_of(graph, index)
+    x, dy = (shop.at(each) for each in graph.operands(index))
+    target = shop.target(index, cut)
+    lying = _lying(x, windows.space, windows.channels)
+    described = geometry.gradient(windows, lying, stride(dy.name))
+    lines = count(graph[index].shape[:-1])
+    panels = panels_of(windows.outputs)
+    width = LANES * lines * panels
+    parts = shop.add(Buffer(f"parts of {target.name}", (BATCH, width), label="sums of examples"))
+    calls = []
+    for panel, piece in enumerate(pieces_of(cut, windows.outputs)):
+        first = (piece if windows.lanewise else Piece(cut)).address(x)
+        place = address(parts.name) + 4 * width * FIRST + count_of(64 * lines * panel)
+        if depthwise.has_sums(windows):
+            words = _counts(depthwise.forward(windows, 0, 0))
+            places = first, piece.address(dy), place, symbol("block"), LAST + -1 * FIRST
+            calls.append(shop.call("depthwise_gradient", places, words))
+            continue
+        calls.append(
+            shop.call(
+                "convolution_gradient",
+                (first, piece.address(dy), place, symbol("block"), _scratch(shop, described.scratch),
+                 LAST + -1 * FIRST, NOTHING, count_of(lines)),
+                _words(described),
+            )
+        )  # fmt: skip
+    rows = rows_of(graph[dy_of(graph, index)].shape)
+    reads = Access(x.name, "Examples"), Access(dy.name, "Examples")
+    swept = Step(
+        tuple(calls), work_of(cut), reads, (Access(parts.name, "Examples"),), flops=_flops(windows) * rows
+    )
+    added = shop.call(ADD_PARTS, (address(parts.name), address(target.name), rows, count_of(width), LO, HI))
+    ended = Step(
+        (added,), Range(count_of(lines * panels)), (Access(parts.name),), (Access(target.name),),
+        shop.origins([index]), width * rows,
+    )  # fmt: skip
+    return [swept, ended]
+
+
 def dy_of(graph: Graph, index: int) -> int:
     """Return what lies behind the windows of a convolution."""
     return images_of(graph, index)[1]
@@ -144,7 +200,11 @@ def _lying(buffer: Buffer, space: geometry.Plane, channels: int) -> Images:
 
 
 def _words(described: Description) -> list[Count]:
-    return [count_of(word) if isinstance(word, int) else word for word in described.words]
+    return _counts(described.words)
+
+
+def _counts(words: geometry.Words) -> list[Count]:
+    return [count_of(word) if isinstance(word, int) else word for word in words]
 
 
 def _scratch(shop: Workshop, floats: int) -> Count:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from netdsl.graph import Graph, Shape, batches
+from netdsl.graph import Graph, Shape, batches, is_batched
 from netdsl.lowering.cpu.buffers import Workshop, together
 from netdsl.lowering.cpu.contraction import contraction_step
-from netdsl.lowering.cpu.convolution import convolution_step, kernel_step, needs_turned_kernel, turn_step
+from netdsl.lowering.cpu.convolution import (
+    convolution_step,
+    kernel_step,
+    kernel_steps,
+    needs_turned_kernel,
+    turn_step,
+)
 from netdsl.lowering.cpu.groups import along, lanes_step, loops_step
 from netdsl.lowering.cpu.numbers import NumberTable
 from netdsl.lowering.cpu.order import in_order
 from netdsl.lowering.cpu.pieces import work_of
-from netdsl.lowering.cpu.pooling import pool_step
+from netdsl.lowering.cpu.pooling import max_step, pool_step, twin_of
 from netdsl.lowering.cpu.portions import bytes_of, of_group
 from netdsl.lowering.cpu.products import back, gradient, product, turn
 from netdsl.lowering.cpu.ranks import rank_steps
@@ -151,15 +157,30 @@ def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:
             return [draw_step(shop, group.stores[0], cut)]
         case "any", _ if step := contraction_step(shop, group, contraction_of(shop.graph, group)):
             return [step]
+        case "convolution", Examples() if not is_batched(shop.graph[group.stores[0]].shape):
+            return kernel_steps(shop, group.stores[0], cut)
         case "convolution", Examples():
             return [convolution_step(shop, group.stores[0], cut)]
         case "convolution", _:
             return [kernel_step(shop, group.stores[0], cut)]
         case "pool", Examples():
-            return [pool_step(shop, group.stores[0], cut)]
+            return _pools(shop, group.stores[0], unit)
         case "scatter", _:
             return scatter_steps(shop, group.stores[0])
         case "rank", _:
             return rank_steps(shop, group.stores[0])
     stores = {index: shop.target(index, cut) for index in group.stores}
     return [loops_step(shop, group.nodes, stores)]
+
+
+def _pools(shop: Workshop, index: int, unit: Unit) -> list[Step]:
+    """Return the step of a pool; of two that one kernel computes, the first has it."""
+    assert isinstance(unit.cut, Examples)
+    pools = [part.group.stores[0] for part in unit.parts if part.template == "pool"]
+    twin = twin_of(shop.graph, index, pools)
+    if twin is None:
+        return [pool_step(shop, index, unit.cut)]
+    if pools.index(twin) < pools.index(index):
+        return []
+    best, taps = (index, twin) if shop.graph[index].operation.name == "max_pool" else (twin, index)
+    return [max_step(shop, best, taps, unit.cut)]

@@ -90,3 +90,20 @@ def sum_lines(lines: int, target: int, count: int, across: int, width: int) -> N
 ''',
     ("partial sums added up",),
 )
+
+ADD_PARTS: Final = Kernel(
+    "add_parts",
+    '''@kernel
+def add_parts(parts: int, target: int, rows: int, width: int, lo: int, hi: int) -> None:
+    """Sum rows of so many floats, for the lines lo .. hi of 16 of them, in the order of the rows."""
+    total = at(target)
+    x = at(parts)
+    for i in range(16 * lo, 16 * hi):
+        total[i] = x[i]
+    for row in range(1, rows):
+        x = at(parts + 4 * width * row)
+        for i in range(16 * lo, 16 * hi):
+            total[i] = total[i] + x[i]
+''',
+    ("sums of examples added up",),
+)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from netdsl.graph import Graph, Shape
 from netdsl.lowering.cpu import geometry
 from netdsl.lowering.cpu.buffers import Workshop
@@ -26,6 +29,30 @@ def windows_of(graph: Graph, index: int) -> Windows:
 
 
 SETTINGS = ("size", "strides", "before", "after")
+
+
+def twin_of(graph: Graph, index: int, indices: Sequence[int]) -> int | None:
+    """Return the pool among others that tells the taps of the greatest numbers, or the reverse: a kernel
+    finds both at once."""
+    node = graph[index]
+    names = {"max_pool", "argmax_pool"}
+    for each in indices:
+        other = graph[each]
+        same = other.settings == node.settings and graph.operands(each) == graph.operands(index)
+        if same and {node.operation.name, other.operation.name} == names:
+            return each
+    return None
+
+
+def max_step(shop: Workshop, index: int, taps: int, cut: Examples) -> Step:
+    """Make the step of a pool that is asked for the greatest numbers and for their taps."""
+    best = pool_step(shop, index, cut)
+    (call,) = best.calls
+    target = shop.target(taps, cut)
+    x, y, _, *others = call.arguments
+    call = replace(call, arguments=(x, y, Piece(cut).address(target), *others))
+    writes = *best.writes, Access(target.name, type(cut).__name__)
+    return replace(best, calls=(call,), writes=writes)
 
 
 def pool_step(shop: Workshop, index: int, cut: Examples) -> Step:

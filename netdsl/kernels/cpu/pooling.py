@@ -95,21 +95,59 @@ def best_line(
     def body(down: Value, across: Value, place: Value, held: Carried) -> Carried:
         best, number = held
         value = load_vector(builder, place)
-        is_none, was_one = (
-            builder.fcmp_unordered("uno", value, value),
-            builder.fcmp_ordered("ord", best, best),
-        )
-        first = builder.icmp_signed("<", number, ir.Constant(_NUMBERS, [0] * LANES))
-        wins = builder.or_(builder.fcmp_ordered(">", value, best), builder.and_(is_none, was_one))
-        wins = builder.or_(wins, first)
+        first = builder.icmp_signed("<", number, _taps(0))
+        wins = builder.or_(_wins(builder, value, best), first)
         here = _tap(builder, tap, size, down, across)
         return [builder.select(wins, value, best), builder.select(wins, here, number)]
 
     least = ir.Constant(PANEL, [float("-inf")] * LANES)
-    none = ir.Constant(_NUMBERS, [-1] * LANES)
+    none = _taps(-1)
     best, number = _over_places(builder, x, line, (rows, columns), [least, none], body)
     store_vector(builder, best, floats(builder, y))
     store_vector(builder, builder.bitcast(number, PANEL), floats(builder, numbers))
+
+
+def _wins(builder: Any, value: Value, best: Value) -> Value:
+    """Tell in which lanes a value is greater, or the first that is no number."""
+    is_none, was_one = (
+        builder.fcmp_unordered("uno", value, value),
+        builder.fcmp_ordered("ord", best, best),
+    )
+    return builder.or_(builder.fcmp_ordered(">", value, best), builder.and_(is_none, was_one))
+
+
+def _taps(number: int) -> Value:
+    return ir.Constant(_NUMBERS, [number] * LANES)
+
+
+def _of_four(builder: Any, x: Value, line: Value) -> list[Value]:
+    """Return pointers to the places of a window of two by two."""
+    start = floats(builder, x)
+    below = advance(builder, start, line)
+    return [start, advance(builder, start, LANES), below, advance(builder, below, LANES)]
+
+
+@emits(NOTHING, *[WORD] * 4)
+def best_of_four(builder: Any, x: Value, line: Value, y: Value, numbers: Value) -> None:
+    """Store what `best_line` does, of a whole window of two by two: a third of its time without loops."""
+    first, *others = (load_vector(builder, each) for each in _of_four(builder, x, line))
+    best, number = first, _taps(0)
+    for tap, value in enumerate(others, 1):
+        wins = _wins(builder, value, best)
+        best = builder.select(wins, value, best)
+        number = builder.select(wins, _taps(tap), number)
+    store_vector(builder, best, floats(builder, y))
+    store_vector(builder, builder.bitcast(number, PANEL), floats(builder, numbers))
+
+
+@emits(NOTHING, *[WORD] * 4)
+def give_to_four(builder: Any, dx: Value, line: Value, dy: Value, numbers: Value) -> None:
+    """Set the places of a window of two by two that no other window sees."""
+    given = load_vector(builder, floats(builder, dy))
+    number = load_vector(builder, floats(builder, numbers), _NUMBERS)
+    for tap, place in enumerate(_of_four(builder, dx, line)):
+        hit = builder.icmp_signed("==", number, _taps(tap))
+        store_vector(builder, builder.select(hit, given, _ZEROS), place)
 
 
 @emits(NOTHING, *[WORD] * 5)
@@ -181,6 +219,20 @@ def _clear(it: Any, dx: int) -> None:
         room[i] = f32(0.0)
 
 
+@njit(inline="always")
+def _has_squares(it: Any) -> bool:
+    """Tell whether windows are two by two places that no other window sees."""
+    is_square = (it[ROWS] == 2) & (it[COLUMNS] == 2)
+    return bool(is_square & (it[STRIDE_DOWN] == 2) & (it[STRIDE_ACROSS] == 2))
+
+
+@njit(inline="always")
+def _covers(it: Any) -> bool:
+    """Tell whether such windows see each place."""
+    is_even = (it[HEIGHT] == 2 * it[DOWN]) & (it[WIDTH] == 2 * it[ACROSS])
+    return bool(is_even & (it[TOP] == 0) & (it[LEFT] == 0))
+
+
 @kernel
 def max_pool(x: int, y: int, taps: int, description: int, images: int) -> None:
     """Compute the greatest number of each window, and which tap it is; either is left out at address 0.
@@ -190,6 +242,7 @@ def max_pool(x: int, y: int, taps: int, description: int, images: int) -> None:
     """
     it = at_long(description)
     line = 16 * it[WIDTH]
+    squares = _has_squares(it)
     spare = a_line()
     numbers = a_line()
     for image in range(images):
@@ -205,11 +258,17 @@ def max_pool(x: int, y: int, taps: int, description: int, images: int) -> None:
                     columns = _end(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH]) - left
                     column = j * it[STRIDE_ACROSS] - it[LEFT] + left
                     output = (image * it[DOWN] + i) * it[ACROSS] + j
-                    best_line(
+                    if squares & (rows == 2) & (columns == 2):
+                        best_of_four(
+                            source + 4 * (row * line + 16 * column), line,
+                            spare if y == 0 else y + 4 * (p * it[Y_PANEL] + 16 * output), numbers,
+                        )  # fmt: skip
+                    else:
+                        best_line(
                         source + 4 * (row * line + 16 * column), line, rows, columns,
                         top * it[COLUMNS] + left, it[COLUMNS],
                         spare if y == 0 else y + 4 * (p * it[Y_PANEL] + 16 * output), numbers,
-                    )  # fmt: skip
+                        )  # fmt: skip
                     if taps != 0:
                         move_words(numbers, taps + 4 * (output * it[CHANNELS] + 16 * p), width)
 
@@ -223,10 +282,12 @@ def put_window(dy: int, taps: int, dx: int, description: int, images: int) -> No
     """
     it = at_long(description)
     line = 16 * it[WIDTH]
+    covers = _has_squares(it) & _covers(it)
     for image in range(images):
         for p in range((it[CHANNELS] + 15) >> 4):
             target = dx + 4 * (p * it[X_PANEL] + image * it[HEIGHT] * line)
-            _clear(it, target)
+            if not covers:
+                _clear(it, target)
             for i in range(it[DOWN]):
                 top = _first(i, it[STRIDE_DOWN], it[TOP])
                 rows = _end(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT]) - top
@@ -236,12 +297,15 @@ def put_window(dy: int, taps: int, dx: int, description: int, images: int) -> No
                     columns = _end(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH]) - left
                     column = j * it[STRIDE_ACROSS] - it[LEFT] + left
                     output = (image * it[DOWN] + i) * it[ACROSS] + j
-                    give_line(
-                        target + 4 * (row * line + 16 * column), line, rows, columns,
-                        top * it[COLUMNS] + left, it[COLUMNS],
-                        dy + 4 * (p * it[Y_PANEL] + 16 * output),
-                        taps + 4 * (output * it[CHANNELS] + 16 * p),
-                    )  # fmt: skip
+                    place = target + 4 * (row * line + 16 * column)
+                    given = dy + 4 * (p * it[Y_PANEL] + 16 * output)
+                    number = taps + 4 * (output * it[CHANNELS] + 16 * p)
+                    if covers:
+                        give_to_four(place, line, given, number)
+                    else:
+                        give_line(
+                            place, line, rows, columns, top * it[COLUMNS] + left, it[COLUMNS], given, number
+                        )
 
 
 @kernel

@@ -213,7 +213,8 @@ class Executable:
         ]
         if len(self._memory.bound) < len(self.program.inputs):
             raise ValueError("no rows are bound")
-        if rows and len(order) and not (order.min() >= 0 and order.max() < rows[0]):
+        # One pass finds negative rows too: as numbers without a sign they are the largest.
+        if rows and len(order) and order.view(np.uint64).max() >= rows[0]:
             raise IndexError(f"the order names rows outside of 0 .. {rows[0] - 1}")
         return order
 
@@ -240,7 +241,7 @@ class Executable:
         steps = self._steps[rows]
         sharing = steps.sharing
         while first < last:
-            end = min(last, first + sharing.steps)
+            end = first + sharing.next_piece(last - first)
             threads = steps.threads(end - first)
             began = perf_counter()
             cores = self._take_steps(rows, threads, first, end)

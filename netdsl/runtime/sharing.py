@@ -51,11 +51,15 @@ class Sharing:
         self.threads = most
         """How many the next piece is shared out to."""
         self.steps = 1
-        """How many steps the next piece has."""
+        """How many steps a piece has, about."""
         self._settled = most
         self._seconds = 0.0
         self._wait = 0
         self._patience = WAIT
+
+    def next_piece(self, left: int) -> int:
+        """Return how many of the steps that are left the next piece has: all pieces are nearly alike."""
+        return -(-left // max(1, round(left / self.steps)))
 
     def tell(self, steps: int, threads: int, seconds: float, cores: float) -> None:
         """Say how long a piece of so many steps took, and how many cores its threads had meanwhile."""

@@ -95,3 +95,10 @@ def test_a_run_that_is_shorter_than_handing_it_over_is_for_one_thread() -> None:
     steps = Steps(CYCLES_A_PIECE / 2, Sharing(2))
     assert (steps.threads(1), steps.threads(10)) == (1, 2)
     assert Steps(1.0, Sharing(2, fixed=True)).threads(1) == 2
+
+
+def test_a_run_is_cut_into_pieces_that_are_nearly_alike() -> None:
+    sharing = Sharing(2)
+    sharing.steps = 100
+    for left, expected in ((1, 1), (100, 100), (140, 140), (160, 80), (1010, 101)):
+        assert sharing.next_piece(left) == expected

@@ -61,8 +61,7 @@ class _Segment:
 def profile_file(path: Path, options: Options, settings: Settings) -> Profile:
     """Measure the steps of a file's program, on its data, or on drawn pictures where they are not here.
 
-    Errors: those of opening the file and its data; E0838 for data without rows to train on; E0915 for a model
-    that has nothing to predict from.
+    Errors: those of opening the file and its data; E0915 for a model that has nothing to predict from.
     """
     try:
         return _profile(open_file(path, options), options, settings)
@@ -112,10 +111,6 @@ def _executable(opened: Opened, options: Options, which: Which) -> tuple[Executa
     from netdsl.runtime.devices import default_threads
 
     raw = parts_of(opened.dataset)
-    if opened.dataset is not None and "train" not in raw:
-        message = "the data has no rows to train on, and a step is measured on some of them"
-        cure = "give `train` a share in `split`"
-        raise DiagnosticError([Diagnostic("E0838", message, help=cure)], Exit.DATA)
     start = start_values(opened, raw)
     threads = options.threads or default_threads()
     with Engine(opened.experiment, threads) as engine:

@@ -1,0 +1,166 @@
+"""Measured profiles: what holds whatever the machine is busy with."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netdsl.compiler import compile_experiment
+from netdsl.diagnostics import DiagnosticError
+from netdsl.explain.profile import Profile, by_kernel, by_line
+from netdsl.lowering.cpu.expand import barriers
+from netdsl.program import Program
+from netdsl.run.opening import open_file
+from netdsl.run.options import Options
+from netdsl.run.profile import Settings, profile_file
+from netdsl.runtime import Executable
+from netdsl.runtime.limits import LEVELS, limits
+from netdsl.runtime.watch import Watch
+
+MOONS = """\
+data moons {
+    source = moons(n=200)
+    split  = (train=80%, valid=20%)
+}
+
+model net(x: [2]) = x -> dense(24) -> tanh
+    -> dense(2) -> softmax
+
+train {
+    loss      = cross_entropy
+    optimizer = adam(0.01)
+    batch     = 32
+    epochs    = 1
+}
+"""
+SUMS = """\
+data sums {
+    source = addition(n=200, bits=6)
+    split  = (train=80%, valid=20%)
+}
+
+model adder(x: [t, 2]) = x -> lstm(8, sequence=yes) -> pointwise(1) -> sigmoid -> reshape([t])
+
+train {
+    loss      = binary_cross_entropy
+    optimizer = adam(0.01)
+    batch     = 16
+    epochs    = 1
+}
+"""
+SADDLE = """\
+model saddle() {
+    w = weight([2], constant(1))
+    return sum(w * w)
+}
+
+train {
+    optimizer = sgd(0.1)
+    steps     = 2
+}
+"""
+TEXTS = {"moons": MOONS, "sums": SUMS, "saddle": SADDLE}
+
+
+def measured(folder: Path, name: str, threads: int = 1, **settings: object) -> Profile:
+    path = folder / f"{name}.net"
+    path.write_text(TEXTS[name], encoding="utf-8")
+    return profile_file(path, Options(threads=threads), Settings(**{"steps": 6, **settings}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_times_add_up(name: str, threads: int, tmp_path: Path) -> None:
+    """Kernels and waits lie within a step, but for what the clocks differ by: a percent."""
+    found = measured(tmp_path, name, threads)
+    assert found.limits.threads == threads
+    assert found.steps >= 6
+    assert 0 < found.cost.seconds + found.waiting <= 1.01 * found.seconds
+    assert (found.waiting > 0) == (threads > 1)
+    assert (found.barriers > 0) == (threads > 1)
+    for costs in (by_line(found), by_kernel(found)):
+        assert sum(each.cost.seconds for each in costs) == pytest.approx(found.cost.seconds)
+        assert sum(each.cost.flops for each in costs) == pytest.approx(found.cost.flops)
+    assert found.cost.flops > 0
+    assert found.middle >= found.seconds
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_line_with_work_is_there(threads: int, tmp_path: Path) -> None:
+    found = {each.line: each for each in by_line(measured(tmp_path, "moons", threads))}
+    assert found.keys() >= {6, 7, 10, 11}
+    assert found[6].text == "model net(x: [2]) = x -> dense(24) -> tanh"
+    assert {"forward", "gradient"} <= found[6].roles.keys()
+    assert list(found[11].roles) == ["update"]
+    assert all(each.cost.seconds > 0 for line, each in found.items() if line)
+
+
+def test_a_prediction_has_no_way_back(tmp_path: Path) -> None:
+    found = measured(tmp_path, "moons", which="prediction", batch=64)
+    assert found.batch == 64
+    assert {role for each in by_line(found) for role in each.roles} == {"forward"}
+
+
+def test_a_batch_may_have_more_rows_than_the_data(tmp_path: Path) -> None:
+    assert measured(tmp_path, "moons", batch=500).batch == 500
+
+
+def test_a_model_without_inputs_has_nothing_to_predict_from(tmp_path: Path) -> None:
+    with pytest.raises(DiagnosticError, match="E0915"):
+        measured(tmp_path, "saddle", which="prediction")
+
+
+# ---- launches and what they are of ------------------------------------------------------------
+
+
+def training(folder: Path, name: str) -> Program:
+    path = folder / f"{name}.net"
+    path.write_text(TEXTS[name], encoding="utf-8")
+    found = compile_experiment(open_file(path, Options()).experiment).training
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("name", ["moons", "sums"])
+def test_the_portions_of_a_step_are_all_of_its_calls(name: str, tmp_path: Path) -> None:
+    for step in training(tmp_path, name).steps():
+        assert step.origins
+        if step.portions:
+            assert sum(each.calls for each in step.portions) == len(step.calls)
+            assert all(each.origins for each in step.portions)
+
+
+@pytest.mark.parametrize("name", ["moons", "sums"])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_each_launch_is_counted_once(name: str, threads: int, tmp_path: Path) -> None:
+    program = training(tmp_path, name)
+    executable = Executable(program, threads)
+    executable.watch = watch = Watch(program)
+    opened = open_file(tmp_path / f"{name}.net", Options())
+    assert opened.dataset is not None
+    executable.bind(dict(opened.dataset.part("train")))
+    with pytest.raises(ValueError, match="nothing was run"):
+        watch.take()
+    scalars = {"epoch": 0.0, "steps": 9.0, "epochs": 1.0, "examples": 9.0}
+    executable.run(np.arange(48, dtype=np.int64), 16, scalars=scalars)
+    spent = watch.take()
+    executable.close()
+    assert (spent.steps, spent.calls.shape) == (
+        3,
+        (threads, sum(len(each.calls) for each in program.steps())),
+    )
+    times = [phase.times for phase in program.phases for step in phase.steps for _ in step.calls]
+    assert (spent.launches.sum(axis=0) >= 3 * np.array(times)).all()
+    assert ((spent.calls > 0) == (spent.launches > 0)).all()
+    assert (spent.waits.sum() > 0) == (threads > 1)
+    assert ((spent.waits > 0).sum(axis=1) <= barriers(program)).all()
+
+
+def test_limits_are_ordered() -> None:
+    found = limits(2, 0)
+    assert found.threads == 2
+    assert tuple(found.bandwidth) == LEVELS
+    assert found.bandwidth["L1"] > found.bandwidth["memory"] > 1e8
+    assert found.flops > 1e9
+    assert found.clock > 1e8
+    assert found.caches["L1"] < found.caches["L2"]

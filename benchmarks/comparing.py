@@ -1,8 +1,8 @@
 """Whether participants do the same work: their losses from the same weights on the same batches.
 
-Rounding differs, and a training makes differences grow: Adam's first steps have the size of the rate, whatever
-the gradient's, and which of two nearly equal maxima a pool takes is decided by the last bit. So the first
-loss has to agree to rounding, a few more closely, and all of them in the mean.
+Rounding differs, and a training makes differences grow: Adam's first steps have the size of the rate
+whatever the gradient's, and which of two nearly equal maxima a pool takes is decided by the last bit. So the
+first loss has to agree to rounding, a few more closely, and all of them in the mean.
 """
 
 from __future__ import annotations

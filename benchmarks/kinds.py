@@ -16,14 +16,15 @@ INSTALL = "pip install -e '.[benchmarks]'"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One who takes part: the module that has its `Peer`, the form it is asked for, the packages it takes and
-    the workloads that it can do as they stand."""
+    """One who takes part: the module that has its `Peer`, the form it is asked for, the packages it takes,
+    the workloads that it can do as they stand, and whether its inference is timed too."""
 
     label: str
     module: str
     form: str = ""
     packages: tuple[str, ...] = ()
     workloads: frozenset[str] = ALL
+    infers: bool = True
 
     def does(self, workload: Workload) -> bool:
         """Tell whether it can do exactly this work."""
@@ -47,8 +48,8 @@ PEERS = (
     Kind("JAX scan", "jax_peer", "scan", ("jax",)),
     Kind("Keras on JAX", "keras_peer", "jax", ("keras", "jax")),
     Kind("Keras on PyTorch", "keras_peer", "torch", ("keras", "torch")),
-    Kind("PyTensor", "pytensor_peer", "", ("pytensor",), PERCEPTRONS),
-    Kind("scikit-learn", "sklearn_peer", "", ("sklearn",), frozenset({"w3", "w4"})),
+    Kind("PyTensor", "pytensor_peer", "", ("pytensor",), PERCEPTRONS, infers=False),
+    Kind("scikit-learn", "sklearn_peer", "", ("sklearn",), frozenset({"w3", "w4"}), infers=False),
     Kind("NumPy", "numpy_peer", "", (), PERCEPTRONS),
 )
 KINDS = {each.label: each for each in (OURS, *PEERS)}

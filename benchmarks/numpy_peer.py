@@ -121,7 +121,7 @@ class Peer:
 
 
 def softmax(y: np.ndarray) -> np.ndarray:
-    p = np.exp(y - y.max(1, keepdims=True))
+    p: np.ndarray = np.exp(y - y.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
     return p
 

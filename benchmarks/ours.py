@@ -22,9 +22,11 @@ class Ours:
     """A workload's programs, with the train part bound to that of the training. `objective`
     has the losses of the last run with penalties."""
 
-    def __init__(self, workload: Workload, rate: float, threads: int, folder: Path) -> None:
+    def __init__(
+        self, workload: Workload, rate: float, threads: int, folder: Path, text: str | None = None
+    ) -> None:
         overrides = {"rate": str(rate)} if workload.dropout else {}
-        opened = open_file(laid_down(workload, folder), Options(overrides=overrides))
+        opened = open_file(laid_down(workload, folder, text), Options(overrides=overrides))
         assert opened.dataset is not None
         self.workload = workload
         self.start = start_values(opened, parts_of(opened.dataset))
@@ -62,7 +64,7 @@ class Ours:
     def keep(self, folder: Path) -> None:
         """Write the initial weights, the prepared rows and their order for the peers."""
         weights = {name: each for name, each in self.start.items() if "@" not in name}
-        np.savez(folder / "start.npz", **weights)
+        np.savez(folder / "start.npz", allow_pickle=False, **weights)
         x, t = (next(name for name in names if name in self.part.prepared) for names in (INPUTS, TARGETS))
         np.savez(folder / "rows.npz", x=self.part.prepared[x], t=self.part.prepared[t])
         whole = self.part.rows // self.workload.batch * self.workload.batch
@@ -81,7 +83,17 @@ class Ours:
         return max(peak().gflops for _ in range(3))
 
 
-def laid_down(workload: Workload, folder: Path) -> Path:
-    """Return the path of a copy of the workload's file, with the data it draws beside it."""
+def laid_down(workload: Workload, folder: Path, text: str | None) -> Path:
+    """Return the path of a copy of the workload's file, or of other text, with the data it draws."""
     draw_data(workload.name, folder)
-    return Path(shutil.copy(workload.file, folder))
+    file = Path(shutil.copy(workload.file, folder))
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    return file
+
+
+def compiled(file: Path, threads: int) -> None:
+    """Compile a file and write its initial weights, so that its first step could be made."""
+    opened = open_file(file, Options())
+    with Engine(opened.experiment, threads) as engine:
+        engine.load("training", start_values(opened, parts_of(opened.dataset)))

@@ -15,16 +15,14 @@ from benchmarks.workloads import Workload
 TURN = 0.15
 """Seconds that netdsl's turn takes, about: as many steps as fit, and peers take as many."""
 
-COMPARED, SECONDS = 100, 12.0
+COMPARED, SECONDS = 100, 8.0
 """Steps whose losses are compared if netdsl makes them in this time: else as many as it does, at least 20."""
 
 Say = Callable[[str], None]
 Record = dict[str, Any]
 
 
-def measure(
-    workload: Workload, workers: Mapping[str, Asked], rounds: int, parent: Path | None, say: Say
-) -> Record:
+def measure(workload: Workload, workers: Mapping[str, Asked], rounds: int, parent: Path, say: Say) -> Record:
     """Return the milliseconds of a step of all that do the same work, and how far their losses are apart."""
     folder = folder_of(workload.name, parent)
     ours = workers[OURS.label]
@@ -56,9 +54,7 @@ def measure(
             say(f"  left out: {problem}")
     if workload.dropout:
         ours.ask(**load, rate=workload.dropout)
-    turns = in_turns(
-        _timed(ours, piece), {label: _timed(each, piece) for label, each in fair.items()}, rounds
-    )
+    turns = in_turns(timed(ours, piece), {label: timed(each, piece) for label, each in fair.items()}, rounds)
     own = [mine for pairs in turns.values() for _, mine in pairs]
     record["ms"][OURS.label] = [1e3 * each / piece for each in own]
     for label, pairs in turns.items():
@@ -67,7 +63,9 @@ def measure(
     return {**record, **ours.ask(do="figures")}
 
 
-def _timed(worker: Asked, steps: int) -> Callable[[], float]:
+def timed(worker: Asked, steps: int) -> Callable[[], float]:
+    """Return a turn of so many steps, which returns its seconds."""
+
     def turn() -> float:
         return float(worker.ask(do="time", steps=steps)["seconds"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ class Peer:
         torch.manual_seed(0)
         self.workload, self.form = workload, form
         self.model = network(workload.name, start, rate)
-        self.x, self.t = torch.tensor(laid_out(rows["x"])), torch.tensor(rows["t"])
+        self.x, self.t = torch.from_numpy(laid_out(rows["x"])), torch.from_numpy(rows["t"])
         if self.t.dtype == torch.int32:
             self.t = self.t.long()
         if workload.cost == "mse":
@@ -87,6 +88,26 @@ class Peer:
         if not self.workload.l1:
             return loss, loss
         return loss, loss + self.workload.l1 * sum(each.abs().sum() for each in self.matrices)
+
+
+def epoch(x: np.ndarray, t: np.ndarray, x_valid: np.ndarray, t_valid: np.ndarray) -> float:
+    """Train W1's network for an epoch, as a tutorial does; return the loss on other rows."""
+    from benchmarks.workloads import WORKLOADS
+
+    draw = np.random.default_rng(1)
+    sizes = [784, 512, 256, 10]
+    start = {}
+    for number, (rows, columns) in enumerate(pairwise(sizes), 1):
+        start[f"mlp/dense_{number}/w"] = (draw.normal(size=(rows, columns)) * (2 / rows) ** 0.5).astype(
+            np.float32
+        )
+        start[f"mlp/dense_{number}/b"] = np.zeros(columns, np.float32)
+    workload = WORKLOADS["w1"]
+    peer = Peer("eager", workload, start, {"x": x, "t": t}, workload.dropout, torch.get_num_threads())
+    peer.run(draw.permutation(len(x)))
+    peer.model.eval()
+    with torch.inference_mode():
+        return float(F.cross_entropy(peer.model(torch.from_numpy(x_valid)), torch.from_numpy(t_valid)))
 
 
 def laid_out(x: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -116,8 +115,8 @@ def left_behind(pairs: Sequence[tuple[float, float]], far: float) -> bool:
     return len(pairs) >= 3 and min(theirs for theirs, _ in pairs) > far * min(mine for _, mine in pairs)
 
 
-def folder_of(workload: str, parent: Path | None) -> Path:
-    """Return the folder for a workload's data, in `parent` or in the system's for temporary files."""
-    place = (parent or Path(tempfile.gettempdir()) / "netdsl-benchmarks") / workload
+def folder_of(workload: str, parent: Path) -> Path:
+    """Return the folder for a workload's data."""
+    place = parent.resolve() / workload
     place.mkdir(parents=True, exist_ok=True)
     return place

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -35,17 +36,24 @@ class Work:
         """Do what a request asks for; `do` names the method."""
         return getattr(self, f"_{request.pop('do')}")(**request)
 
-    def _load(self, workload: str, folder: str, rate: float) -> Request:
-        """Begin from the initial weights. netdsl goes first and leaves them and the rows to the others."""
+    def _load(
+        self, workload: str, folder: str, rate: float, text: str | None = None, batch: int | None = None
+    ) -> Request:
+        """Begin from the initial weights. netdsl goes first and leaves them and the rows to the others.
+
+        `text` and `batch` are for a file that is not the workload's own, but has its layers.
+        """
         from benchmarks.workloads import WORKLOADS
 
         given, place = WORKLOADS[workload], Path(folder)
+        if batch is not None:
+            given = replace(given, batch=batch)
         self.batch, self.peer = given.batch, None
         begun = time.perf_counter()
         if self.kind.module == "ours":
             from benchmarks.ours import Ours
 
-            self.peer = Ours(given, rate, self.threads, place)
+            self.peer = Ours(given, rate, self.threads, place, text)
             self.peer.keep(place)
             self.order = np.load(place / "order.npy")
             return {"seconds": time.perf_counter() - begun}
@@ -86,11 +94,20 @@ class Work:
         """Return the operations of a step and the peak of a core, as netdsl knows them."""
         return {"flops": self.peer.flops(), "peak": self.peer.peak()}
 
+    def _compile(self, file: str) -> Request:
+        """Compile a file for the first step of its training; return the seconds."""
+        from benchmarks.ours import compiled
+
+        begun = time.perf_counter()
+        compiled(Path(file), self.threads)
+        return {"seconds": time.perf_counter() - begun}
+
     def _peak_memory(self) -> Request:
         """Return the most memory that this process has held, in MB."""
-        import resource
-
-        return {"megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return {"megabytes": int(line.split()[1]) / 1024}
+        raise OSError("this system does not tell the memory of a process")
 
     def _rows(self, first: int, steps: int) -> np.ndarray:
         """Return the rows of steps; behind the last row the first comes again."""

@@ -26,8 +26,8 @@ from netdsl.program import (
 )
 from netdsl.program.layout import columns, places
 
-CHUNK: Final = 128
-"""Rows of a weight's tile, at most: what an optimizer reads of it then fits into the first cache."""
+CHUNK: Final = 64
+"""Rows of a weight's tile, at most: what an optimizer reads of two of them then fits into the first cache."""
 
 MANY: Final = 4
 """Panels from which on the work of a product is cut by panels; with fewer it is cut by rows."""

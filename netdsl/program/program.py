@@ -76,11 +76,16 @@ class Each:
 
     With a `chunk` the last axis counts pieces of a longer one, which ends at `limit`: an item has the places
     from `first` to before `last` of it.
+
+    Where they are `paired`, items that are neighbors along the first axis follow each other two by two, so
+    that a call can do the work of both: `half` is 0 for the first of a pair and 1 for the second, `many` how
+    many there are from an item on that is the first, 2 or 1, and 0 for the second.
     """
 
     extents: tuple[Count, ...]
     chunk: int = 0
     limit: int = 0
+    paired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ LANES: Final = 16
 _WORDS: Final = 12
 _SHAPES: Final = ((64, 784, 512), (64, 512, 256), (64, 256, 16))
 
+_DESCRIPTIONS: Final[list[np.ndarray]] = []
+
 Launch = tuple[str, tuple[int, ...]]
 """A kernel's name and its arguments."""
 
@@ -35,6 +37,12 @@ def floats(count: int) -> np.ndarray:
     raw = np.zeros(count + 1024, np.float32)
     start = -raw.ctypes.data // 4 % 1024
     return raw[start : start + count]
+
+
+def described(words: Sequence[int]) -> int:
+    """Return the address of words in memory, which stay there."""
+    _DESCRIPTIONS.append(np.array(words, np.int64))
+    return int(_DESCRIPTIONS[-1].ctypes.data)
 
 
 def launch_table(launches: Sequence[Launch]) -> np.ndarray:
@@ -118,10 +126,14 @@ class _Layer:
 
     def to_weights(self) -> list[Launch]:
         x, y, dw = self._at("x"), self._at("y"), self._at("dw")
-        left = (self.rows, x, LANES, self.stride)
+        left, apart = (self.rows, x, LANES, self.stride), LANES * self.inputs
         return [
-            ("weight_gradient", (*left, y + 4 * self.stride * p, dw + 64 * self.inputs * p, 0, self.inputs))
-            for p in range(self.panels)
+            (
+                "weight_gradient",
+                (described((*left, y + 4 * self.stride * p, self.stride, *target, 0, 0, 0, 0)),),
+            )
+            for p in range(0, self.panels, 2)
+            for target in [(dw + 4 * apart * p, apart, min(2, self.panels - p), 0, self.inputs)]
         ]
 
     def _at(self, name: str) -> int:

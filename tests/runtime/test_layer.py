@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from netdsl.kernels.cpu.context import BARRIER_WORDS
-from netdsl.runtime.measure import Launch, floats, launch_table
+from netdsl.runtime.measure import Launch, described, floats, launch_table
 from netdsl.runtime.threads import Threads
 
 ROWS, INPUTS, OUTPUTS = 37, 75, 90
@@ -42,14 +42,16 @@ def launches(
     of_out = range(thread * OUT // count, (thread + 1) * OUT // count)
     first, last = thread * IN // count, (thread + 1) * IN // count
     result: list[Launch] = []
+    low, panels = of_out.start, len(of_out)
+    given = (ROWS, INPUTS, x, 16, PANEL)
+    result.append(("product", (*given, w + 64 * INPUTS * low, y + 4 * PANEL * low, PANEL, 0, panels)))
     for p in of_out:
-        part = y + 4 * PANEL * p
-        result.append(("product", (ROWS, INPUTS, x, 16, PANEL, w + 64 * INPUTS * p, part, 0, 0, 1)))
-        result.append(("turn_panel", (ROWS, part, blocks + 1024 * p, 256 * OUT)))
+        result.append(("turn_panel", (ROWS, y + 4 * PANEL * p, blocks + 1024 * p, 256 * OUT)))
     result.append(wait)
-    for p in of_out:
-        part = dw + 64 * INPUTS * p
-        result.append(("weight_gradient", (ROWS, x, 16, PANEL, y + 4 * PANEL * p, part, 0, INPUTS)))
+    for p, many in ((p, min(2, of_out.stop - p)) for p in of_out[::2]):
+        factors = (ROWS, x, 16, PANEL, y + 4 * PANEL * p, PANEL)
+        target = (dw + 64 * INPUTS * p, 16 * INPUTS, many, 0, INPUTS)
+        result.append(("weight_gradient", (described((*factors, *target, 0, 0, 0, 0)),)))
     result.append(wait)
     result.append(("product_back", (ROWS, OUTPUTS, w, INPUTS, blocks, 256 * OUT, x, PANEL, first, last)))
     result.append(wait)

@@ -81,6 +81,11 @@ def advance(builder: Any, pointer: Value, offset: Value | int) -> Value:
     return builder.gep(pointer, [whole(offset) if isinstance(offset, int) else offset])
 
 
+def hidden(builder: Any, value: Value) -> Value:
+    """Return a value that LLVM knows nothing about, so that it does not compute it in another way."""
+    return builder.asm(ir.FunctionType(value.type, [value.type]), "", "=r,0", [value], False)
+
+
 def load_vector(builder: Any, pointer: Value, kind: Any = PANEL) -> Value:
     """Load neighbors into a vector; nothing is asked of the address but that of a float."""
     return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=4)

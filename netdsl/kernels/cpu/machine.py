@@ -34,6 +34,8 @@ class Machine:
     rows: tuple[int, ...]
     fma: bool
     x86: bool
+    paired_rows: tuple[int, ...] = ()
+    """The heights of tiles of two panels at once, none where there are not enough registers for them."""
 
     @property
     def sums(self) -> int:
@@ -70,7 +72,8 @@ def _target(level: Level, best: Level) -> Machine:
         case "avx512":
             # LLVM would keep loops to half a register on CPUs of the first kinds with AVX-512; formulas with
             # exponentials and divisions take a fifth to a third less time in whole ones.
-            return Machine(level, own[0], f"{own[1]},-prefer-256-bit", (16, 4, 1), fma=True, x86=True)
+            features = f"{own[1]},-prefer-256-bit"
+            return Machine(level, own[0], features, (16, 4, 1), fma=True, x86=True, paired_rows=(12, 4, 1))
         case "avx2":
             named: tuple[str, str] = own if best == level else ("x86-64-v3", "")
             return Machine(level, *named, rows=(6, 4, 1), fma=True, x86=True)

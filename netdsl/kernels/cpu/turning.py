@@ -78,6 +78,11 @@ def copy_lines(builder: Any, source: Value, target: Value, lines: Value) -> None
 @emits(WORD, WORD)
 def min16(builder: Any, value: Value) -> Value:
     """Return a number, or 16 when it is greater."""
+    return emit_min16(builder, value)
+
+
+def emit_min16(builder: Any, value: Value) -> Value:
+    """Emit a number, or 16 when it is greater."""
     return builder.select(builder.icmp_signed("<", value, whole(LANES)), value, whole(LANES))
 
 

@@ -98,8 +98,10 @@ class Workshop:
         self.buffers[buffer.name] = buffer
         return buffer
 
-    def target(self, index: int, cut: Cut) -> Buffer:
-        """Return the buffer that a unit stores a value in, which is made if need be."""
+    def target(self, index: int, cut: Cut, *, paired: bool = False) -> Buffer:
+        """Return the buffer that a unit stores a value in, which is made if need be.
+
+        Where two panels are made at once (`paired`), a thread's own memory has room for both."""
         node = self.graph[index]
         if index in self.places:
             return self.places[index]
@@ -108,8 +110,10 @@ class Workshop:
             return self.places[index]
         label = node.path or node.operation.name
         if index in self.choice.passing:
-            layout = self.layout(index) if isinstance(cut, Examples) else "rows"
+            layout: Layout = self.layout(index) if isinstance(cut, Examples) else "rows"
             shape = piece_shape(node.shape, cut)
+            if paired and not isinstance(cut, Examples):
+                layout, shape = "panels", (*shape[:-1], 2 * LANES)
             return self.place(
                 index, Buffer(f"{self.prefix}v{index}", shape, node.dtype, layout, "scratch", label)
             )

@@ -144,16 +144,36 @@ def _step(
 def _number(each: Each, symbols: dict[str, Any], thread: int, threads: int) -> int:
     """Number a thread's items by the symbols of their axes; return how many they are."""
     sizes = [int(extent.value(symbols)) for extent in each.extents]
-    low, high = share(int(np.prod(sizes)), 1, thread, threads)
+    several = len(sizes) == 2
+    low, high = share(int(np.prod(sizes)), 2 if each.paired and several else 1, thread, threads)
     numbers = np.arange(low, high, dtype=np.int64)
-    if len(sizes) == 1:
-        symbols["i"] = numbers
-    else:
+    if several:
         symbols["i"], symbols["j"] = numbers // sizes[1], numbers % sizes[1]
+    else:
+        symbols["i"] = numbers
+    if each.paired:
+        _pair(symbols, sizes, low, high)
     if each.chunk:
         symbols["first"] = each.chunk * numbers if len(sizes) == 1 else each.chunk * symbols["j"]
         symbols["last"] = np.minimum(each.limit, symbols["first"] + each.chunk)
     return high - low
+
+
+def _pair(symbols: dict[str, Any], sizes: Sequence[int], low: int, high: int) -> None:
+    """Number paired items: those along one axis from a thread's first on, those of two by pairs of lines."""
+    numbers = np.arange(low, high, dtype=np.int64)
+    if len(sizes) == 1:
+        symbols["half"] = (numbers - low) % 2
+        following = np.minimum(2, high - numbers)
+    else:
+        across = sizes[1]
+        pair, place = np.divmod(numbers, 2 * across)
+        last = pair == sizes[0] // 2
+        symbols["half"] = np.where(last, 0, place % 2)
+        symbols["i"] = 2 * pair + symbols["half"]
+        symbols["j"] = np.where(last, place, place // 2)
+        following = np.where(last, 1, 2)
+    symbols["many"] = np.where(symbols["half"], 0, following)
 
 
 def _fill(rows: Table, call: Call, site: Site, symbols: dict[str, Any], tables: Tables) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netdsl.graph import Shape, count
 from netdsl.lowering.cpu.buffers import Workshop
-from netdsl.lowering.cpu.pieces import FIRST, ITEM, LAST, Piece, examples_of, panels_of, work_of
+from netdsl.lowering.cpu.pieces import FIRST, ITEM, LAST, MANY, Piece, examples_of, panels_of, work_of
 from netdsl.passes.contractions import contraction_of, in_memory
 from netdsl.program import (
     LANES,
@@ -23,6 +23,7 @@ from netdsl.program import (
     count_of,
     rows_of,
     stride,
+    symbol,
 )
 from netdsl.program.layout import columns, places
 
@@ -31,26 +32,26 @@ NOTHING = Count()
 
 
 def product(shop: Workshop, group: Group, cut: Panels | Rows | Examples) -> Step:
-    """Make the step of X W, with an offset if there is one: a panel an item, or all panels for a share of
-    the examples."""
+    """Make the step of X W, with an offset if there is one: a panel an item, two of them made at once, or all
+    panels for a share of the examples."""
     contraction = contraction_of(shop.graph, group)
     given = shop.graph[shop.graph.operands(contraction)[0]].shape
     left, right = (shop.at(each) for each in shop.graph.operands(contraction))
-    target = shop.target(group.stores[0], cut)
+    target = shop.target(group.stores[0], cut, paired=True)
     offset = _offset(shop, group, contraction)
     bias = address(offset.name) if offset else NOTHING
     assert right.layout == target.layout == "panels" or target.role == "scratch"
-    depth, panels = columns(given), panels_of(columns(shop.graph[contraction].shape))
+    depth, panels = columns(given), count_of(panels_of(columns(shop.graph[contraction].shape)))
     piece = Piece(cut)
     a_row, a_panel = left_strides(left, given)
     start, weights = _start(left, given, cut), address(right.name)
     if isinstance(cut, Panels):
-        weights, panels = weights + 64 * depth * ITEM, 1
+        weights, panels = weights + 64 * depth * ITEM, MANY
         bias = bias + 64 * ITEM if offset else NOTHING
     call = shop.call(
         "product",
         (places(given) * examples_of(cut)[1], count_of(depth), start, a_row, a_panel, weights,
-         piece.address(target), NOTHING if panels == 1 else stride(target.name), bias, count_of(panels)),
+         piece.address(target), stride(target.name), bias, panels),
     )  # fmt: skip
     of_panel, of_rows = (piece.own, "") if isinstance(cut, Panels) else ("", piece.own)
     reads = [Access(left.name, of_rows), Access(right.name, of_panel)]
@@ -85,13 +86,13 @@ def back(shop: Workshop, group: Group, cut: Panels | Examples) -> Step:
 
 
 def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:
-    """Make the step of X^T Y, an item being a tile of the result. What the unit overwrites next is asked for
-    meanwhile."""
+    """Make the step of X^T Y, an item being a tile of the result, two of them made at once. What the unit
+    overwrites next is asked for meanwhile."""
     (index,) = group.stores
     assert isinstance(unit.cut, Tiles)
     given = shop.graph[shop.graph.operands(index)[0]].shape
     left, right = (shop.at(each) for each in shop.graph.operands(index))
-    target = shop.target(index, unit.cut)
+    target = shop.target(index, unit.cut, paired=True)
     assert right.layout == "panels"
     assert target.layout == "panels" or target.role == "scratch"
     piece = Piece(unit.cut)
@@ -99,11 +100,13 @@ def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:
     soon = [piece.address(each) for each in kept[:3]]
     a_row, a_panel = left_strides(left, given)
     rows = places(given) * rows_of(given)
-    call = shop.call(
-        "weight_gradient",
-        (rows, address(left.name), a_row, a_panel, address(right.name) + 4 * stride(right.name) * ITEM,
-         piece.address(target), FIRST, LAST, *soon, *[NOTHING] * (3 - len(soon))),
+    words = (
+        rows, address(left.name), a_row, a_panel,
+        address(right.name) + 4 * stride(right.name) * ITEM, stride(right.name),
+        piece.address(target), stride(target.name), MANY, FIRST, LAST,
+        *soon, *[NOTHING] * (3 - len(soon)), stride(kept[0].name) if kept else NOTHING,
     )  # fmt: skip
+    call = shop.call("weight_gradient", (symbol("block"),), words)
     reads = Access(left.name), Access(right.name)
     flops = 2 * unit.cut.rows * unit.cut.columns * rows
     return Step((call,), work_of(unit.cut), reads, (Access(target.name, piece.own),), flops=flops)

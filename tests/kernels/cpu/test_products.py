@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from netdsl.kernels.cpu.products import GRADIENT_WORDS
 from tests.kernels.cpu.bench import LEVELS, Memory, call, from_panels, hand_written, in_panels, stride
 
 sizes = st.integers(1, 70)
@@ -106,17 +107,16 @@ def test_weight_gradient(
     left = memory.place(x if row_major else in_panels(x))
     strides = (inputs, 16) if row_major else (16, stride(rows))
     right = memory.place(in_panels(y))
-    soon = memory.room(max(inputs, 1), 16)
-    found = []
-    for p in range(len(right)):
-        result = memory.room(max(last - first, 0), 16)
-        call(
-            hand_written(level)["weight_gradient"],
-            rows, left, *strides, right[p], result, first, last, soon, 0, soon,
-        )  # fmt: skip
-        found.append(result)
+    soon, result = memory.room(max(inputs, 1), 16), memory.room(len(right), max(last - first, 0), 16)
+    apart = 16 * max(last - first, 0)
+    for p in range(0, len(right), 2):
+        factors = (rows, left.ctypes.data, *strides, right[p].ctypes.data, stride(rows))
+        target = (result[p].ctypes.data, apart, min(2, len(right) - p), first, last)
+        words = np.array([*factors, *target, soon.ctypes.data, 0, soon.ctypes.data, 0], np.int64)
+        assert len(words) == GRADIENT_WORDS
+        call(hand_written(level)["weight_gradient"], words)
     memory.check()
-    assert is_product(np.concatenate(found, axis=1)[:, :outputs], x.T[first : max(last, first)], y)
+    assert is_product(np.concatenate(list(result), axis=1)[:, :outputs], x.T[first : max(last, first)], y)
 
 
 def test_bits_do_not_depend_on_the_width_of_registers() -> None:
@@ -135,3 +135,21 @@ def test_a_number_that_is_none_stays_in_its_row() -> None:
     found = from_panels(result, 20, 16)
     assert np.isnan(found[3]).all()
     assert np.isfinite(np.delete(found, 3, axis=0)).all()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@given(layer=layers)
+@modest
+def test_bits_do_not_depend_on_how_many_panels_are_computed_at_once(
+    level: str, layer: tuple[int, int, int]
+) -> None:
+    rows, depth, columns = layer
+    memory = Memory()
+    left, weights = memory.place(normal(rows, depth)), memory.place(gapless(normal(depth, columns)))
+    panels, kernel = len(weights), hand_written(level)["product"]
+    at_once, one_by_one = memory.room(panels, stride(rows)), memory.room(panels, stride(rows))
+    call(kernel, rows, depth, left, depth, 16, weights, at_once, stride(rows), 0, panels)
+    for p in range(panels):
+        call(kernel, rows, depth, left, depth, 16, weights[p], one_by_one[p], stride(rows), 0, 1)
+    memory.check()
+    assert at_once.tobytes() == one_by_one.tobytes()

@@ -6,8 +6,6 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import networkx
-
 from netdsl.diagnostics import Span
 from netdsl.graph.graph import Graph, all_below
 from netdsl.graph.node import Node, Operation, Setting
@@ -115,14 +113,9 @@ class Builder:
         roots = [*self.outputs.values(), *self.updates.values()]
         kept = list(range(len(self._nodes))) if unused else sorted(self.ancestors(roots))
         place = {index: position for position, index in enumerate(kept)}
-        network: networkx.MultiDiGraph[int] = networkx.MultiDiGraph()
-        for index in kept:
-            operands = tuple(place[each] for each in self._operands[index])
-            network.add_node(place[index], node=self._nodes[index], operands=operands)
-            for position, each in enumerate(operands):
-                network.add_edge(each, place[index], position=position)
         return Graph(
-            network,
+            tuple(self._nodes[index] for index in kept),
+            tuple(tuple(place[each] for each in self._operands[index]) for index in kept),
             {name: place[value.index] for name, value in self.outputs.items()},
             {name: place[value.index] for name, value in self.updates.items()},
         )

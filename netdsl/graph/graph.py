@@ -1,47 +1,73 @@
-"""The one intermediate representation: a networkx graph of small operations, with named roots."""
+"""The one intermediate representation: small operations with named roots; networkx can see it too."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-
-import networkx
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from netdsl.graph.node import Node
 
+if TYPE_CHECKING:
+    import networkx
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, eq=False)
 class Graph:
-    """A finished graph. Nodes are integers in an order in which operands come before their users.
+    """A finished graph. Nodes are integers from 0 in an order in which operands come before their users.
 
-    The nodes of the network are kept in that order; each carries its Node and its operands by position
-    (the edges say the same once more, for networkx's algorithms).
-
-    `outputs` names the values that are asked for ("output/label", "loss"); `updates` names weights and
-    states with the value that each takes at the end of a step. Made by a Builder, never changed after.
+    `nodes` has the Node of each, `inputs` its operands by position. `outputs` names the values that are asked
+    for ("output/label", "loss"); `updates` names weights and states with the value that each takes at the end
+    of a step. Made by a Builder, never changed after.
     """
 
-    network: "networkx.MultiDiGraph[int]" = field(repr=False)
+    nodes: tuple[Node, ...] = field(repr=False)
+    inputs: tuple[tuple[int, ...], ...] = field(repr=False)
     outputs: Mapping[str, int]
     updates: Mapping[str, int]
 
+    @cached_property
+    def network(self) -> networkx.MultiDiGraph[int]:
+        """Return the graph as networkx has it: "node" and "operands" of each node, "position" of each edge.
+
+        It is made when it is first asked for: importing networkx takes a tenth of a second, more than all
+        passes over a small network, and no pass needs more than the operands and users of a node.
+        """
+        import networkx
+
+        network: networkx.MultiDiGraph[int] = networkx.MultiDiGraph()
+        for index in self:
+            network.add_node(index, node=self.nodes[index], operands=self.inputs[index])
+            for position, each in enumerate(self.inputs[index]):
+                network.add_edge(each, index, position=position)
+        return network
+
+    @cached_property
+    def _users(self) -> tuple[tuple[int, ...], ...]:
+        found: list[dict[int, None]] = [{} for _ in self.nodes]
+        for index, operands in enumerate(self.inputs):
+            for each in operands:
+                found[each][index] = None
+        return tuple(map(tuple, found))
+
     def __len__(self) -> int:
-        return int(self.network.number_of_nodes())
+        return len(self.nodes)
 
     def __iter__(self) -> Iterator[int]:
         """Yield the nodes, operands before users."""
-        return iter(self.network)
+        return iter(range(len(self.nodes)))
 
     def __getitem__(self, index: int) -> Node:
-        node: Node = self.network.nodes[index]["node"]
-        return node
+        return self.nodes[index]
 
     def operands(self, index: int) -> tuple[int, ...]:
         """Return the operands of a node, by position."""
-        operands: tuple[int, ...] = self.network.nodes[index]["operands"]
-        return operands
+        return self.inputs[index]
 
     def users(self, index: int) -> tuple[int, ...]:
         """Return the nodes that use a value, in order, each once."""
-        return tuple(sorted(set(self.network.successors(index))))
+        return self._users[index]
 
     def roots(self) -> tuple[int, ...]:
         """Return every node that an output or an update asks for, in order, each once."""

@@ -1,6 +1,7 @@
 """`netdsl doctor`: looks at the machine and tests the installation."""
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -79,15 +80,29 @@ def machine() -> dict[str, str]:
 
 
 def cache() -> str:
-    """Tell how many kernels the cache keeps; its path would name the user."""
-    from netdsl.files import cache_folder
+    """Tell how many kernels the cache keeps, and where: below the user's folder, which is not named."""
+    from netdsl.files import cache_folder, size_text
+    from netdsl.runtime.trimming import BUDGET, on_disk
 
     try:
-        kept = list((cache_folder() / "kernels").glob("*.o"))
+        folder = cache_folder() / "kernels"
+        sizes = [on_disk(each.stat().st_size) for each in folder.glob("*.o")]
     except DiagnosticError as error:
         return f"not usable: {error.diagnostics[0].code} (netdsl explain {error.diagnostics[0].code})"
-    size = sum(each.stat().st_size for each in kept)
-    return f"{len(kept)} kernels, {size / 1024:.0f} KiB"
+    except OSError:  # another process has removed an object meanwhile
+        return "in use by another process"
+    return (
+        f"{len(sizes)} kernels, {size_text(sum(sizes))} of at most {size_text(BUDGET)}, in {_place(folder)}"
+    )
+
+
+def _place(folder: Path) -> str:
+    """Tell where a folder is without the name of the user."""
+    if os.environ.get("NETDSL_CACHE_DIR"):
+        return "NETDSL_CACHE_DIR"
+    if folder.is_relative_to(Path.home()):
+        return str(Path("~") / folder.relative_to(Path.home()))
+    return "the folder for caches of this system"
 
 
 def graphviz() -> str:

@@ -9,6 +9,7 @@ from typing import Final
 
 from netdsl.diagnostics.diagnostic import DiagnosticError
 from netdsl.files import cache_folder, write_atomic
+from netdsl.runtime.trimming import is_due, trim, used
 
 _FIRST_LINE: Final = b"netdsl object 1\n"
 _DIGEST: Final = 32
@@ -41,6 +42,8 @@ class ObjectCache:
             write_atomic(self._path(key), content)
         except DiagnosticError:
             return
+        if is_due(key):
+            trim(self.folder)
 
     def _path(self, key: str) -> Path:
         assert self.folder is not None
@@ -84,6 +87,7 @@ def _private_content(path: Path) -> bytes:
         status = os.fstat(descriptor)
         if not (stat.S_ISREG(status.st_mode) and _is_own(status)):
             return b""
+        used(descriptor, status)
         return _whole(descriptor, status.st_size)
     finally:
         os.close(descriptor)

@@ -11,6 +11,7 @@ import pytest
 
 import netdsl
 
+pytestmark = pytest.mark.usefixtures("all_threads")
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
@@ -29,11 +30,26 @@ def digest(name: str, threads: int, **overrides: object) -> str:
 @pytest.mark.parametrize("name", ["digits_mlp", "own_kinds", "penguins", "housing"])
 def test_any_number_of_threads_gives_the_same_weights(name: str) -> None:
     first = digest(name, 1)
-    assert {digest(name, threads) for threads in (2, 3)} == {first}
+    assert {digest(name, threads) for threads in (2, 3, 8)} == {first}
     assert digest(name, 2) == first
 
 
 FEW = "(train=160, valid=16, test=16)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("lenet_digits", {"digits.split": "(train=160, valid=16)"}),
+        ("addition_lstm", {"sums.split": "(train=160, valid=16)"}),
+        ("transformer", {"sentences.split": FEW}),
+    ],
+)
+def test_images_and_sequences_have_the_same_weights_on_any_threads(
+    name: str, given: dict[str, object]
+) -> None:
+    assert len({digest(name, threads, **given) for threads in (1, 2, 3, 8)}) == 1
 
 
 @pytest.mark.slow

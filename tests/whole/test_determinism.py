@@ -21,6 +21,7 @@ from netdsl.training.records import Moment
 from netdsl.training.signals import Signals
 from tests.whole.programs import programs, write_data
 
+pytestmark = pytest.mark.usefixtures("all_threads")
 DIGITS = Path(__file__).resolve().parents[2] / "models" / "digits_mlp.net"
 SHORT = {"train.epochs": 2, "digits.split": "(train=300, valid=60, test=60)"}
 

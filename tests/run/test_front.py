@@ -51,6 +51,7 @@ def test_manifest(tmp_path: Path) -> None:
     assert "units = 8" in (run.folder / "model.net").read_text()
 
 
+@pytest.mark.usefixtures("all_threads")
 def test_the_same_bits_on_any_number_of_threads(tmp_path: Path) -> None:
     path = write_digits(tmp_path)
     digests = {quietly(path, threads=threads).digest for threads in (1, 2, 3)}
@@ -231,3 +232,17 @@ def test_an_untrained_network_from_a_net_file(tmp_path: Path) -> None:
     assert isinstance(net, Net)
     loss = -np.log(np.asarray(net(image=np.zeros((1, 8, 8, 1)))))
     np.testing.assert_allclose(loss, np.log(10), rtol=1e-5)
+
+
+def test_a_network_computes_again_and_again(tmp_path: Path) -> None:
+    """Its weights are loaded once; rows of any number and kind may follow each other."""
+    net = netdsl.compile(write_digits(tmp_path), threads=2)
+    x = np.random.default_rng(0).random((20, 8, 8, 1))
+    whole = net(x)
+    for rows in (1, 20, 3):
+        np.testing.assert_array_equal(net(x[:rows]), whole[:rows])
+        np.testing.assert_array_equal(net(image=x[:rows].reshape(rows, 64).astype(np.float32)), whole[:rows])
+    net.close()
+    np.testing.assert_array_equal(net(x), whole)
+    with pytest.raises(ValueError, match="read-only"):
+        net.weights["mlp/dense_1/w"][0] = 1.0

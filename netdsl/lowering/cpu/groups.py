@@ -16,8 +16,9 @@ from netdsl.lowering.cpu.nests import Plan
 from netdsl.lowering.cpu.pieces import pieces_of, work_of
 from netdsl.lowering.cpu.taps import summed_extents
 from netdsl.passes.contractions import in_memory
-from netdsl.passes.fuse import REDUCTIONS, WINDOWS
+from netdsl.passes.fuse import WINDOWS
 from netdsl.passes.lanes import Domain, domain_of
+from netdsl.passes.storing import REDUCTIONS
 from netdsl.program import LANES, ROWS, Access, Buffer, Call, Count, Cut, Each, Range, Step, count_of, rows_of
 from netdsl.program.layout import places
 

@@ -9,7 +9,8 @@ from typing import Final
 
 from netdsl.graph import Graph, Shape
 from netdsl.lowering.cpu.taps import summed_extents
-from netdsl.passes.fuse import CHEAP, COSTS, MOVEMENTS, REDUCTIONS, WINDOWS
+from netdsl.passes.fuse import WINDOWS
+from netdsl.passes.storing import CHEAP, COSTS, MOVEMENTS, REDUCTIONS
 from netdsl.program import Buffer
 
 PLACED: Final = WINDOWS - {"take_window"} | {"matmul"}

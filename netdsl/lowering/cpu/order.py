@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from netdsl.graph import Graph
-from netdsl.passes.fuse import MOVEMENTS
 from netdsl.passes.joining import reads_of
 from netdsl.passes.layouts import lying_in_memory
+from netdsl.passes.storing import MOVEMENTS
 from netdsl.passes.waiting import in_turn, reaches
 from netdsl.program import Choice, Unit
 

@@ -53,6 +53,11 @@ def pool_of(v: Leaves, settings: dict[str, tuple[int, int]]) -> Value:
     return best.sum([1, 2]).broadcast(IMAGE) + slope
 
 
+def taps_of(x: Value) -> Value:
+    pool = {name: each for name, each in SQUARES.items() if name != "dilation"}
+    return x.apply("argmax_pool", **pool).apply("cast", dtype="float")
+
+
 EXAMPLES: list[tuple[str, Callable[[Leaves], Value]]] = [
     ("vectors without ones", lambda v: v.x + v.v.reshape((1, 1, 5)).broadcast(IMAGE)),
     ("reciprocal", lambda v: v.x / v.repeated(v.v)),
@@ -71,6 +76,9 @@ EXAMPLES: list[tuple[str, Callable[[Leaves], Value]]] = [
             + v.x.pointwise("greater", 0.0).apply("where", v.g, v.repeated(v.v))
         ),
     ),
+    ("relu after pool", lambda v: pool_of(v, SQUARES)),
+    ("offset after pool", lambda v: pool_of(replace(v, x=v.x + v.repeated(v.v)), SQUARES)),
+    ("offset after pool", lambda v: taps_of(v.repeated(v.v) + v.x)),
     ("slope before pool", lambda v: pool_of(v, SQUARES)),
     ("slope before pool", lambda v: pool_of(v, OVERLAPPING)),
 ]
@@ -142,6 +150,8 @@ def test_a_pool_stops_the_gradient_before_it_is_put_back() -> None:
     graph = legalize(made(lambda v: pool_of(v, SQUARES)))
     chosen = [index for index in graph if graph[index].operation.name == "where"]
     assert [graph[index].shape for index in chosen] == [(BATCH, 2, 3, 5)]
+    relus = [index for index in graph if graph[index].operation.name == "maximum"]
+    assert [graph[index].shape for index in relus] == [(BATCH, 2, 3, 5)]
 
 
 def test_a_variance_far_from_zero_keeps_its_digits() -> None:

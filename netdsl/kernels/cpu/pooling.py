@@ -258,19 +258,21 @@ def max_pool(x: int, y: int, taps: int, description: int, images: int) -> None:
                     columns = _end(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH]) - left
                     column = j * it[STRIDE_ACROSS] - it[LEFT] + left
                     output = (image * it[DOWN] + i) * it[ACROSS] + j
+                    place = source + 4 * (row * line + 16 * column)
+                    best = spare if y == 0 else y + 4 * (p * it[Y_PANEL] + 16 * output)
+                    told = taps + 4 * (output * it[CHANNELS] + 16 * p)
+                    # Beyond a line of taps lie those of the image's next windows, which are written later.
+                    left_over = ((it[DOWN] - i) * it[ACROSS] - j) * it[CHANNELS]
+                    fits = (taps != 0) & ((width == 16) | ((it[CHANNELS] < 16) & (left_over >= 16)))
+                    number = told if fits else numbers
                     if squares & (rows == 2) & (columns == 2):
-                        best_of_four(
-                            source + 4 * (row * line + 16 * column), line,
-                            spare if y == 0 else y + 4 * (p * it[Y_PANEL] + 16 * output), numbers,
-                        )  # fmt: skip
+                        best_of_four(place, line, best, number)
                     else:
                         best_line(
-                        source + 4 * (row * line + 16 * column), line, rows, columns,
-                        top * it[COLUMNS] + left, it[COLUMNS],
-                        spare if y == 0 else y + 4 * (p * it[Y_PANEL] + 16 * output), numbers,
-                        )  # fmt: skip
-                    if taps != 0:
-                        move_words(numbers, taps + 4 * (output * it[CHANNELS] + 16 * p), width)
+                            place, line, rows, columns, top * it[COLUMNS] + left, it[COLUMNS], best, number
+                        )
+                    if (taps != 0) & (not fits):
+                        move_words(numbers, told, width)
 
 
 @kernel

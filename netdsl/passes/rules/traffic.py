@@ -219,26 +219,48 @@ def _by_result(builder: Rewriter, node: Node, operands: Operands) -> Value | Non
     return None if result is None else result.apply("greater", zero)
 
 
-def _before_pool(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
-    """Stop a gradient at a relu under a pool before it is put back into the windows.
+def _relu_after_pool(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
+    """Cut off what is negative when the greatest is found."""
+    (x,) = operands
+    if not is_a(x, "maximum") or not _is_zero(operand(x, 1)):
+        return None
+    return operand(x).apply("max_pool", **dict(node.settings)).pointwise("maximum", 0.0)
 
-    Where it is put, the relu's result is the greatest of the window.
+
+def _offset(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
+    """Add what all places of a window have in common to the greatest of them; its tap is the same."""
+    (x,) = operands
+    if not is_a(x, "add"):
+        return None
+    for place in (0, 1):
+        offset, rest = operand(x, place), operand(x, 1 - place)
+        if _is_repeated_vector(offset) and len(operand(offset).shape) <= 1:
+            pooled = rest.apply(node.operation.name, **dict(node.settings))
+            return pooled if node.dtype == "int" else pooled + operand(offset).broadcast(node.shape)
+    return None
+
+
+def _before_pool(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
+    """Stop a gradient at a relu before a pool before it is put back into the windows.
+
+    Where it is put, the relu's result is the greatest of the window; where that is 0, nothing is put.
     """
     condition, given, zero = operands
     if not is_a(condition, "greater") or not _is_zero(operand(condition, 1)) or not _is_zero(zero):
         return None
-    if not is_a(given, "put_window"):
+    relu = operand(condition)
+    if not is_a(given, "put_window") or not is_a(relu, "maximum") or not _is_zero(operand(relu, 1)):
         return None
     dy, taps = operand(given, 0), operand(given, 1)
-    if not is_a(taps, "argmax_pool") or operand(taps).index != operand(condition).index:
+    if not is_a(taps, "argmax_pool") or operand(taps).index != relu.index:
         return None
-    pool = replace(taps.node, operation=REGISTRY["max_pool"], dtype="float")
-    best = builder.known(pool, (operand(taps),))
-    if best is None:
-        return None
+    settings = dict(taps.node.settings)
+    best = relu.apply("max_pool", **settings)
     nothing = builder.constant(0.0).broadcast(dy.shape)
     kept = best.apply("greater", nothing).apply("where", dy, nothing)
-    return kept.apply("put_window", taps, **dict(given.node.settings))
+    return kept.apply(
+        "put_window", operand(relu).apply("argmax_pool", **settings), **dict(given.node.settings)
+    )
 
 
 # ---- sums in two --------------------------------------------------------------------------------
@@ -268,6 +290,8 @@ RULES = (
     Rule("variance in one pass", ("sum",), "sum((x - mean)^2) -> sum of those of examples", _variance),
     Rule("factors of a sum", ("sum",), "sum(x * v * w) -> sum(x) * v * w", _factored),
     Rule("sums in two", ("sum",), "sum over the batch and places -> over places, over the batch", _in_two),
+    Rule("relu after pool", ("max_pool",), "max_pool(max(x, 0)) -> max(max_pool(x), 0)", _relu_after_pool),
+    Rule("offset after pool", ("max_pool", "argmax_pool"), "max_pool(x + v) -> max_pool(x) + v", _offset),
     Rule("slope by result", ("greater",), "x > 0 -> max(x, 0) > 0", _by_result),
     Rule("slope before pool", ("where",), "where(x > 0, put(d)) -> put(where(max(x) > 0, d))", _before_pool),
 )  # fmt: skip

@@ -10,7 +10,7 @@ experiment's graph
   -> merge_scans     the way back of a scan reads what the way there collects
   -> attach_optimizer, simplify again                                             (training alone)
   -> deduplicate, prune
-  -> stage_scans, legalize, fuse, choose_kernels, lower, schedule  -> program
+  -> stage_scans, legalize, recompute, fuse, choose_kernels, lower, schedule  -> program
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from netdsl.passes.fuse import fuse
 from netdsl.passes.hoist import hoist
 from netdsl.passes.legalize import legalize
 from netdsl.passes.prune import prune
+from netdsl.passes.recompute import recompute
 from netdsl.passes.rewriting import Rewrite
 from netdsl.passes.scan import merge_scans
 from netdsl.passes.scan_stage import stage_scans
@@ -250,5 +251,5 @@ class _Work:
 
 def program_of(graph: Graph, name: str) -> Program:
     """Make the program of a graph that has been legalized."""
-    program, steps = lower(choose_kernels(fuse(graph)), name)
+    program, steps = lower(choose_kernels(fuse(recompute(graph))), name)
     return replace(program, phases=schedule(steps))

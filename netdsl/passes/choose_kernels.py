@@ -99,14 +99,14 @@ def _convolution_unit(graph: Graph, group: Group) -> Unit:
     behind = graph[images_of(graph, index)[1]].shape
     if is_batched(shape):
         cut = Examples(_together(shape), batches(shape))
-    elif _is_summed_by_examples(graph, index):
+    elif is_summed_by_examples(graph, index):
         cut = Examples(1, batches(behind))
     elif is_lanewise(graph, index) or shape[-2] % 16 == 0:
         cut = tiles_of(places(shape), columns(shape))
     return Unit((Part("convolution", group),), cut)
 
 
-def _is_summed_by_examples(graph: Graph, index: int) -> bool:
+def is_summed_by_examples(graph: Graph, index: int) -> bool:
     """Tell whether a kernel is so small beside an example's images that a sum for each example is written
     and read sooner than the images are once more: the unit that makes them has them in the cache."""
     before, behind = (graph[each].shape for each in images_of(graph, index))

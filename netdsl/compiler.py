@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 
 from netdsl.graph import Builder, Graph, Value, is_batched, verify
 from netdsl.lowering.cpu.lower import lower
+from netdsl.lowering.cpu.within_pieces import within_pieces
 from netdsl.operations import REGISTRY
 from netdsl.passes.attach_optimizer import attach_optimizer
 from netdsl.passes.choose_kernels import choose_kernels
@@ -252,4 +253,4 @@ class _Work:
 def program_of(graph: Graph, name: str) -> Program:
     """Make the program of a graph that has been legalized."""
     program, steps = lower(choose_kernels(fuse(recompute(graph))), name)
-    return replace(program, phases=schedule(steps))
+    return within_pieces(replace(program, phases=schedule(steps)))

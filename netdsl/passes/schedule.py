@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 
+from netdsl.passes.piecewise import piece_by_piece
 from netdsl.program import Access, Each, Loop, Phase, Pieces, Range, Step
 
 
@@ -44,7 +45,7 @@ def keeps_apart(steps: Sequence[Step], memory: Mapping[str, str], scratch: Conta
 def _flat(level: Sequence[Step | Loop]) -> Iterable[Phase]:
     """Yield steps that wait for nothing among each other as a phase, and the phases of loops behind it."""
     if plain := tuple(each for each in level if isinstance(each, Step)):
-        yield Phase(plain)
+        yield Phase(piece_by_piece(plain))
     for each in level:
         if isinstance(each, Loop):
             yield from each.phases

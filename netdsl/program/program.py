@@ -90,10 +90,12 @@ class Each:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A step's work as a range that is cut into one piece `lo .. hi` a thread, at multiples of `grain`."""
+    """A step's work as a range that is cut into one share `lo .. hi` a thread, at multiples of `grain`; with
+    a `piece` each thread goes through its share in pieces of that length."""
 
     total: Count
     grain: int = 1
+    piece: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ def test_steps_beside_targets_of_the_same_examples() -> None:
 
 
 def test_the_length_of_a_sequence_costs_no_steps() -> None:
-    programs = [program_of(network(CELLS[1], steps, False)) for steps in (3, 60)]
+    programs = [program_of(network(CELLS[1], steps, False)) for steps in (12, 60)]
     assert len({len(each.steps()) for each in programs}) == 1
     assert len({len(each.kernels) for each in programs}) == 1
 

@@ -119,10 +119,11 @@ def _step(
     match step.work:
         case Everyone():
             items = 1
-        case Range(total, grain):
+        case Range(total, grain, piece):
             low, high = share(int(total.value(symbols)), grain, thread, threads)
-            symbols.update(lo=low, hi=high)
-            items = int(low < high)
+            first = np.arange(low, high, piece or max(1, high - low), dtype=np.int64)
+            symbols.update(lo=first, hi=np.minimum(high, first + (piece or high - low)))
+            items = len(first)
         case Pieces(total, size):
             end = int(total.value(symbols))
             low, high = share(end, size, thread, threads)

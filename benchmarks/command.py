@@ -71,7 +71,9 @@ def main() -> None:
 
 def chosen(given: argparse.Namespace) -> Iterable[Kind]:
     """Return the peers that are to take part."""
-    labels = given.peers or (QUICK if given.quick else [each.label for each in kinds.PEERS])
+    labels = given.peers or (
+        QUICK if given.quick else [each.label for each in kinds.PEERS if each.by_default]
+    )
     return [each for each in kinds.found() if each.label in labels]
 
 
@@ -85,5 +87,3 @@ def tell(key: str, record: results.Results) -> None:
             print(f"  {label:24}" + "".join(f"{each:11.4f}" for each in figures), flush=True)
         elif not isinstance(found, list):
             print(f"  {label:24}{found}", flush=True)
-    for problem in record.get("problems", {}).values():
-        print(f"  left out: {problem}", flush=True)

@@ -17,7 +17,8 @@ INSTALL = "pip install -e '.[benchmarks]'"
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One who takes part: the module that has its `Peer`, the form it is asked for, the packages it takes,
-    the workloads that it can do as they stand, and whether its inference is timed too."""
+    the workloads that it can do as they stand, whether its inference is timed too, and whether it
+    takes part without being asked: of Keras only the backend that is faster here does."""
 
     label: str
     module: str
@@ -25,6 +26,7 @@ class Kind:
     packages: tuple[str, ...] = ()
     workloads: frozenset[str] = ALL
     infers: bool = True
+    by_default: bool = True
 
     def does(self, workload: Workload) -> bool:
         """Tell whether it can do exactly this work."""
@@ -47,7 +49,7 @@ PEERS = (
     Kind("JAX", "jax_peer", "step", ("jax",)),
     Kind("JAX scan", "jax_peer", "scan", ("jax",)),
     Kind("Keras on JAX", "keras_peer", "jax", ("keras", "jax")),
-    Kind("Keras on PyTorch", "keras_peer", "torch", ("keras", "torch")),
+    Kind("Keras on PyTorch", "keras_peer", "torch", ("keras", "torch"), by_default=False),
     Kind("PyTensor", "pytensor_peer", "", ("pytensor",), PERCEPTRONS, infers=False),
     Kind("scikit-learn", "sklearn_peer", "", ("sklearn",), frozenset({"w3", "w4"}), infers=False),
     Kind("NumPy", "numpy_peer", "", (), PERCEPTRONS),

@@ -20,6 +20,9 @@ Found = Iterator[tuple[str, dict[str, Any]]]
 SLOW_TO_START = "PyTensor", "Keras on PyTorch"
 """Not started again and again: they are never the fastest, and each start takes long."""
 
+FIELD = 4
+"""So many peers, the fastest with the most threads, are measured with fewer threads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -48,12 +51,15 @@ class Job:
 
 
 def of_steps(job: Job) -> Found:
-    """Time training steps in turns."""
-    for threads in reversed(job.threads):
-        for workload in job.workloads(WORKLOADS):
-            with job.workers(threads, [each for each in job.peers if each.does(workload)]) as workers:
+    """Time training steps in turns: all with the most threads, the fastest of them with fewer."""
+    for workload in job.workloads(WORKLOADS):
+        peers = [each for each in job.peers if each.does(workload)]
+        for threads in reversed(job.threads):
+            with job.workers(threads, peers) as workers:
                 record = steps.measure(workload, workers, job.rounds, job.results, print)
             yield f"{workload.name}/{threads}", record
+            ranks = steps.ranked(record)
+            peers = [each for each in peers if each.label in ranks[:FIELD]]
 
 
 def of_inference(job: Job) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from benchmarks.comparing import apart
 from benchmarks.kinds import OURS
-from benchmarks.turns import Asked, PeerError, folder_of, in_turns
+from benchmarks.turns import Asked, PeerError, folder_of, in_turns, together
 from benchmarks.workloads import Workload
 
 TURN = 0.15
@@ -35,23 +36,18 @@ def measure(workload: Workload, workers: Mapping[str, Asked], rounds: int, paren
     ours.ask(**load, rate=0.0)
     mine = ours.ask(do="losses", steps=compared, piece=piece)
     record: Record = {"steps": piece, "compared": {}, "problems": {}, "ms": {}, "ratios": {}}
+    peers = {label: worker for label, worker in workers.items() if label != OURS.label}
+    losses = {"do": "losses", "steps": compared, "piece": piece}
     fair: dict[str, Asked] = {}
-    for label, worker in workers.items():
-        if label == OURS.label:
-            continue
+    for label, answers in together(peers, [{**load, "rate": 0.0}, losses]).items():
         try:
-            worker.ask(**load, rate=0.0)
-            theirs = worker.ask(do="losses", steps=compared, piece=piece)
-            found = apart(mine["objective" if theirs["penalized"] else "losses"], theirs["losses"])
-            if not found.same_work:
-                raise PeerError(f"{label} does other work: {found}")
-            if workload.dropout:
-                worker.ask(**load, rate=workload.dropout)
-            record["compared"][label] = asdict(found)
-            fair[label] = worker
+            record["compared"][label] = _compared(label, mine, answers)
+            fair[label] = peers[label]
         except PeerError as problem:
             record["problems"][label] = str(problem)
             say(f"  left out: {problem}")
+    if workload.dropout:
+        together(fair, [{**load, "rate": workload.dropout}, {"do": "time", "steps": piece}])
     if workload.dropout:
         ours.ask(**load, rate=workload.dropout)
     turns = in_turns(timed(ours, piece), {label: timed(each, piece) for label, each in fair.items()}, rounds)
@@ -61,6 +57,26 @@ def measure(workload: Workload, workers: Mapping[str, Asked], rounds: int, paren
         record["ms"][label] = [1e3 * theirs / piece for theirs, _ in pairs]
         record["ratios"][label] = [theirs / mine for theirs, mine in pairs]
     return {**record, **ours.ask(do="figures")}
+
+
+def _compared(label: str, mine: Record, answers: list[Record] | PeerError) -> Record:
+    """Return how far a peer's losses are from netdsl's.
+
+    Errors: PeerError where it has none, or does other work.
+    """
+    if isinstance(answers, PeerError):
+        raise answers
+    theirs = answers[-1]
+    found = apart(mine["objective" if theirs["penalized"] else "losses"], theirs["losses"])
+    if not found.same_work:
+        raise PeerError(f"{label} does other work: {found}")
+    return asdict(found)
+
+
+def ranked(record: Record) -> list[str]:
+    """Return the peers that were timed, the fastest first."""
+    times = {label: statistics.median(found) for label, found in record["ms"].items() if found}
+    return sorted((label for label in times if label != OURS.label), key=lambda label: times[label])
 
 
 def timed(worker: Asked, steps: int) -> Callable[[], float]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -26,7 +27,13 @@ class PeerError(Exception):
 
 
 class Asked(Protocol):
-    """What answers requests."""
+    """What answers requests, in their order."""
+
+    def start(self, **request: Any) -> None:
+        """Hand a request over, and do not wait."""
+
+    def finish(self) -> dict[str, Any]:
+        """Return the answer to the first request that has none yet."""
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """Return the answer to a request."""
@@ -53,19 +60,20 @@ class Participant:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """Return the answer to a request.
+    def start(self, **request: Any) -> None:
+        """Hand a request over, and do not wait. That the process ended is told with the answer."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+
+    def finish(self) -> dict[str, Any]:
+        """Return the answer to the first request that has none yet.
 
         Errors: PeerError for a problem of the participant, or its end.
         """
-        assert self.process.stdin is not None
         assert self.process.stdout is not None
-        try:
-            self.process.stdin.write(json.dumps(request) + "\n")
-            self.process.stdin.flush()
-            line = self.process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
+        line = self.process.stdout.readline()
         if not line:
             raise PeerError(f"the process of {self.label} ended: see {self.log}")
         answer: dict[str, Any] = json.loads(line)
@@ -73,10 +81,19 @@ class Participant:
             raise PeerError(f"{self.label}: {answer['problem']}")
         return answer
 
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Return the answer to a request.
+
+        Errors: PeerError for a problem of the participant, or its end.
+        """
+        self.start(**request)
+        return self.finish()
+
     def close(self) -> None:
         """End the process."""
         if self.process.stdin is not None:
-            self.process.stdin.close()
+            with suppress(BrokenPipeError):
+                self.process.stdin.close()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -84,6 +101,26 @@ class Participant:
             self.process.wait()
         if self.process.stdout is not None:
             self.process.stdout.close()
+
+
+def together(
+    workers: Mapping[str, Asked], requests: Sequence[dict[str, Any]]
+) -> dict[str, list[dict[str, Any]] | PeerError]:
+    """Let all do the same things, which are not timed, at once; return their answers, or a problem."""
+    for worker in workers.values():
+        for request in requests:
+            worker.start(**request)
+    return {label: _answers(worker, len(requests)) for label, worker in workers.items()}
+
+
+def _answers(worker: Asked, count: int) -> list[dict[str, Any]] | PeerError:
+    answers, problems = [], []
+    for _ in range(count):
+        try:
+            answers.append(worker.finish())
+        except PeerError as problem:
+            problems.append(problem)
+    return problems[0] if problems else answers
 
 
 Times = dict[str, list[tuple[float, float]]]

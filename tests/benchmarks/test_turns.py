@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from benchmarks.comparing import apart
-from benchmarks.steps import measure
-from benchmarks.turns import in_turns, left_behind
+from benchmarks.steps import measure, ranked
+from benchmarks.turns import PeerError, in_turns, left_behind, together
 from benchmarks.workloads import WORKLOADS
 
 
@@ -13,23 +13,34 @@ class Fake:
 
     def __init__(self, losses: list[float], seconds: float, log: list[str], name: str) -> None:
         self.losses, self.seconds, self.log, self.name = losses, seconds, log, name
-        self.penalized = False
+        self.penalized = self.broken = False
+        self.waiting: list[dict[str, Any]] = []
+
+    def start(self, **request: Any) -> None:
+        self.log.append(f"{self.name} {request['do']}")
+        self.waiting.append(self.answer(**request))
+
+    def finish(self) -> dict[str, Any]:
+        answer = self.waiting.pop(0)
+        if "problem" in answer:
+            raise PeerError(answer["problem"])
+        return answer
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        self.log.append(f"{self.name} {request['do']}")
+        self.start(**request)
+        return self.finish()
+
+    def answer(self, **request: Any) -> dict[str, Any]:
         match request["do"]:
             case "losses":
                 found = self.losses[: request["steps"]]
-                return {
-                    "losses": found,
-                    "objective": [2 * each for each in found],
-                    "penalized": self.penalized,
-                }
+                objective = [2 * each for each in found]
+                return {"losses": found, "objective": objective, "penalized": self.penalized}
             case "time":
                 return {"seconds": self.seconds * request["steps"]}
             case "figures":
                 return {"flops": 1e6, "peak": 100.0}
-        return {}
+        return {"problem": "broken"} if self.broken else {}
 
 
 def test_netdsl_goes_before_each_peer_and_the_first_round_is_not_kept() -> None:
@@ -96,3 +107,27 @@ def test_losses_with_penalties_are_compared_with_such(tmp_path: Any) -> None:
     workers = {"netdsl": Fake([1.0] * 100, 0.01, log, "ours"), "peer": peer}
     record = measure(WORKLOADS["w4"], workers, 2, tmp_path, print)
     assert record["compared"]["peer"]["mean"] == 0
+
+
+def test_who_fails_is_told_and_not_timed(tmp_path: Any) -> None:
+    log: list[str] = []
+    peer = Fake([1.0] * 100, 0.02, log, "peer")
+    peer.broken = True
+    workers = {"netdsl": Fake([1.0] * 100, 0.01, log, "ours"), "peer": peer}
+    record = measure(WORKLOADS["w4"], workers, 2, tmp_path, print)
+    assert record["problems"] == {"peer": "broken"}
+    assert record["ratios"] == {}
+    assert not peer.waiting
+
+
+def test_what_is_not_timed_is_done_together() -> None:
+    log: list[str] = []
+    workers = {name: Fake([1.0], 1.0, log, name) for name in ("one", "two")}
+    found = together(workers, [{"do": "load"}, {"do": "time", "steps": 2}])
+    assert found == {name: [{}, {"seconds": 2.0}] for name in workers}
+    assert log == ["one load", "one time", "two load", "two time"]
+
+
+def test_the_fastest_come_first() -> None:
+    record = {"ms": {"netdsl": [1.0], "a": [3.0], "b": [2.0, 9.0, 2.0], "c": []}}
+    assert ranked(record) == ["b", "a"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks import kinds, results, sections
 from benchmarks.kinds import Kind
 from benchmarks.page import write_page
+from benchmarks.turns import PeerError
 from benchmarks.workloads import WORKLOADS
 
 QUICK = "PyTorch eager", "PyTorch channels-last", "JAX", "JAX scan", "NumPy"
@@ -62,18 +63,25 @@ def main() -> None:
     for name, section in sections.SECTIONS.items():
         if name in wanted or "all" in wanted or (not wanted and name == "steps" and not only_page):
             print(f"== {name}", flush=True)
-            for key, record in section(job):
-                results.add(given.results, name, key, record)
-                tell(key, record)
+            measure(given.results, name, section(job))
     if given.write:
         write_page(given.write, results.read(given.results))
 
 
+def measure(folder: Path, name: str, found: sections.Found) -> None:
+    """Keep and print each record of a section as it comes. A problem of netdsl's ends the section."""
+    try:
+        for key, record in found:
+            results.add(folder, name, key, record)
+            tell(key, record)
+    except PeerError as problem:
+        print(f"{name} ended: {problem}", flush=True)
+
+
 def chosen(given: argparse.Namespace) -> Iterable[Kind]:
     """Return the peers that are to take part."""
-    labels = given.peers or (
-        QUICK if given.quick else [each.label for each in kinds.PEERS if each.by_default]
-    )
+    usual = QUICK if given.quick else [each.label for each in kinds.PEERS if each.by_default]
+    labels = given.peers or usual
     return [each for each in kinds.found() if each.label in labels]
 
 

@@ -47,11 +47,14 @@ def measure(workload: Workload, workers: Mapping[str, Asked], rounds: int, paren
             record["problems"][label] = str(problem)
             say(f"  left out: {problem}")
     if workload.dropout:
-        together(fair, [{**load, "rate": workload.dropout}, {"do": "time", "steps": piece}])
-    if workload.dropout:
         ours.ask(**load, rate=workload.dropout)
+        again = together(fair, [{**load, "rate": workload.dropout}, {"do": "time", "steps": piece}])
+        broken = {label: str(found) for label, found in again.items() if isinstance(found, PeerError)}
+        record["problems"] |= broken
+        fair = {label: worker for label, worker in fair.items() if label not in broken}
     turns = in_turns(timed(ours, piece), {label: timed(each, piece) for label, each in fair.items()}, rounds)
     own = [mine for pairs in turns.values() for _, mine in pairs]
+    own = own or [timed(ours, piece)() for _ in range(rounds)]
     record["ms"][OURS.label] = [1e3 * each / piece for each in own]
     for label, pairs in turns.items():
         record["ms"][label] = [1e3 * theirs / piece for theirs, _ in pairs]

@@ -39,9 +39,6 @@ third longer; with 64 two threads would have nothing to share of a batch of 64."
 TOGETHER: Final = 64
 """Rows of a piece, at least, where the rows of an example are its places."""
 
-SMALLER: Final = 4
-"""How many times a kernel is smaller than the images of an example where it is summed example by example."""
-
 
 def choose_kernels(grouping: Grouping) -> Choice:
     """Choose kernels and layouts, and join units that follow each other on the same pieces.
@@ -107,11 +104,11 @@ def _convolution_unit(graph: Graph, group: Group) -> Unit:
 
 
 def is_summed_by_examples(graph: Graph, index: int) -> bool:
-    """Tell whether a kernel is so small beside an example's images that a sum for each example is written
-    and read sooner than the images are once more: the unit that makes them has them in the cache."""
+    """Tell whether a kernel is no larger than an example's images: a sum for each example is then written and
+    read sooner than the images are once more, which the unit that makes them has in the cache."""
     before, behind = (graph[each].shape for each in images_of(graph, index))
     in_cache = places(before) * columns(before) + places(behind) * columns(behind)
-    return places(behind) >= TOGETHER and SMALLER * count(graph[index].shape) <= in_cache
+    return places(behind) >= TOGETHER and count(graph[index].shape) <= in_cache
 
 
 def _product_unit(graph: Graph, group: Group, layouts: Layouts) -> Unit:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from netdsl.graph import Builder, Graph, Value, is_batched, verify
 from netdsl.lowering.cpu.lower import lower
@@ -57,48 +58,85 @@ class Pass:
     after: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Compiled:
     """The programs of an experiment, None where it has no use for one, and what the compiler did.
 
-    `graphs` has the graph of each program as the passes of mathematics left it, and "differentiated", that of
-    training before the optimizer; `rewrites` are those of all programs, by program.
+    A program is made when it is first asked for: a first step needs that of training alone. `graphs` has the
+    graph of each program as the passes of mathematics left it, and "differentiated", that of training before
+    the optimizer; `rewrites` are those of all programs, by program. These and `passes` make what is not made.
     """
 
-    training: Program
-    evaluation: Program | None
-    inference: Program | None
-    preparation: Program | None
-    whole: Program | None
-    graphs: Mapping[str, Graph] = field(repr=False)
-    passes: tuple[Pass, ...] = field(repr=False)
-    rewrites: Mapping[str, tuple[Rewrite, ...]] = field(repr=False)
+    def __init__(self, experiment: Experiment, target: Target) -> None:
+        self._experiment = experiment
+        self._work = _Work(target)
+
+    @cached_property
+    def training(self) -> Program:
+        """The program of a step: prepared fields in; "loss", "penalty" and "objective" of a batch out."""
+        return self._work.program("training", _training(self._work, self._experiment))
+
+    @cached_property
+    def evaluation(self) -> Program | None:
+        """The program that gives figures and outputs of each example, from prepared fields."""
+        graph = self._experiment.graph
+        names = [each for each in graph.outputs if each.startswith("figure/") or each in ("loss", "penalty")]
+        if not graph.leaves("input"):
+            return None
+        return self._work.figures("evaluation", with_prepared_inputs(graph), [*names, *_outputs(graph)])
+
+    @cached_property
+    def inference(self) -> Program | None:
+        """The program that gives outputs from raw inputs."""
+        graph = self._experiment.graph
+        names = _outputs(graph)
+        return self._work.figures("inference", graph, names) if names else None
+
+    @cached_property
+    def preparation(self) -> Program | None:
+        """The program that gives "prepared/<field>" from raw fields."""
+        graph = self._experiment.graph
+        names = [each for each in graph.outputs if each.startswith(PREPARED)]
+        return self._work.figures("preparation", graph, names) if names else None
+
+    @cached_property
+    def whole(self) -> Program | None:
+        """The program that gives the figures of a whole part."""
+        graph = self._experiment.whole
+        return self._work.figures("whole", graph, list(graph.outputs)) if graph else None
+
+    def program(self, name: str) -> Program | None:
+        """Return one of `PROGRAMS`."""
+        found: Program | None = getattr(self, name)
+        return found
+
+    @property
+    def graphs(self) -> Mapping[str, Graph]:
+        """The graphs of all programs."""
+        return self._whole_work().graphs
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """The passes that were made, in order."""
+        return tuple(self._whole_work().passes)
+
+    @property
+    def rewrites(self) -> Mapping[str, tuple[Rewrite, ...]]:
+        """What was rewritten, by program."""
+        return {name: tuple(log) for name, log in self._whole_work().rewrites.items()}
+
+    def _whole_work(self) -> _Work:
+        for name in PROGRAMS:
+            self.program(name)
+        return self._work
+
+
+def _outputs(graph: Graph) -> list[str]:
+    return [name for name in graph.outputs if name.startswith("output/")]
 
 
 def compile_experiment(experiment: Experiment, target: Target = CPU) -> Compiled:
-    """Compile the programs of an experiment.
-
-    training reads prepared fields and gives "loss", "penalty" if there is one, and "objective", each a
-    number a batch; evaluation reads the same and gives figures and outputs, each for an example; inference
-    gives outputs from raw inputs; preparation gives "prepared/<field>" from raw fields; whole gives the
-    figures of a whole part.
-    """
-    work = _Work(target)
-    graph, whole = experiment.graph, experiment.whole
-    reads_data = bool(graph.leaves("input"))
-    outputs = [name for name in graph.outputs if name.startswith("output/")]
-    figures = [name for name in graph.outputs if name.startswith("figure/") or name in ("loss", "penalty")]
-    prepared = [name for name in graph.outputs if name.startswith(PREPARED)]
-    return Compiled(
-        work.program("training", _training(work, experiment)),
-        work.figures("evaluation", with_prepared_inputs(graph), [*figures, *outputs]) if reads_data else None,
-        work.figures("inference", graph, outputs) if outputs else None,
-        work.figures("preparation", graph, prepared) if prepared else None,
-        work.figures("whole", whole, list(whole.outputs)) if whole else None,
-        work.graphs,
-        tuple(work.passes),
-        {name: tuple(log) for name, log in work.rewrites.items()},
-    )
+    """Return the programs of an experiment, each compiled when it is first asked for."""
+    return Compiled(experiment, target)
 
 
 def _training(work: _Work, experiment: Experiment) -> Graph:

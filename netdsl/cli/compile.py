@@ -62,6 +62,7 @@ def run(arguments: Namespace) -> int:
         experiment = open_file(arguments.file, options).experiment
     with _timed(times, "passes"):
         engine = Engine(experiment, options.threads)
+        programs_of(engine.compiled)
     with engine, _timed(times, "kernels"):
         for kind in programs_of(engine.compiled):
             engine.executable(kind)

@@ -1,7 +1,7 @@
 """The programs of one experiment, each made into an executable when it is first needed."""
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["training", "inference", "evaluation", "preparation", "whole"]
 
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
 PREPARED = "prepared/"
 
 BATCH = 512
@@ -29,13 +31,7 @@ PIECE = 8 * BATCH
 
 def programs_of(compiled: "Compiled") -> "dict[Kind, Program]":
     """Return the programs that an experiment has, by what they are for."""
-    found: dict[Kind, Program | None] = {
-        "training": compiled.training,
-        "evaluation": compiled.evaluation,
-        "inference": compiled.inference,
-        "preparation": compiled.preparation,
-        "whole": compiled.whole,
-    }
+    found = {kind: compiled.program(kind) for kind in KINDS}
     return {kind: program for kind, program in found.items() if program is not None}
 
 
@@ -62,8 +58,7 @@ class Engine:
         """Return the executable of a program; None where the experiment has no such program."""
         from netdsl.runtime import Executable
 
-        program = programs_of(self.compiled).get(kind)
-        if program is not None and kind not in self._made:
+        if kind not in self._made and (program := self.compiled.program(kind)) is not None:
             self._made[kind] = Executable(program, at_most=self.threads)
         return self._made.get(kind)
 

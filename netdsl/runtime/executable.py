@@ -336,6 +336,5 @@ def _signed(seed: int) -> int:
 def _load(program: Program) -> dict[str, int]:
     """Return the addresses of a program's kernels."""
     generated = [kernel for kernel in program.kernels.values() if kernel.text]
-    found = load(module_text(generated), [kernel.name for kernel in generated])
-    hand_written = library()
-    return found | {name: hand_written[name] for name, kernel in program.kernels.items() if not kernel.text}
+    hand_written = [name for name, kernel in program.kernels.items() if not kernel.text]
+    return load(module_text(generated), [kernel.name for kernel in generated], hand_written)

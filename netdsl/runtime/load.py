@@ -3,10 +3,11 @@
 import ast
 import functools
 import hashlib
-import importlib.metadata
+import importlib.util
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import llvmlite.binding as llvm
@@ -23,11 +24,26 @@ _engines: Final[list[Any]] = []
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A kernel to be loaded: what it depends on, and how to get its function if it must be compiled."""
+    """A kernel to be loaded: what it depends on, its name, and the generated module that it stands in."""
 
     key: str
-    function: Callable[[], Callable[..., Any]]
-    generated: bool = False
+    name: str
+    source: str | None = None
+
+    def function(self) -> Callable[..., Any]:
+        """Return its function, to be compiled."""
+        if self.source is None:
+            return kernel_function(self.name)
+        found: Callable[..., Any] = _run(self.source)[self.name]
+        return found
+
+    def compiled(self, cache: ObjectCache) -> bytes:
+        """Compile it, and keep it."""
+        from netdsl.kernels.cpu.compilation import compile_kernel
+
+        data = compile_kernel(self.function(), _symbol(self.key), unrolled=self.source is None)
+        cache.write(self.key, data)
+        return data
 
 
 class Library(Mapping[str, int]):
@@ -56,8 +72,8 @@ def library() -> Library:
     return Library()
 
 
-def load(source: str, names: Sequence[str]) -> dict[str, int]:
-    """Return the addresses of kernels of a generated module.
+def load(source: str, names: Sequence[str], hand_written: Sequence[str] = ()) -> dict[str, int]:
+    """Return the addresses of kernels of a generated module, and of hand-written ones, all linked at once.
 
     The module is imports from the prelude and functions marked `@kernel`, each standing by itself. A kernel
     is kept under what it computes, its parameters and its body; comments and its name do not count.
@@ -65,27 +81,30 @@ def load(source: str, names: Sequence[str]) -> dict[str, int]:
     Errors: ValueError for a module of another form; KeyError for a name it has not.
     """
     kernels = _kernels(source)
-    module = functools.cache(functools.partial(_run, source))
-    wanted = {
-        name: Wanted(_key(_essence(kernels[name])), functools.partial(_named, module, name), generated=True)
-        for name in names
-    }
+    # What is written by hand is dearer: the second process, which begins later, takes the others first.
+    wanted = {name: _hand_written(name) for name in hand_written}
+    wanted |= {name: Wanted(_key(_essence(kernels[name])), name, source) for name in names}
     return addresses(wanted, open_cache())
 
 
 def addresses(wanted: Mapping[str, Wanted], cache: ObjectCache) -> dict[str, int]:
     """Return the addresses of kernels: loaded before, from the cache, or compiled (and kept) one by one."""
     missing = {each.key: each for each in wanted.values() if each.key not in _addresses}
-    _link({key: cache.read(key) or _compile(each, cache) for key, each in missing.items()})
+    _link(_objects(missing, cache))
     return {name: _addresses[each.key] for name, each in wanted.items()}
 
 
-def _compile(wanted: Wanted, cache: ObjectCache) -> bytes:
-    from netdsl.kernels.cpu.compilation import compile_kernel
+def _objects(missing: Mapping[str, Wanted], cache: ObjectCache) -> dict[str, bytes]:
+    """Return objects from the cache; those that are not there are compiled, many of them by two processes."""
+    read = {key: cache.read(key) for key in missing}
+    found = {key: data for key, data in read.items() if data is not None}
+    absent = [each for key, each in missing.items() if key not in found]
+    if absent:
+        from netdsl.runtime.beside import beside
 
-    data = compile_kernel(wanted.function(), _symbol(wanted.key), unrolled=not wanted.generated)
-    cache.write(wanted.key, data)
-    return data
+        with beside(absent, cache):
+            found |= {each.key: cache.read(each.key) or each.compiled(cache) for each in absent}
+    return found
 
 
 def _link(objects: Mapping[str, bytes]) -> None:
@@ -119,13 +138,19 @@ def _key(essence: str) -> str:
 
 @functools.cache
 def _surroundings(target: Any) -> str:
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numba", "llvmlite")]
-    return "\n".join([*versions, library_version(), repr(target)])
+    return "\n".join([_version_of("numba"), _version_of("llvmlite"), library_version(), repr(target)])
+
+
+def _version_of(package: str) -> str:
+    """Return the text of a package's version file, which is read sooner than the package's metadata."""
+    found = importlib.util.find_spec(package)
+    assert found is not None, f"{package} is not installed"
+    return Path(str(found.origin)).with_name("_version.py").read_text(encoding="utf-8")
 
 
 def _hand_written(name: str) -> Wanted:
     module = KERNELS[name]
-    return Wanted(_key(f"{module}.{name}"), functools.partial(kernel_function, name))
+    return Wanted(_key(f"{module}.{name}"), name)
 
 
 def _kernels(source: str) -> dict[str, ast.FunctionDef]:
@@ -150,12 +175,8 @@ def _essence(function: ast.FunctionDef) -> str:
     return ast.unparse(function.args) + "\n" + "\n".join(ast.unparse(statement) for statement in body)
 
 
+@functools.cache
 def _run(source: str) -> dict[str, Any]:
     module = types.ModuleType("netdsl_generated")
     exec(compile(source, "<generated kernels>", "exec"), module.__dict__)  # noqa: S102 (text made by lowering)
     return module.__dict__
-
-
-def _named(module: Callable[[], dict[str, Any]], name: str) -> Callable[..., Any]:
-    function: Callable[..., Any] = module()[name]
-    return function

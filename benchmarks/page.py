@@ -34,6 +34,7 @@ def parts(found: Results) -> dict[str, str]:
     told = ", ".join(f"{name} {number}" for name, number in found.get("versions", {}).items())
     made = {"machine": f"{found.get('machine', '')}; {told}."}
     if "steps" in found:
+        made["picture"] = "![How many times as fast as the fastest peer](benchmarks.svg)"
         made["summary"], made["steps"] = summary(found["steps"]), everyone(found["steps"])
         if left := problems(found["steps"]):
             made["steps"] += "\n\n" + left

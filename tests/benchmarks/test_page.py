@@ -51,7 +51,7 @@ def test_the_picture_has_a_bar_for_each_row() -> None:
 
 def test_a_page_gets_what_was_measured_and_keeps_the_rest(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    names = "machine", "summary", "steps", "compiling"
+    names = "machine", "picture", "summary", "steps", "compiling"
     page.write_text("# A page\n" + "".join(f"<!-- {name} -->\nold {name}\n<!-- end -->\n" for name in names))
     write_page(page, {"steps": STEPS, "machine": "this one", "versions": {"jax": "1"}})
     text = page.read_text()

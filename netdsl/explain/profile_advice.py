@@ -23,15 +23,12 @@ lies between segments."""
 
 
 def advice(profile: Profile) -> list[str]:
-    """Return what is worth a try, a line each; none where nothing stands out."""
-    return [
-        *_busy(profile),
-        *_barriers(profile),
-        *_alone(profile),
-        *_updates(profile),
-        *_rows(profile),
-        *_host(profile),
-    ]
+    """Return what is worth a try, a line each; none where nothing stands out.
+
+    Where other programs had the cores, waits say nothing of this one.
+    """
+    first = list(_busy(profile)) or list(_barriers(profile))
+    return [*first, *_alone(profile), *_updates(profile), *_rows(profile), *_host(profile)]
 
 
 def _busy(profile: Profile) -> Iterator[str]:

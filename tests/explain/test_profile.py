@@ -181,7 +181,7 @@ def test_waits_are_told_with_the_phase_behind_which_they_are() -> None:
 
 
 def test_a_busy_machine_is_told() -> None:
-    (told,) = advice(profile(entry(0.004, at(2)), cores=1.2))
+    (told,) = advice(profile(entry(0.004, at(2)), waits=0.004, cores=1.2))
     assert "1.20 of 2 worked for the fastest segment" in told
 
 

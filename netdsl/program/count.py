@@ -17,7 +17,7 @@ class Count:
     """A polynomial with integer coefficients: `4*rows + 64`, `at(h) + 64*i*stride(h)`.
 
     The symbols of a launch's arguments: `rows` (examples in the batch), `i` and `j` (the item of a step),
-    `lo` and `hi` (a thread's share of a range), `half` and `many` (of paired items), `t` and `odd` (the
+    `lo` and `hi` (a thread's share of a range), `nth` and `many` (of items in groups), `t` and `odd` (the
     turn of a loop), `thread`, `context` (a thread's block), `at(name)` (the address of a buffer) and
     `stride(name)` (elements from one panel of a buffer to the next).
     """

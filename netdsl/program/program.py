@@ -77,15 +77,15 @@ class Each:
     With a `chunk` the last axis counts pieces of a longer one, which ends at `limit`: an item has the places
     from `first` to before `last` of it.
 
-    Where they are `paired`, items that are neighbors along the first axis follow each other two by two, so
-    that a call can do the work of both: `half` is 0 for the first of a pair and 1 for the second, `many` how
-    many there are from an item on that is the first, 2 or 1, and 0 for the second.
+    In groups of so many, items that are neighbors along the first axis follow each other, so that a call can
+    do the work of all: `nth` is an item's number in its group, `many` how many a group has at its first item,
+    and 0 at the others. A group may have fewer where a thread's share ends. Of two axes, groups are pairs.
     """
 
     extents: tuple[Count, ...]
     chunk: int = 0
     limit: int = 0
-    paired: bool = False
+    group: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +124,10 @@ class Access:
     own: str = ""
 
 
-ELSEWHERE = ""
-"""The name of what is touched and is no buffer: the rows of the data, and the results of a run."""
-
-
 @dataclass(frozen=True, slots=True)
 class Portion:
     """Neighboring calls of a step that compute one group, for people: how many calls, what for, how much
-    arithmetic, and how many bytes of which buffers they need to touch, or of the data and the results."""
+    arithmetic, and how many bytes of which buffers they need to touch."""
 
     calls: int
     origins: tuple[Origin, ...]

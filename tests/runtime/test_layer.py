@@ -53,7 +53,8 @@ def launches(
         target = (dw + 64 * INPUTS * p, 16 * INPUTS, many, 0, INPUTS)
         result.append(("weight_gradient", (described((*factors, *target, 0, 0, 0, 0)),)))
     result.append(wait)
-    result.append(("product_back", (ROWS, OUTPUTS, w, INPUTS, blocks, 256 * OUT, x, PANEL, first, last)))
+    part = x + 4 * PANEL * first
+    result.append(("product_back", (ROWS, OUTPUTS, w, INPUTS, blocks, 256 * OUT, part, PANEL, first, last)))
     result.append(wait)
     return result
 

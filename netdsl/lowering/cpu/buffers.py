@@ -98,10 +98,10 @@ class Workshop:
         self.buffers[buffer.name] = buffer
         return buffer
 
-    def target(self, index: int, cut: Cut, *, paired: bool = False) -> Buffer:
+    def target(self, index: int, cut: Cut, *, at_once: int = 1) -> Buffer:
         """Return the buffer that a unit stores a value in, which is made if need be.
 
-        Where two panels are made at once (`paired`), a thread's own memory has room for both."""
+        Where several panels are made `at_once`, a thread's own memory has room for them."""
         node = self.graph[index]
         if index in self.places:
             return self.places[index]
@@ -112,8 +112,8 @@ class Workshop:
         if index in self.choice.passing:
             layout: Layout = self.layout(index) if isinstance(cut, Examples) else "rows"
             shape = piece_shape(node.shape, cut)
-            if paired and not isinstance(cut, Examples):
-                layout, shape = "panels", (*shape[:-1], 2 * LANES)
+            if at_once > 1:
+                layout, shape = "panels", (*shape[:-1], at_once * LANES)
             return self.place(
                 index, Buffer(f"{self.prefix}v{index}", shape, node.dtype, layout, "scratch", label)
             )

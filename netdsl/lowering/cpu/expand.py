@@ -146,35 +146,32 @@ def _number(each: Each, symbols: dict[str, Any], thread: int, threads: int) -> i
     """Number a thread's items by the symbols of their axes; return how many they are."""
     sizes = [int(extent.value(symbols)) for extent in each.extents]
     several = len(sizes) == 2
-    low, high = share(int(np.prod(sizes)), 2 if each.paired and several else 1, thread, threads)
+    low, high = share(int(np.prod(sizes)), each.group if several else 1, thread, threads)
     numbers = np.arange(low, high, dtype=np.int64)
     if several:
         symbols["i"], symbols["j"] = numbers // sizes[1], numbers % sizes[1]
     else:
         symbols["i"] = numbers
-    if each.paired:
-        _pair(symbols, sizes, low, high)
+    if each.group > 1:
+        _group(symbols, sizes, each.group, low, high)
     if each.chunk:
         symbols["first"] = each.chunk * numbers if len(sizes) == 1 else each.chunk * symbols["j"]
         symbols["last"] = np.minimum(each.limit, symbols["first"] + each.chunk)
     return high - low
 
 
-def _pair(symbols: dict[str, Any], sizes: Sequence[int], low: int, high: int) -> None:
-    """Number paired items: those along one axis from a thread's first on, those of two by pairs of lines."""
+def _group(symbols: dict[str, Any], sizes: Sequence[int], most: int, low: int, high: int) -> None:
+    """Number items in groups: along one axis from a thread's first on, along two by groups of lines."""
     numbers = np.arange(low, high, dtype=np.int64)
     if len(sizes) == 1:
-        symbols["half"] = (numbers - low) % 2
-        following = np.minimum(2, high - numbers)
+        symbols["nth"] = (numbers - low) % most
+        following = np.minimum(most, high - numbers)
     else:
-        across = sizes[1]
-        pair, place = np.divmod(numbers, 2 * across)
-        last = pair == sizes[0] // 2
-        symbols["half"] = np.where(last, 0, place % 2)
-        symbols["i"] = 2 * pair + symbols["half"]
-        symbols["j"] = np.where(last, place, place // 2)
-        following = np.where(last, 1, 2)
-    symbols["many"] = np.where(symbols["half"], 0, following)
+        group, place = np.divmod(numbers, most * sizes[1])
+        following = np.minimum(most, sizes[0] - most * group)
+        symbols["j"], symbols["nth"] = np.divmod(place, following)
+        symbols["i"] = most * group + symbols["nth"]
+    symbols["many"] = np.where(symbols["nth"], 0, following)
 
 
 def _fill(rows: Table, call: Call, site: Site, symbols: dict[str, Any], tables: Tables) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from netdsl.program import (
     LANES,
@@ -46,19 +46,24 @@ all rows; a number a row; one number; 16 numbers for each place of an example, a
 numbers for each example, or one, alike in all its places. What is spread lies row-major."""
 
 ITEM, PIECE, LO, HI, FIRST, LAST = map(symbol, ("i", "j", "lo", "hi", "first", "last"))
-HALF, MANY = symbol("half"), symbol("many")
+NTH, MANY = symbol("nth"), symbol("many")
 THREAD = symbol("scratch")
 CONTEXT = symbol("context")
+
+
+PANELS_AT_ONCE: Final = 4
+TILES_AT_ONCE: Final = 2
+"""Pieces that one call of a product makes."""
 
 
 def work_of(cut: Cut) -> Work:
     """Return how the steps of a unit are shared out."""
     match cut:
         case Panels(columns=columns):
-            return Each((count_of(panels_of(columns)),), paired=True)
+            return Each((count_of(panels_of(columns)),), group=PANELS_AT_ONCE)
         case Tiles(rows, columns, chunk):
             extents = count_of(panels_of(columns)), count_of(-(-rows // chunk))
-            return Each(extents, chunk, rows, paired=True)
+            return Each(extents, chunk, rows, group=TILES_AT_ONCE)
         case Lines(count):
             return Range(count_of(panels_of(count)))
         case Rows(batches):
@@ -129,11 +134,11 @@ class Piece:
         return start + 64 * ITEM
 
     def _in_scratch(self, buffer: Buffer) -> Count:
-        """Return how far a panel lies behind the beginning of a thread's own piece of a value, or of two
+        """Return how far a panel lies behind the beginning of a thread's own piece of a value, or of
         pieces that are made at once."""
         if isinstance(self.cut, Examples):
             return 4 * self.panel * stride(buffer.name)
-        return 4 * HALF * stride(buffer.name) if buffer.layout == "panels" else count_of(0)
+        return 4 * NTH * stride(buffer.name) if buffer.layout == "panels" else count_of(0)
 
     def _of_examples(self, buffer: Buffer, reach: Reach) -> Count:
         """Return how far behind a value's beginning a piece of examples begins, in bytes."""

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from netdsl.graph import Shape, count
 from netdsl.lowering.cpu.buffers import Workshop
-from netdsl.lowering.cpu.pieces import FIRST, ITEM, LAST, MANY, Piece, examples_of, panels_of, work_of
+from netdsl.lowering.cpu.pieces import (
+    FIRST,
+    ITEM,
+    LAST,
+    MANY,
+    PANELS_AT_ONCE,
+    TILES_AT_ONCE,
+    Piece,
+    examples_of,
+    panels_of,
+    work_of,
+)
 from netdsl.passes.contractions import contraction_of, in_memory
 from netdsl.program import (
     LANES,
@@ -32,12 +43,13 @@ NOTHING = Count()
 
 
 def product(shop: Workshop, group: Group, cut: Panels | Rows | Examples) -> Step:
-    """Make the step of X W, with an offset if there is one: a panel an item, two of them made at once, or all
-    panels for a share of the examples."""
+    """Make the step of X W, with an offset if there is one.
+
+    An item is a panel, some of them made at once, or all panels for a share of the examples."""
     contraction = contraction_of(shop.graph, group)
     given = shop.graph[shop.graph.operands(contraction)[0]].shape
     left, right = (shop.at(each) for each in shop.graph.operands(contraction))
-    target = shop.target(group.stores[0], cut, paired=True)
+    target = shop.target(group.stores[0], cut, at_once=PANELS_AT_ONCE if isinstance(cut, Panels) else 1)
     offset = _offset(shop, group, contraction)
     bias = address(offset.name) if offset else NOTHING
     assert right.layout == target.layout == "panels" or target.role == "scratch"
@@ -61,24 +73,24 @@ def product(shop: Workshop, group: Group, cut: Panels | Rows | Examples) -> Step
 
 
 def back(shop: Workshop, group: Group, cut: Panels | Examples) -> Step:
-    """Make the step of Y W^T, an item being a panel of the result, or some examples; Y is read turned."""
+    """Make the step of Y W^T, an item being a panel of the result, some of them made at once, or some
+    examples; Y is read turned."""
     (index,) = group.stores
     left, right = shop.graph.operands(index)
     given = shop.graph[left].shape
     weights, turned = shop.at(right), shop.turned(in_memory(shop.graph, left, shop.places))
-    target = shop.target(index, cut)
+    target = shop.target(index, cut, at_once=PANELS_AT_ONCE if isinstance(cut, Panels) else 1)
     assert weights.layout == "panels"
     assert target.layout == "panels" or target.role == "scratch"
     rows, depth = weights.shape
     piece = Piece(cut)
     first, many = examples_of(cut)
-    share = (ITEM, ITEM + 1) if isinstance(cut, Panels) else (NOTHING, count_of(panels_of(rows)))
-    c_panel = NOTHING if isinstance(cut, Panels) else stride(target.name)
+    share = (ITEM, ITEM + MANY) if isinstance(cut, Panels) else (NOTHING, count_of(panels_of(rows)))
     call = shop.call(
         "product_back",
         (places(given) * many, count_of(depth), address(weights.name), count_of(rows),
          address(turned.name) + 64 * panels_of(depth) * places(given) * first,
-         count_of(SQUARE * panels_of(depth)), piece.address(target), c_panel, *share),
+         count_of(SQUARE * panels_of(depth)), piece.address(target), stride(target.name), *share),
     )  # fmt: skip
     reads = Access(turned.name, "" if isinstance(cut, Panels) else piece.own), Access(weights.name)
     flops = 2 * depth * rows * places(given) * rows_of(given)
@@ -92,7 +104,7 @@ def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:
     assert isinstance(unit.cut, Tiles)
     given = shop.graph[shop.graph.operands(index)[0]].shape
     left, right = (shop.at(each) for each in shop.graph.operands(index))
-    target = shop.target(index, unit.cut, paired=True)
+    target = shop.target(index, unit.cut, at_once=TILES_AT_ONCE)
     assert right.layout == "panels"
     assert target.layout == "panels" or target.role == "scratch"
     piece = Piece(unit.cut)

@@ -128,6 +128,7 @@ def _records(profile: "Profile") -> Iterator[dict[str, object]]:
         "waits": profile.waits,
         "rest": profile.rest,
         "between": profile.between,
+        "cores": profile.cores,
         **_cost(profile.cost),
         "seconds": profile.seconds,
         "limits": {"flops": limits.flops, "bandwidth": dict(limits.bandwidth)},

@@ -84,8 +84,9 @@ class Profile:
     """The times of a program's step, in seconds.
 
     So many `steps` were measured in `segments`, of which the fastest is told: `seconds` is a step of it from
-    its first launch to its last (`middle` one of the median segment), `between` what a step has of the time
-    between segments, `waits` the mean over the threads of what each waits at the barrier behind each phase.
+    its first launch to its last (`middle` one of the median segment), `cores` how many worked for it, `waits`
+    the mean over the threads of what each waits at the barrier behind each phase. `between` is what a step
+    has of the time between stretches of 50 ms.
     """
 
     model: str
@@ -97,6 +98,7 @@ class Profile:
     seconds: float
     middle: float
     between: float
+    cores: float
     entries: tuple[Entry, ...]
     waits: tuple[float, ...]
     barriers: int

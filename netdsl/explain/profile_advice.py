@@ -11,6 +11,9 @@ WAITING: Final = 0.2
 SHORT: Final = 5e-6
 """Seconds of a phase that are hardly more than a barrier with two threads costs."""
 
+BUSY: Final = 0.9
+"""The part of its cores that a measurement should have."""
+
 ALONE: Final = 0.1
 LOADING: Final = 0.1
 UPDATING: Final = 0.25
@@ -20,8 +23,21 @@ lies between segments."""
 
 
 def advice(profile: Profile) -> list[str]:
-    """Return what is worth a try, a line each; none where nothing stands out."""
-    return [*_barriers(profile), *_alone(profile), *_updates(profile), *_rows(profile), *_host(profile)]
+    """Return what is worth a try, a line each; none where nothing stands out.
+
+    Where other programs had the cores, waits say nothing of this one.
+    """
+    first = list(_busy(profile)) or list(_barriers(profile))
+    return [*first, *_alone(profile), *_updates(profile), *_rows(profile), *_host(profile)]
+
+
+def _busy(profile: Profile) -> Iterator[str]:
+    threads = profile.limits.threads
+    if profile.cores < BUSY * threads:
+        yield (
+            f"other programs had a part of the cores: {profile.cores:.2f} of {threads} worked for the "
+            "fastest segment, so its times are too long; measure again when the machine is idle"
+        )
 
 
 def _barriers(profile: Profile) -> Iterator[str]:
@@ -75,6 +91,6 @@ def _host(profile: Profile) -> Iterator[str]:
     share = profile.between / (profile.between + profile.seconds)
     if share >= HOST:
         yield (
-            f"{share:.0%} of the time lies between segments of steps, where Python works out the numbers of "
+            f"{share:.0%} of the time lies between stretches of steps, where Python works out the numbers of "
             "the next ones: a larger batch has fewer steps"
         )

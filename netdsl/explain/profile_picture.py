@@ -31,7 +31,7 @@ def profile_picture(profile: Profile) -> str:
     shown.sort(key=lambda each: (each.source, each.line))
     known = sum(each.cost.seconds for each in shown)
     others = max(0.0, profile.cost.seconds - known)
-    longest = max([each.cost.seconds for each in shown] + [others, profile.waiting + profile.rest, 1e-12])
+    longest = max([each.cost.seconds for each in shown] + [others, profile.waiting, profile.rest, 1e-12])
     several = len({each.source for each in shown}) > 1
     rows = [_row(each, profile, longest, several=several) for each in shown]
     rows.append(_rule())

@@ -73,7 +73,7 @@ def _summary(profile: Profile) -> Iterator[str]:
     ]
     told = ", ".join(f"{percent(seconds / profile.seconds)} {name}" for name, seconds in shares)
     barriers = f"; {profile.barriers} barriers" if profile.barriers else ""
-    yield f"of a step: {told} launches{barriers}; {milliseconds(profile.between)} ms more between segments"
+    yield f"of a step: {told} launches{barriers}; {milliseconds(profile.between)} ms more between stretches"
     bandwidth = ", ".join(f"{name} {speed / 1e9:.0f}" for name, speed in limits.bandwidth.items())
     yield f"limits of {threads}, measured: {limits.flops / 1e9:.0f} GFLOP/s; GB/s: {bandwidth}"
     speed, least = cost.flops / profile.seconds, cost.limit

@@ -11,17 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from math import prod
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-from netdsl.program import Each, Phase, Pieces, Portion, Program, Step
+from netdsl.program import ELSEWHERE, Each, Phase, Pieces, Portion, Program, Step
 from netdsl.program.layout import size
 from netdsl.runtime.limits import Level
 
 Traffic: TypeAlias = Mapping[Level, int]
 """Bytes by where they are found, of all times that a portion is done in a step."""
-
-_ELSEWHERE: Final = ""
-"""What is no buffer: the rows of the data, and the results of a run."""
 
 
 def portions(step: Step) -> tuple[Portion, ...]:
@@ -75,7 +72,7 @@ class _History:
             traffic: dict[Level, int] = {}
             for name, number in part:
                 far = again if name in within else self._distance(name, number, in_loop) // self.threads
-                level = self._level(far) if name != _ELSEWHERE else "memory"
+                level = self._level(far) if name != ELSEWHERE else "memory"
                 traffic[level] = traffic.get(level, 0) + number
                 within.add(name)
             found.append(traffic)
@@ -91,7 +88,7 @@ class _History:
             return [(name, int(number.value(symbols))) for name, number in portion.touched]
         half = int(step.bytes.value(symbols)) // 2
         ends = (step.reads, step.writes)
-        return [(each[0].buffer if each else _ELSEWHERE, half) for each in ends]
+        return [(each[0].buffer if each else ELSEWHERE, half) for each in ends]
 
     def _distance(self, name: str, number: int, in_loop: bool) -> int:
         """Return the bytes that were touched since, or enough to be in no cache.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from netdsl.program import Count, Portion, Range, Step, count_of
+from netdsl.program import ELSEWHERE, Count, Portion, Range, Step, count_of
 
 CACHE: Final = 1 << 19
 """Bytes that the steps of a piece should touch at most: a part of a core's second cache."""
@@ -62,7 +62,7 @@ def _joined(steps: Sequence[Step], work: Range) -> Step:
 
 
 def _portion(step: Step) -> Portion:
-    return Portion(len(step.calls), step.origins, step.flops)
+    return Portion(len(step.calls), step.origins, step.flops, ((ELSEWHERE, step.bytes),))
 
 
 def _sum(counts: Iterable[Count]) -> Count:

@@ -16,6 +16,7 @@ from netdsl.program.choice import (
 from netdsl.program.count import ROWS, Count, address, count_of, rows_of, stride, symbol
 from netdsl.program.group import Form, Group, Grouping
 from netdsl.program.program import (
+    ELSEWHERE,
     LANES,
     Access,
     Buffer,
@@ -42,6 +43,7 @@ from netdsl.program.program import (
 from netdsl.program.target import Target
 
 __all__ = [
+    "ELSEWHERE",
     "LANES",
     "ROWS",
     "Access",

@@ -124,10 +124,14 @@ class Access:
     own: str = ""
 
 
+ELSEWHERE = ""
+"""The name of what is touched and is no buffer: the rows of the data, and the results of a run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Portion:
     """Neighboring calls of a step that compute one group, for people: how many calls, what for, how much
-    arithmetic, and how many bytes of which buffers they need to touch."""
+    arithmetic, and how many bytes of which buffers they need to touch, or of the data and the results."""
 
     calls: int
     origins: tuple[Origin, ...]

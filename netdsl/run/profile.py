@@ -25,14 +25,17 @@ if TYPE_CHECKING:
 
 Which: TypeAlias = Literal["training", "prediction"]
 
-SEGMENT: Final = 0.05
-"""Seconds of steps that are run at a time, as a training does."""
+STRETCH: Final = 0.05
+"""Seconds of steps that a training runs at a time: what lies between two such stretches is measured too."""
+
+SEGMENT: Final = 0.004
+"""Seconds of steps that are measured together: less than a program has a core for before others get it."""
 
 SECONDS: Final = 1.0
 """How long is measured where no number of steps is given."""
 
 LEAST: Final = 3
-"""Segments that are measured then, however long they take."""
+"""Segments that are measured then, however long they take, and stretches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,21 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """One segment of steps: its times, and the seconds from call to return."""
+    """One segment of steps: its times, the seconds from call to return, and those that cores worked."""
 
     spent: Spent
     seconds: float
+    worked: float
 
     @property
     def of_a_step(self) -> float:
         """Seconds of a step, from its first launch to its last."""
         return self.spent.seconds / self.spent.steps
+
+    @property
+    def between(self) -> float:
+        """Seconds for each step that lie before its first launch and after its last."""
+        return (self.seconds - self.spent.seconds - self.spent.noting) / self.spent.steps
 
 
 def profile_file(path: Path, options: Options, settings: Settings) -> Profile:
@@ -82,7 +91,7 @@ def _profile(opened: Opened, options: Options, settings: Settings) -> Profile:
     executable, rows = _executable(opened, options, settings.which)
     wanted = settings.batch or (BATCH if settings.which == "prediction" else opened.experiment.training.batch)
     batch = min(wanted or rows, rows) if settings.batch is None else settings.batch
-    segments = _segments(opened, executable, rows, batch, settings.steps)
+    segments, between = _segments(opened, executable, rows, batch, settings.steps)
     executable.close()
     best = min(segments, key=lambda each: each.of_a_step)
     spent, program = best.spent, executable.program
@@ -97,7 +106,8 @@ def _profile(opened: Opened, options: Options, settings: Settings) -> Profile:
         steps=sum(each.spent.steps for each in segments),
         seconds=best.of_a_step,
         middle=statistics.median(each.of_a_step for each in segments),
-        between=(best.seconds - spent.seconds) / spent.steps,
+        between=between,
+        cores=best.worked / best.seconds,
         entries=entries_of(program, spent, batch, known),
         waits=tuple(map(float, spent.waits.mean(axis=0) / known.clock / spent.steps)),
         barriers=barriers(program) if len(spent.waits) > 1 else 0,
@@ -128,8 +138,11 @@ def _executable(opened: Opened, options: Options, which: Which) -> tuple[Executa
 
 def _segments(
     opened: Opened, executable: Executable, rows: int, batch: int, steps: int | None
-) -> list[_Segment]:
-    """Warm up, and measure so many steps, or a second of them, a segment after the other."""
+) -> tuple[list[_Segment], float]:
+    """Warm up, and measure so many steps, or a second of them, a segment after the other.
+
+    Returned are the segments, and the seconds for each step that lie between stretches of steps.
+    """
     from netdsl.runtime.watch import Watch
 
     scalars = scalars_of_first_step(opened.experiment, rows)
@@ -138,18 +151,21 @@ def _segments(
 
     def segment(count: int, step: int) -> _Segment:
         order: NDArray[np.int64] = np.arange(step * batch, (step + count) * batch, dtype=np.int64) % rows
-        start = time.perf_counter()
+        start, work = time.perf_counter(), time.process_time()
         executable.run(order, batch, step=step, seed=seed, scalars=scalars)
-        seconds = time.perf_counter() - start
+        seconds, worked = time.perf_counter() - start, time.process_time() - work
         assert executable.watch is not None
-        return _Segment(executable.watch.take(), seconds)
+        return _Segment(executable.watch.take(), seconds, worked)
 
     segment(1, 0)
-    one = segment(1, 1)
-    size = max(1, int(SEGMENT / one.of_a_step))
-    done = 2
-    if steps is None or steps > size:
-        done += segment(size, done).spent.steps
+    one = segment(1, 1).of_a_step
+    size, done = max(1, int(SEGMENT / one)), 2
+    stretch = max(1, int(STRETCH / one)) if steps is None else min(size, steps)
+    stretches = []
+    for _ in range(LEAST):
+        stretches.append(segment(stretch, done))
+        done += stretch
+    between = min(each.between for each in stretches)
     left = LEAST * size if steps is None else steps
     found: list[_Segment] = []
     began = time.perf_counter()
@@ -157,7 +173,7 @@ def _segments(
         found.append(segment(size if steps is None else min(size, left), done))
         done += found[-1].spent.steps
         left -= found[-1].spent.steps
-    return found
+    return found, between
 
 
 def _data(opened: Opened) -> str:

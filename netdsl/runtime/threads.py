@@ -1,6 +1,7 @@
 """The threads of an executable: each walks its own launch list, and they meet at its barriers."""
 
 import ctypes
+import functools
 import os
 import queue
 import threading
@@ -13,6 +14,11 @@ from netdsl.runtime.load import library
 Job = Callable[[], None]
 _INTERPRET: Final = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)
 _INTERPRET_TIMED: Final = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 6)
+
+
+@functools.cache
+def _timed() -> Callable[..., None]:
+    return _INTERPRET_TIMED(library()["interpret_timed"])
 
 
 class Threads:
@@ -53,7 +59,7 @@ class Threads:
         spent: Sequence[int],
     ) -> None:
         """Run as `run` does, and add each launch's cycles to the int64 arrays at the addresses `spent`."""
-        timed = _INTERPRET_TIMED(library()["interpret_timed"])
+        timed = _timed()
         self._together(
             [
                 _job(timed, table, rows, context, first, last, ticks)

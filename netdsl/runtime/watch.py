@@ -19,7 +19,8 @@ class Spent:
     """What was spent on some steps, in counts of the processor's counter.
 
     Shapes: `calls` and `launches` (threads, calls of the program), `waits` (threads, phases). `seconds` is
-    how long the launch lists took, from their start to their end.
+    how long the launch lists took, from their start to their end, `noting` how long their counts were put
+    together.
     """
 
     calls: NDArray[np.int64]
@@ -27,6 +28,7 @@ class Spent:
     waits: NDArray[np.int64]
     steps: int = 0
     seconds: float = 0.0
+    noting: float = 0.0
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class Watch:
         last: int,
     ) -> float:
         """Run as `Threads.run` does, and note what each call takes; all threads are said to have cores."""
+        began = time.perf_counter()
         owners = self._owners_of(tables)
         counts = [np.zeros(len(each), np.int64) for each in owners]
         start = time.perf_counter()
@@ -60,6 +63,7 @@ class Watch:
             np.add.at(spent.waits[thread], -1 - calls[waited], took[waited])
             np.add.at(spent.calls[thread], calls[~waited], took[~waited])
             np.add.at(spent.launches[thread], calls[~waited], last - first)
+        spent.noting += time.perf_counter() - began - seconds
         return float(threads.count)
 
     def take(self) -> Spent:

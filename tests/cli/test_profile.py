@@ -69,7 +69,7 @@ def test_records(file: Path, capsys: Capture) -> None:
     assert [each["step"] for each in kernels] == sorted(each["step"] for each in kernels)
     assert result.keys() == COST | {
         "event", "model", "program", "data", "batch", "threads", "segments", "steps", "barriers", "median",
-        "waits", "rest", "between", "limits", "advice",
+        "waits", "rest", "between", "cores", "limits", "advice",
     }  # fmt: skip
     assert (result["program"], result["batch"], result["threads"]) == ("prediction", 16, 2)
     assert result["limits"].keys() == {"flops", "bandwidth"}

@@ -47,11 +47,26 @@ def entry(seconds: float, *origins: Origin, kernel: str = "product", alone: bool
     return Entry(1, 1, (kernel,), 4.0, alone, origins, cost)
 
 
-def profile(*entries: Entry, waits: float = 0.0, barriers: int = 2, between: float = 0.0) -> Profile:
+def profile(
+    *entries: Entry, waits: float = 0.0, barriers: int = 2, between: float = 0.0, cores: float = 1.98
+) -> Profile:
     seconds = sum(each.cost.seconds for each in entries) + waits
     behind = (waits / 4, 3 * waits / 4)
     return Profile(
-        "m", "training", "`d`", 16, 3, 30, seconds, 2 * seconds, between, entries, behind, barriers, LIMITS
+        "m",
+        "training",
+        "`d`",
+        16,
+        3,
+        30,
+        seconds,
+        2 * seconds,
+        between,
+        cores,
+        entries,
+        behind,
+        barriers,
+        LIMITS,
     )
 
 
@@ -165,6 +180,11 @@ def test_waits_are_told_with_the_phase_behind_which_they_are() -> None:
     assert "--threads 1" in told
 
 
+def test_a_busy_machine_is_told() -> None:
+    (told,) = advice(profile(entry(0.004, at(2)), waits=0.004, cores=1.2))
+    assert "1.20 of 2 worked for the fastest segment" in told
+
+
 def test_short_phases_are_told() -> None:
     (told,) = advice(profile(entry(6e-6, at(2)), waits=4e-6, barriers=4))
     assert "there is one every 2.5 µs; try --threads 1, or a larger batch" in told
@@ -185,7 +205,7 @@ def test_updates_rows_and_segments_are_told() -> None:
         "updating weights takes 67%",
         "copying the rows of a batch takes 33%",
     ]
-    assert told[2].startswith("50% of the time lies between segments of steps")
+    assert told[2].startswith("50% of the time lies between stretches of steps")
 
 
 # ---- what is measured, and what it is of ------------------------------------------------------

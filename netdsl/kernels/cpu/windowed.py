@@ -12,16 +12,17 @@ one panel reaches 66 %).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from llvmlite import ir
 
 from netdsl.kernels.cpu.emission import (
+    F32,
+    I32,
     I64,
     LANES,
     NOTHING,
-    PANEL,
     WORD,
     Value,
     advance,
@@ -35,6 +36,8 @@ from netdsl.kernels.cpu.emission import (
 )
 from netdsl.kernels.cpu.looping import Carried, repeat
 from netdsl.kernels.cpu.machine import machine
+
+HALF: Final = LANES // 2
 
 ENTRY: Final = 4
 """Words of an entry of a table."""
@@ -51,6 +54,9 @@ PAIRED: Final = 128
 APART: Final = 192
 """What is added to the kind of a tile whose lines of A are any distance apart, not neighbors of 16."""
 
+HALVED: Final = 256
+"""What is added to the kind of a tile whose lines are two places of 8 channels each."""
+
 TURN: Final = 8
 """Vectors of a tile from which on a turn of its loop is one step, not two: enough work for a branch."""
 
@@ -59,7 +65,8 @@ TURN: Final = 8
 class Shape:
     """What a tile is made of: strips of lines that follow each other, in so many panels.
 
-    `line` are the floats from line to line of A where they are known.
+    `line` are the floats from line to line of A where they are known. Lines that are two places of 8 channels
+    are stored as such (`halved`), or two lines of B are one (`two_lines`).
     """
 
     lines: int
@@ -67,6 +74,8 @@ class Shape:
     panels: int = 1
     line: int | None = LANES
     lanewise: bool = False
+    halved: bool = False
+    two_lines: bool = False
 
     @property
     def sums(self) -> int:
@@ -74,9 +83,9 @@ class Shape:
         return self.lines * self.strips * self.panels
 
 
-_ZEROS: Final = ir.Constant(PANEL, [0.0] * LANES)
+_HALF_A_LINE: Final = ir.VectorType(F32, HALF)
 
-Place = tuple[Value, Value]
+Place = tuple[Value | None, Value]
 """Floats from the first line of a tile to the first of a strip, and from there to a line."""
 
 
@@ -98,6 +107,16 @@ def tallest_lanewise(builder: Any) -> Value:
     return whole(_most_lanewise())
 
 
+@emits(WORD)
+def tallest_apart(builder: Any) -> Value:
+    """Return how many lines the highest tile has whose lines of A are any distance apart."""
+    return whole(_most_apart())
+
+
+def _most_apart() -> int:
+    return machine().rows[0] * 3 // 4 if machine().rows[0] >= LANES else machine().rows[0]
+
+
 def _most_lanewise() -> int:
     return min(8, machine().rows[0])
 
@@ -108,21 +127,29 @@ def _most_paired() -> int:
 
 
 def _image_kinds() -> dict[int, Shape]:
-    most = machine().rows[0]
-    kinds = {APART + lines: Shape(lines, line=None) for lines in range(1, most + 1)}
-    for plus, tall, panels in ((0, most, 1), (PAIRED, _most_paired(), 2)):
-        kinds |= {plus + lines: Shape(lines, 1, panels) for lines in range(1, tall + 1)}
-        several = range(1, tall // 2 + 1)
-        kinds |= {plus + STRIPS + lines: Shape(lines, tall // lines, panels) for lines in several}
-    return kinds | _lanewise_kinds()
+    """Return the tiles there are. What is compiled is time before a first step: strips are of a fifth of the
+    greatest height at least, and tiles that few layers need stop at three quarters of it."""
+    kinds = {APART + lines: Shape(lines, line=None) for lines in range(1, _most_apart() + 1)}
+    kinds |= _of_each_height(0, machine().rows[0], Shape(0))
+    return kinds | _of_each_height(PAIRED, _most_paired(), Shape(0, panels=2)) | lanewise_kinds()
 
 
-def _gradient_kinds() -> dict[int, Shape]:
-    lines = range(1, machine().rows[0] + 1)
-    return {each: Shape(each, line=1) for each in lines} | _lanewise_kinds()
+def _halved_kinds() -> dict[int, Shape]:
+    most, shape = machine().rows[0], Shape(0, line=2 * LANES, halved=True)
+    apart = {HALVED + APART + lines: replace(shape, lines=lines, line=None) for lines in range(1, most + 1)}
+    return _of_each_height(HALVED, most, shape) | apart
 
 
-def _lanewise_kinds() -> dict[int, Shape]:
+def _of_each_height(plus: int, tall: int, shape: Shape) -> dict[int, Shape]:
+    one = {plus + lines: replace(shape, lines=lines) for lines in range(1, tall + 1)}
+    several = range(tall // 5 + 1, tall // 2 + 1)
+    return one | {
+        plus + STRIPS + lines: replace(shape, lines=lines, strips=tall // lines) for lines in several
+    }
+
+
+def lanewise_kinds() -> dict[int, Shape]:
+    """Return the tiles that multiply lane by lane."""
     heights = range(1, _most_lanewise() + 1)
     return {LANEWISE + lines: Shape(lines, line=None, lanewise=True) for lines in heights}
 
@@ -142,88 +169,51 @@ class Factors:
 
 
 @emits(NOTHING, *[WORD] * 16)
-def windowed_tile(
-    builder: Any,
-    kind: Value,
-    table: Value,
-    entries: Value,
-    a: Value,
-    a_strip: Value,
-    a_line: Value,
-    a_group: Value,
-    b: Value,
-    b_panel: Value,
-    c: Value,
-    c_strip: Value,
-    c_line: Value,
-    c_panel: Value,
-    start: Value,
-    start_panel: Value,
-    a_step: Value,
-) -> None:
+def windowed_tile(builder: Any, kind: Value, *words: Value) -> None:
     """Compute one tile of C = start + A B, `start` a line for each panel.
 
-    `kind` is its shape: lines, plus STRIPS, PAIRED, LANEWISE or APART. Strides are in floats.
+    `kind` is its shape: lines, plus STRIPS, PAIRED, LANEWISE or APART; the other words are: table, entries,
+    a, a_strip, a_line, a_step, a_group, b, b_panel, c, c_strip, c_line, c_panel, start, start_panel. Strides
+    are in floats.
     """
-    words = (
-        table, entries, a, a_strip, a_line, a_group, b, b_panel,
-        c, c_strip, c_line, c_panel, start, start_panel, a_step,
-    )  # fmt: skip
-    _choose(builder, "tile", kind, words, _image_kinds(), _image_tile)
+    choose(builder, "tile", kind, words, _image_kinds(), _image_tile)
+
+
+@emits(NOTHING, *[WORD] * 16)
+def halved_tile(builder: Any, kind: Value, *words: Value) -> None:
+    """Compute the same for lines that are two places of 8 channels: `kind` is HALVED plus the shape.
+
+    Lines of A are 32 apart, two places, or, with APART, any distance.
+    """
+    choose(builder, "halved", kind, words, _halved_kinds(), _image_tile)
 
 
 def _image_tile(builder: Any, shape: Shape, words: Sequence[Value]) -> None:
     """Emit a tile; the words are the arguments of `windowed_tile` but for the kind."""
-    table, entries, a, a_strip, a_line, a_group, b, b_panel, c, c_strip, c_line, c_panel = words[:12]
-    start, start_panel, a_step = words[12:]
+    table, entries, a, a_strip, a_line, a_step, a_group, b, b_panel = words[:9]
+    c, c_strip, c_line, c_panel, start, start_panel = words[9:]
     factors = Factors(floats(builder, a), a_strip, a_line, a_step, a_group, floats(builder, b), b_panel)
     firsts = [
         load_vector(builder, floats(builder, start, builder.mul(start_panel, whole(panel))))
         for panel in range(shape.panels)
     ]
-    sums = _summed(builder, shape, (table, entries), factors, firsts * (shape.lines * shape.strips))
+    if shape.halved:
+        firsts = [_halves(builder, _half(builder, each, 0), _half(builder, each, 0)) for each in firsts]
+    sums = summed(builder, shape, (table, entries), factors, firsts * (shape.lines * shape.strips))
     places = _places(builder, shape, c_strip, c_line)
+    if shape.halved:
+        for each, place in zip(sums, places, strict=True):
+            target = _at(builder, floats(builder, c), place)
+            for half in (0, 1):
+                store_vector(builder, _half(builder, each, half), advance(builder, target, LANES * half))
+        return
     for panel in range(shape.panels):
         target = floats(builder, c, builder.mul(c_panel, whole(panel)))
         for each, place in zip(sums[panel :: shape.panels], places, strict=True):
             store_vector(builder, each, _at(builder, target, place))
 
 
-@emits(NOTHING, *[WORD] * 9)
-def windowed_sums(
-    builder: Any,
-    kind: Value,
-    table: Value,
-    entries: Value,
-    a: Value,
-    a_line: Value,
-    a_step: Value,
-    b: Value,
-    c: Value,
-    adds: Value,
-) -> None:
-    """Compute some lines of C = A B, one below the other, or add to them if `adds` is not 0.
-
-    `kind` is the number of lines, plus LANEWISE: then those of A are `a_line` apart, else neighbors.
-    """
-    words = (table, entries, a, a_line, a_step, b, c, adds)
-    _choose(builder, "sums", kind, words, _gradient_kinds(), _gradient_tile)
-
-
-def _gradient_tile(builder: Any, shape: Shape, words: Sequence[Value]) -> None:
-    """Emit a tile; the words are the arguments of `windowed_sums` but for the kind."""
-    table, entries, a, a_line, a_step, b, c, adds = words
-    nothing = whole(0)
-    factors = Factors(floats(builder, a), nothing, a_line, a_step, nothing, floats(builder, b), nothing)
-    places = [_at(builder, floats(builder, c), each) for each in _places(builder, shape, nothing, LANES)]
-    is_more = builder.icmp_signed("!=", adds, nothing)
-    sums = [builder.select(is_more, load_vector(builder, each), _ZEROS) for each in places]
-    sums = _summed(builder, shape, (table, entries), factors, sums)
-    for each, place in zip(sums, places, strict=True):
-        store_vector(builder, each, place)
-
-
-def _choose(
+def choose(
     builder: Any,
     name: str,
     kind: Value,
@@ -257,7 +247,7 @@ def _places(builder: Any, shape: Shape, strip: Value, line: Value | int) -> list
     """Return where the lines of a tile lie."""
     return [
         (
-            builder.mul(strip, whole(s)) if s else whole(0),
+            builder.mul(strip, whole(s)) if s else None,
             whole(line * i) if isinstance(line, int) else builder.mul(line, whole(i)),
         )
         for s in range(shape.strips)
@@ -266,10 +256,11 @@ def _places(builder: Any, shape: Shape, strip: Value, line: Value | int) -> list
 
 
 def _at(builder: Any, start: Value, place: Place) -> Value:
-    return advance(builder, advance(builder, start, place[0]), place[1])
+    strip, line = place
+    return advance(builder, start if strip is None else advance(builder, start, strip), line)
 
 
-def _summed(
+def summed(
     builder: Any, shape: Shape, table: tuple[Value, Value], factors: Factors, sums: Sequence[Value]
 ) -> list[Value]:
     """Emit the sums over the entries of a table; those of a line's panels are neighbors in `sums`."""
@@ -282,7 +273,7 @@ def _summed(
             left, right, *sums = held
             for _ in range(count):
                 lines = [
-                    load_vector(builder, advance(builder, right, builder.mul(factors.b_panel, whole(panel))))
+                    _line(builder, shape, advance(builder, right, builder.mul(factors.b_panel, whole(panel))))
                     for panel in range(shape.panels)
                 ]
                 products: list[Value] = []
@@ -292,9 +283,9 @@ def _summed(
                         total = sums[len(products)]
                         products.append(multiply_add(builder, number, line, total, fused=machine().fma))
                 sums = products
-                left = _by_itself(builder, advance(builder, left, factors.a_step))
-                right = advance(builder, right, LANES)
-            return [left, right, *sums]
+                left = advance(builder, left, factors.a_step)
+                right = advance(builder, right, 2 * LANES if shape.two_lines else LANES)
+            return [_by_itself(builder, left), right, *sums]
 
         return turn
 
@@ -328,3 +319,23 @@ def _by_itself(builder: Any, pointer: Value) -> Value:
     """
     kind = ir.FunctionType(pointer.type, [pointer.type])
     return builder.asm(kind, "", "=r,0", [pointer], False)
+
+
+def _half(builder: Any, line: Value, number: int) -> Value:
+    """Return the first or the second half of a line."""
+    mask = [HALF * number + i for i in range(HALF)]
+    return builder.shuffle_vector(line, line, ir.Constant(ir.VectorType(I32, HALF), mask))
+
+
+def _halves(builder: Any, first: Value, second: Value) -> Value:
+    """Return two vectors of half a line as one."""
+    mask = ir.Constant(ir.VectorType(I32, LANES), [*range(LANES)])
+    return builder.shuffle_vector(first, second, mask)
+
+
+def _line(builder: Any, shape: Shape, place: Value) -> Value:
+    """Return a line of B."""
+    if not shape.two_lines:
+        return load_vector(builder, place)
+    halves = [load_vector(builder, advance(builder, place, i), _HALF_A_LINE) for i in (0, LANES)]
+    return _halves(builder, *halves)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netdsl.graph import BATCH, Graph, Shape, count
-from netdsl.lowering.cpu import depthwise, geometry
+from netdsl.lowering.cpu import depthwise, geometry, gradients
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.geometry import Description, Images, Windows
 from netdsl.lowering.cpu.moves import ADD_PARTS
@@ -55,27 +55,51 @@ def _plane(extents: Shape, missing: int) -> geometry.Plane:
 
 
 def turn_step(shop: Workshop, index: int) -> Step:
-    """Make the step that turns the kernel of a way back."""
+    """Make the step that puts a kernel into the order in which a convolution, or a way back, reads it."""
     weights = shop.at(shop.graph.operands(index)[1])
-    windows = windows_of(shop.graph, index)
-    target = _turned(shop, index)
-    numbers = map(count_of, (windows.taps, windows.channels, windows.outputs))
-    call = shop.call("turn_kernel", (address(weights.name), address(target.name), *numbers, ITEM, ITEM + 1))
-    work = Each((count_of(panels_of(windows.channels)),))
-    return Step((call,), work, (Access(weights.name),), (Access(target.name, "Panels"),))
+    windows, back = windows_of(shop.graph, index), _is_back(shop.graph, index)
+    target, calls, panels = weights, [], 1
+    if back:
+        target, panels = _ordered(shop, index, "turned"), panels_of(windows.channels)
+        numbers = map(count_of, (windows.taps, windows.channels, windows.outputs))
+        places = address(weights.name), address(target.name)
+        calls.append(shop.call("turn_kernel", (*places, *numbers, ITEM, ITEM + 1)))
+    if _in_halves(windows, back):
+        source, target = target, _ordered(shop, index, "halved")
+        depth = windows.outputs if back else windows.channels
+        numbers = map(count_of, (*windows.size, depth, int(back)))
+        calls.append(shop.call("halve_kernel", (address(source.name), address(target.name), *numbers)))
+    orders = ("turned",) * back + ("halved",) * _in_halves(windows, back)
+    writes = tuple(Access(_ordered(shop, index, each).name, "Panels") for each in orders)
+    return Step(tuple(calls), Each((count_of(panels),)), (Access(weights.name),), writes)
 
 
-def _turned(shop: Workshop, index: int) -> Buffer:
+def _ordered(shop: Workshop, index: int, order: str) -> Buffer:
+    """Return the place of a kernel in another order."""
     weights = shop.at(shop.graph.operands(index)[1])
-    windows = windows_of(shop.graph, index)
-    name = f"{weights.name} turned"
-    shape = (windows.taps * windows.outputs, windows.channels)
-    return shop.buffers.get(name) or shop.add(Buffer(name, shape, layout="panels", label=name))
+    windows, back = windows_of(shop.graph, index), _is_back(shop.graph, index)
+    down, across = windows.size
+    depth, width = (windows.outputs, windows.channels) if back else (windows.channels, windows.outputs)
+    taps = down * (across + 1) if order == "halved" else windows.taps
+    name = f"{weights.name} {'back ' if back else ''}{order}"
+    return shop.buffers.get(name) or shop.add(
+        Buffer(name, (taps * depth, width), layout="panels", label=name)
+    )
+
+
+def _is_back(graph: Graph, index: int) -> bool:
+    return graph[index].operation.name == "convolve_input"
+
+
+def _in_halves(windows: Windows, back: bool) -> bool:
+    return windows.back_in_halves if back else windows.in_halves
 
 
 def needs_turned_kernel(graph: Graph, index: int) -> bool:
-    """Tell whether a convolution reads its kernel turned."""
-    return graph[index].operation.name == "convolve_input" and not is_lanewise(graph, index)
+    """Tell whether a convolution reads its kernel in another order."""
+    windows, back = windows_of(graph, index), _is_back(graph, index)
+    forward = graph[index].operation.name == "convolve"
+    return not windows.lanewise and (back or (forward and windows.in_halves))
 
 
 def convolution_step(shop: Workshop, index: int, cut: Examples) -> Step:
@@ -100,10 +124,11 @@ def convolution_step(shop: Workshop, index: int, cut: Examples) -> Step:
     else:
         assert source.layout == "panels"
         described = geometry.backward(windows, stride(source.name), stride(target.name))
-        if needs_turned_kernel(graph, index):
-            weights = _turned(shop, index)
+    halved = _in_halves(windows, _is_back(graph, index))
+    if needs_turned_kernel(graph, index):
+        weights = _ordered(shop, index, "halved" if halved else "turned")
     call = shop.call(
-        "convolution",
+        "convolution_in_halves" if halved else "convolution",
         (piece.address(source), address(weights.name), piece.address(target), NOTHING, symbol("block"),
          _scratch(shop, cut.size * described.scratch), NOTHING, LAST + -1 * FIRST,
          NOTHING, count_of(panels_of(graph[index].shape[-1]))),
@@ -122,7 +147,9 @@ def kernel_step(shop: Workshop, index: int, cut: Cut) -> Step:
     assert dy.layout == "panels"
     chunk = cut.chunk if isinstance(cut, Tiles) else 0
     lying = _lying(x, windows.space, windows.channels)
-    described = geometry.gradient(windows, lying, stride(dy.name), chunk)
+    flops = _flops(windows) * rows_of(graph[dy_of(graph, index)].shape)
+    reads = Access(x.name), Access(dy.name)
+    described = gradients.gradient(windows, lying, stride(dy.name), chunk)
     lines = count(graph[index].shape[:-1])
     if isinstance(cut, Tiles):
         work: Work = work_of(cut)
@@ -138,8 +165,6 @@ def kernel_step(shop: Workshop, index: int, cut: Cut) -> Step:
          _scratch(shop, described.scratch), rows_of(graph[dy_of(graph, index)].shape), FIRST, LAST),
         _words(described),
     )  # fmt: skip
-    flops = _flops(windows) * rows_of(graph[dy_of(graph, index)].shape)
-    reads = Access(x.name), Access(dy.name)
     return Step((call,), work, reads, (Access(target.name, own),), flops=flops)
 
 
@@ -155,7 +180,10 @@ def kernel_steps(shop: Workshop, index: int, cut: Examples) -> list[Step]:
     x, dy = (shop.at(each) for each in graph.operands(index))
     target = shop.target(index, cut)
     lying = _lying(x, windows.space, windows.channels)
-    described = geometry.gradient(windows, lying, stride(dy.name))
+    halved = windows.in_halves and lying.group is None
+    described = (gradients.gradient_in_halves if halved else gradients.gradient)(
+        windows, lying, stride(dy.name)
+    )
     lines = count(graph[index].shape[:-1])
     panels = panels_of(windows.outputs)
     width = LANES * lines * panels
@@ -169,14 +197,10 @@ def kernel_steps(shop: Workshop, index: int, cut: Examples) -> list[Step]:
             places = first, piece.address(dy), place, symbol("block"), LAST + -1 * FIRST
             calls.append(shop.call("depthwise_gradient", places, words))
             continue
-        calls.append(
-            shop.call(
-                "convolution_gradient",
-                (first, piece.address(dy), place, symbol("block"), _scratch(shop, described.scratch),
-                 LAST + -1 * FIRST, NOTHING, count_of(lines)),
-                _words(described),
-            )
-        )  # fmt: skip
+        places = first, piece.address(dy), place, symbol("block"), _scratch(shop, described.scratch)
+        name = "gradient_in_halves" if halved else "convolution_gradient"
+        ends = () if halved else (NOTHING, count_of(lines))
+        calls.append(shop.call(name, (*places, LAST + -1 * FIRST, *ends), _words(described)))
     rows = rows_of(graph[dy_of(graph, index)].shape)
     reads = Access(x.name, "Examples"), Access(dy.name, "Examples")
     swept = Step(

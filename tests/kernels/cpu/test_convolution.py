@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from netdsl.kernels.cpu import convolution, windowed
-from netdsl.lowering.cpu import geometry
+from netdsl.kernels.cpu import convolution, halves, windowed
+from netdsl.lowering.cpu import geometry, gradients
 from netdsl.lowering.cpu.geometry import Description, Images, Windows
 from tests.kernels.cpu.bench import LEVELS, Floats, Memory, call, from_panels, hand_written, in_panels, stride
 from tests.kernels.cpu.test_products import gapless, normal
@@ -104,6 +104,15 @@ def kernel_shape(windows: Windows) -> tuple[int, ...]:
     return (windows.taps, windows.channels, windows.outputs)
 
 
+def halved(level: str, memory: Memory, windows: Windows, w: Floats, *, back: bool) -> Floats:
+    """Return weights as tiles read them whose lines are two places."""
+    depth = windows.outputs if back else windows.channels
+    target = memory.room(windows.size[0] * (windows.size[1] + 1) * depth * 16)
+    call(hand_written(level)["halve_kernel"], w, target, *windows.size, depth, int(back))
+    memory.check()
+    return target
+
+
 def run_forward(
     level: str, windows: Windows, x: Floats, w: Floats, bias: Floats | None, row_major: bool = False
 ) -> Floats:
@@ -115,9 +124,12 @@ def run_forward(
     description = geometry.forward(windows, lying, stride(rows))
     start: Any = 0 if bias is None else memory.place(np.resize(bias, panels * 16))
     half, scratch = images // 2, memory.room(max(1, images * description.scratch))
-    kernel = hand_written(level)["convolution"]
+    kernel = hand_written(level)[f"convolution{'_in_halves' * windows.in_halves}"]
+    laid = weights(memory, w)
+    if windows.in_halves:
+        laid = halved(level, memory, windows, laid, back=False)
     for first, last in ((0, half), (half, images)):
-        call(kernel, left, weights(memory, w), y, start, words(description), scratch, first, last, 0, panels)
+        call(kernel, left, laid, y, start, words(description), scratch, first, last, 0, panels)
     memory.check()
     assert np.isnan(y[:, rows * 16 :]).all()
     return from_panels(y, rows, windows.outputs).reshape(images, down, across, -1)
@@ -138,10 +150,13 @@ def run_back(level: str, windows: Windows, dy: Floats, w: Floats) -> Floats:
             given, turned, windows.taps, windows.channels, windows.outputs, 0, panels,
         )  # fmt: skip
         memory.check()
+    if windows.back_in_halves:
+        turned = halved(level, memory, windows, turned, back=True)
     dx = memory.room(panels, stride(rows))
     description = geometry.backward(windows, lying.group, stride(rows))
     scratch = memory.room(max(1, images * description.scratch))
-    call(kernels["convolution"], right, turned, dx, 0, words(description), scratch, 0, images, 0, panels)
+    kernel = kernels[f"convolution{'_in_halves' * windows.back_in_halves}"]
+    call(kernel, right, turned, dx, 0, words(description), scratch, 0, images, 0, panels)
     memory.check()
     assert np.isnan(dx[:, rows * 16 :]).all()
     return from_panels(dx, rows, windows.channels).reshape(images, height, width, -1)
@@ -154,7 +169,15 @@ def run_gradient(level: str, windows: Windows, x: Floats, dy: Floats, row_major:
     shape = kernel_shape(windows)
     lines = int(np.prod(shape[:-1]))
     dw = memory.room(-(-windows.outputs // 16), lines * 16)
-    description = geometry.gradient(windows, lying, stride(len(matrix(dy))))
+    if windows.in_halves and row_major:
+        described = gradients.gradient_in_halves(windows, lying, stride(len(matrix(dy))))
+        room = memory.room(described.scratch)
+        call(
+            hand_written(level)["gradient_in_halves"], left, right, dw, words(described), room, len(x)
+        )  # fmt: skip
+        memory.check()
+        return from_panels(dw, lines, windows.outputs).reshape(shape)
+    description = gradients.gradient(windows, lying, stride(len(matrix(dy))))
     scratch = memory.room(max(1, description.scratch))
     middle = lines // 2 if windows.lanewise or row_major else lines // windows.taps
     for p, (first, last) in product(range(len(dw)), ((0, middle), (middle, lines))):
@@ -174,7 +197,8 @@ def test_the_words_are_numbered_as_they_are_listed() -> None:
     assert convolution.HEADER == geometry.HEADER == len(convolution.FIELDS)
     assert convolution.PART == geometry.PART == len(convolution.PART_FIELDS)
     assert convolution.BLOCK == geometry.BLOCK == len(convolution.BLOCK_FIELDS)
-    assert windowed.LANEWISE == geometry.LANEWISE
+    assert len(halves.HALVED_FIELDS) == geometry.HALVED_FIELDS
+    assert (windowed.LANEWISE, windowed.HALVED) == (geometry.LANEWISE, geometry.HALVED)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -213,6 +237,36 @@ def test_convolution_gradient(level: str, windows: Windows, row_major: bool) -> 
     exact = np.einsum("nijtc,nijo->tco", of_window, dy, optimize=True)
     sizes = np.einsum("nijtc,nijo->tco", np.abs(of_window), np.abs(dy), optimize=True)
     assert is_sum(found, exact, sizes, 3 * int(np.prod(windows.counts)))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("few", [1, 6, 8])
+@pytest.mark.parametrize("space", [(7, 8), (5, 14), (9, 32), (1, 2), (6, 11)])
+def test_two_places_share_a_line(level: str, few: int, space: tuple[int, int]) -> None:
+    narrow = Windows(space, 3, few, (3, 5), (1, 1), (1, 2), (1, 2))
+    wide = replace(narrow, channels=few, outputs=19)
+    assert narrow.in_halves == wide.back_in_halves == (space[1] % 2 == 0)
+    for row_major in (False, True):
+        x, w = normal(3, *space, 3), normal(*kernel_shape(narrow))
+        exact = np.einsum("nijtc,tco->nijo", seen(narrow, x), w)
+        sizes = np.einsum("nijtc,tco->nijo", np.abs(seen(narrow, x)), np.abs(w))
+        assert is_sum(run_forward(level, narrow, x, w, None, row_major), exact, sizes, 45)
+    for channels, size in ((3, (3, 5)), (1, (5, 5)), (1, (3, 3)), (2, (2, 7)), (1, (7, 7))):
+        windows = Windows(space, channels, few, size, (1, 1), (3, size[1] // 2), (3, (size[1] - 1) // 2))
+        assert windows.in_halves == (space[1] % 2 == 0)
+        x, dy = normal(3, *space, channels), normal(3, *windows.counts, few)
+        found = run_gradient(level, windows, x, dy, row_major=True)
+        exact, sizes = (
+            np.einsum("nijtc,nijo->tco", seen(windows, a), b) for a, b in ((x, dy), (np.abs(x), np.abs(dy)))
+        )
+        assert is_sum(found, exact.astype(np.float64), sizes, 3 * int(np.prod(windows.counts)))
+    dy, w = normal(3, *wide.counts, 19), normal(*kernel_shape(wide))
+    found = run_back(level, wide, dy, w)
+    exact, sizes = (
+        put_back(wide, np.einsum("nijo,tco->nijtc", a, b))
+        for a, b in ((dy.astype(np.float64), w), (np.abs(dy.astype(np.float64)), np.abs(w)))
+    )
+    assert is_sum(found, exact, sizes, 15 * 19)
 
 
 @pytest.mark.parametrize("level", LEVELS)

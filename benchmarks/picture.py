@@ -23,7 +23,7 @@ def bars(steps: Results) -> str:
     rows = [(key, peer) for key, peer in drawn if peer is not None]
     height = TOP + ROW * len(rows) + 10
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 60}" height="{height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 190}" height="{height}" '
         'font-family="sans-serif" font-size="12" fill="#808080">',
         f'<text x="{LEFT}" y="12">times as fast as the fastest peer (line: what is meant)</text>',
     ]

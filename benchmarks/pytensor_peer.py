@@ -28,7 +28,7 @@ class Peer:
         count = sum(name.endswith("/w") for name in start)
         names = [f"mlp/dense_{number}/{part}" for number in range(1, count + 1) for part in "wb"]
         self.parameters = [pytensor.shared(np.array(start[name]), name) for name in names]
-        self.stream = pt.random.utils.RandomStream(0)
+        self.stream = pt.random.utils.RandomStream(0) if rate else None
         batch = pt.lvector("batch")
         loss, objective = self._costs(self.x[batch], self.t[batch])
         slopes = pytensor.gradient.grad(objective, self.parameters)
@@ -44,7 +44,7 @@ class Peer:
         y = x
         for k in range(0, len(self.parameters) - 2, 2):
             y = acts[self.workload.name](y @ self.parameters[k] + self.parameters[k + 1])
-            if self.rate:
+            if self.stream is not None:
                 kept = self.stream.bernoulli(1 - self.rate, size=y.shape).astype("float32")
                 y = y * kept * np.float32(1 / (1 - self.rate))
         loss = cost(self.workload.cost, y @ self.parameters[-2] + self.parameters[-1], t)

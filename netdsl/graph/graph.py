@@ -69,9 +69,17 @@ class Graph:
         """Return the nodes that use a value, in order, each once."""
         return self._users[index]
 
+    @cached_property
+    def _root_set(self) -> frozenset[int]:
+        return frozenset((*self.outputs.values(), *self.updates.values()))
+
     def roots(self) -> tuple[int, ...]:
         """Return every node that an output or an update asks for, in order, each once."""
-        return tuple(sorted({*self.outputs.values(), *self.updates.values()}))
+        return tuple(sorted(self._root_set))
+
+    def is_root(self, index: int) -> bool:
+        """Tell whether an output or an update asks for a node."""
+        return index in self._root_set
 
     def ancestors(self, wanted: Iterable[int]) -> set[int]:
         """Return nodes and all that they are computed from."""

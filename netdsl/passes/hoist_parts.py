@@ -62,7 +62,7 @@ class _Parts:
         """Tell whether only parts are wanted of a value, and of what is made of it element by element."""
         if index not in self.in_parts:
             users = self.graph.users(index)
-            self.in_parts[index] = index not in self.graph.roots() and all(
+            self.in_parts[index] = not self.graph.is_root(index) and all(
                 self._is_part(user)
                 or (self.graph[user].operation.family == "elementwise" and self._is_read_in_parts(user))
                 for user in users

@@ -27,6 +27,8 @@ class Joining:
     makers: dict[int, int] = field(init=False)
     overwritten: dict[int, int] = field(init=False)
     """The leaf whose new value a node is."""
+    totals: dict[int, set[int]] = field(default_factory=dict, init=False)
+    """The units that begin with a sum over all of a leaf, by leaf."""
 
     def __post_init__(self) -> None:
         self.reads = [reads_of(self.graph, unit, self.lying) for unit in self.units if unit is not None]
@@ -34,6 +36,8 @@ class Joining:
         leaves = {**self.graph.leaves("weight"), **self.graph.leaves("state")}
         updates = self.graph.updates.items()
         self.overwritten = {index: leaves[name] for name, index in updates if name in leaves}
+        for number in range(len(self.units)):
+            self._note_totals(number)
 
     def joined(self) -> list[Unit]:
         """Return the units, joined where it is of use."""
@@ -62,8 +66,16 @@ class Joining:
                 self.units[other], self.units[number] = Unit((*before.parts, *unit.parts), cut), None
                 self.makers.update(dict.fromkeys(unit.stores(), other))
                 self.reads[other] = (self.reads[other] | self.reads[number]) - set(before.stores())
+                self._note_totals(other)
                 return True
         return False
+
+    def _note_totals(self, number: int) -> None:
+        """Note what a unit that begins with a sum over all of something reads."""
+        unit = self.units[number]
+        if unit is not None and unit.parts[0].template == "total":
+            for index in self.reads[number]:
+                self.totals.setdefault(index, set()).add(number)
 
     def _totals(self, unit: Unit) -> set[int]:
         """Return what is not there before the last piece is done: sums over all of a weight, and gradients of
@@ -98,18 +110,17 @@ class Joining:
         overwrites."""
         found = {self.makers[index] for index in self.reads[number] if index in self.makers}
         leaves = {self.overwritten[index] for index in unit.stores() if index in self.overwritten}
-        for other, each in enumerate(self.units):
-            if each is not None and each.parts[0].template == "total" and leaves & self.reads[other]:
-                found.add(other)
+        found |= {other for leaf in leaves for other in self.totals.get(leaf, ()) if self.units[other]}
         return sorted(found)
 
     def _stand_between(self, before: int, unit: int) -> bool:
         """Tell whether a third unit must come after the first and before the second, or the second before
         it."""
-        third = self._needs(unit) - {before, unit}
-        return reaches(self._needs, third, before) or reaches(
-            self._needs, self._needs(before) - {before}, unit
-        )
+        needs = self._needs(unit)
+        if reaches(self._needs, needs - {before, unit}, before):
+            return True
+        # What the second needs does not need the second.
+        return before not in needs and reaches(self._needs, self._needs(before) - {before}, unit)
 
     def _needs(self, number: int) -> set[int]:
         return {self.makers[index] for index in self.reads[number] if index in self.makers}

@@ -52,7 +52,7 @@ def merge_scans(graph: Graph) -> Graph:
 def _is_sliced(graph: Graph, index: int, needed: Container[int]) -> bool:
     """Tell whether the result of a scan is read in slices alone."""
     users = [graph[each] for each in graph.users(index) if each in needed]
-    return index not in graph.roots() and all(
+    return not graph.is_root(index) and all(
         each.operation.name == "slice" and each.setting("steps")[-1] == 1 for each in users
     )
 

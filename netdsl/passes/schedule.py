@@ -15,13 +15,21 @@ def schedule(steps: Sequence[Step | Loop]) -> tuple[Phase, ...]:
     in the same way and each piece keeps to its own part of that memory, nor where one thread does both.
     """
     phases: list[list[Step | Loop]] = []
-    placed: list[tuple[Step | Loop, int]] = []
-    for step in steps:
-        at = max((phase + _apart(before, step) for before, phase in placed if _meet(before, step)), default=0)
+    placed: list[int] = []
+    readers: dict[str, list[int]] = {}
+    writers: dict[str, list[int]] = {}
+    for number, step in enumerate(steps):
+        # Only those that touch the same memory, so that the time of all grows with their number alone.
+        met = {each for access in (*step.reads, *step.writes) for each in writers.get(access.buffer, ())}
+        met |= {each for access in step.writes for each in readers.get(access.buffer, ())}
+        at = max((placed[each] + _apart(steps[each], step) for each in met), default=0)
         while len(phases) <= at:
             phases.append([])
         phases[at].append(step)
-        placed.append((step, at))
+        placed.append(at)
+        for accesses, table in ((step.reads, readers), (step.writes, writers)):
+            for each in {access.buffer for access in accesses}:
+                table.setdefault(each, []).append(number)
     return tuple(phase for each in phases for phase in _flat(each))
 
 
@@ -51,12 +59,8 @@ def _flat(level: Sequence[Step | Loop]) -> Iterable[Phase]:
             yield from each.phases
 
 
-def _meet(first: Step | Loop, second: Step | Loop) -> bool:
-    """Tell whether two steps touch the same memory, at least one of them to write."""
-    return bool(_conflicts(first, second))
-
-
 def _conflicts(first: Step | Loop, second: Step | Loop) -> list[tuple[Access, Access]]:
+    """Return what two steps touch both, at least one of them to write."""
     pairs = [(first.writes, second.reads), (first.reads, second.writes), (first.writes, second.writes)]
     return [(a, b) for left, right in pairs for a in left for b in right if a.buffer == b.buffer]
 

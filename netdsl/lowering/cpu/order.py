@@ -36,13 +36,17 @@ def in_order(choice: Choice) -> Order:
     after = [
         {makers[index] for index in each if index in makers} - {number} for number, each in enumerate(reads)
     ]
+    readers_of: dict[int, set[int]] = {}
+    for number, each in enumerate(reads):
+        for index in each:
+            readers_of.setdefault(index, set()).add(number)
     leaves = {**graph.leaves("weight"), **graph.leaves("state")}
     given = set(graph.outputs.values())
     in_place: dict[int, str] = {}
     copies: list[tuple[str, int]] = []
     for name, index in graph.updates.items():
         leaf, maker = leaves.get(name, -1), makers.get(index)
-        readers = {number for number, each in enumerate(reads) if leaf in each} - {maker}
+        readers = readers_of.get(leaf, set()) - {maker}
         if (
             maker is not None
             and leaf not in given

@@ -50,11 +50,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """One segment of steps: its times, the seconds from call to return, and those that cores worked."""
+    """One segment of steps: its times, and the seconds from call to return."""
 
     spent: Spent
     seconds: float
-    worked: float
 
     @property
     def of_a_step(self) -> float:
@@ -107,7 +106,7 @@ def _profile(opened: Opened, options: Options, settings: Settings) -> Profile:
         seconds=best.of_a_step,
         middle=statistics.median(each.of_a_step for each in segments),
         between=between,
-        cores=best.worked / best.seconds,
+        cores=spent.worked / spent.seconds,
         entries=entries_of(program, spent, batch, known),
         waits=tuple(map(float, spent.waits.mean(axis=0) / known.clock / spent.steps)),
         barriers=barriers(program) if len(spent.waits) > 1 else 0,
@@ -151,11 +150,11 @@ def _segments(
 
     def segment(count: int, step: int) -> _Segment:
         order: NDArray[np.int64] = np.arange(step * batch, (step + count) * batch, dtype=np.int64) % rows
-        start, work = time.perf_counter(), time.process_time()
+        start = time.perf_counter()
         executable.run(order, batch, step=step, seed=seed, scalars=scalars)
-        seconds, worked = time.perf_counter() - start, time.process_time() - work
+        seconds = time.perf_counter() - start
         assert executable.watch is not None
-        return _Segment(executable.watch.take(), seconds, worked)
+        return _Segment(executable.watch.take(), seconds)
 
     segment(1, 0)
     one = segment(1, 1).of_a_step

@@ -19,8 +19,8 @@ class Spent:
     """What was spent on some steps, in counts of the processor's counter.
 
     Shapes: `calls` and `launches` (threads, calls of the program), `waits` (threads, phases). `seconds` is
-    how long the launch lists took, from their start to their end, `noting` how long their counts were put
-    together.
+    how long the launch lists took, from their start to their end, `worked` how long cores worked meanwhile,
+    `noting` how long it took to put the counts together.
     """
 
     calls: NDArray[np.int64]
@@ -28,6 +28,7 @@ class Spent:
     waits: NDArray[np.int64]
     steps: int = 0
     seconds: float = 0.0
+    worked: float = 0.0
     noting: float = 0.0
 
 
@@ -52,11 +53,12 @@ class Watch:
         began = time.perf_counter()
         owners = self._owners_of(tables)
         counts = [np.zeros(len(each), np.int64) for each in owners]
-        start = time.perf_counter()
+        start, before = time.perf_counter(), time.process_time()
         threads.run_timed(addresses, contexts, first, last, [each.ctypes.data for each in counts])
-        seconds = time.perf_counter() - start
+        seconds, worked = time.perf_counter() - start, time.process_time() - before
         spent = self._room(len(owners))
         spent.seconds += seconds
+        spent.worked += worked
         spent.steps += last - first
         for thread, (calls, took) in enumerate(zip(owners, counts, strict=True)):
             waited = calls < 0

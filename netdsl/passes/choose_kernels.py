@@ -29,6 +29,11 @@ from netdsl.program.layout import columns, places
 CHUNK: Final = 64
 """Rows of a weight's tile, at most: what an optimizer reads of two of them then fits into the first cache."""
 
+CHUNK_OF_TAPS: Final = 1024
+TILES: Final = 8
+"""Rows of a tile of a convolution's kernel, at most, and how many tiles there are at least, for threads to
+share: for each of them all images are read, from memory."""
+
 MANY: Final = 4
 """Panels from which on the work of a product is cut by panels; with fewer it is cut by rows."""
 
@@ -99,7 +104,7 @@ def _convolution_unit(graph: Graph, group: Group) -> Unit:
     elif is_summed_by_examples(graph, index):
         cut = Examples(1, batches(behind))
     elif is_lanewise(graph, index) or shape[-2] % 16 == 0:
-        cut = tiles_of(places(shape), columns(shape))
+        cut = tiles_of(shape)
     return Unit((Part("convolution", group),), cut)
 
 
@@ -117,7 +122,7 @@ def _product_unit(graph: Graph, group: Group, layouts: Layouts) -> Unit:
     shape = graph[index].shape
     match form:
         case "gradient":
-            return Unit((Part(form, group),), tiles_of(places(shape), columns(shape)))
+            return Unit((Part(form, group),), tiles_of(shape))
         case "product" if places(shape) == 1 and -(-columns(shape) // 16) < MANY and not layouts.is_body:
             return Unit((Part(form, group),), rows_of(shape))
         case "back" if not is_in_squares(shape):
@@ -137,7 +142,7 @@ def cut_of(graph: Graph, index: int, *, is_body: bool = False) -> Cut:
     the body of a loop, so that a thread goes through all turns with its own and waits for no other."""
     shape = graph[index].shape
     if not is_batched(shape):
-        return tiles_of(places(shape), columns(shape))
+        return tiles_of(shape)
     if places(shape) == 1:
         return Examples(TURN, batches(shape)) if is_body else Panels(columns(shape), batches(shape))
     return Examples(_together(shape), batches(shape))
@@ -157,10 +162,13 @@ def is_in_squares(shape: Shape) -> bool:
     return places(shape) == 1 or _together(shape) * places(shape) % 16 == 0
 
 
-def tiles_of(rows: int, columns: int) -> Tiles:
+def tiles_of(shape: Shape) -> Tiles:
     """Cut a weight into tiles of equal height, as far as multiples of 16 allow."""
+    rows, panels = places(shape), -(-columns(shape) // 16)
     pieces = -(-rows // CHUNK)
-    return Tiles(rows, columns, -(-rows // (16 * pieces)) * 16)
+    if len(shape) > 2:
+        pieces = min(pieces, max(-(-rows // CHUNK_OF_TAPS), -(-TILES // panels)))
+    return Tiles(rows, columns(shape), -(-rows // (16 * pieces)) * 16)
 
 
 def _loops_unit(graph: Graph, group: Group, layouts: Layouts) -> Unit:
@@ -206,5 +214,5 @@ def _summed(graph: Graph, group: Group, layouts: Layouts) -> Unit | None:
         return Unit((Part("columns", group),), cut_of(graph, operand))
     everything = graph[index].setting("axes") == tuple(range(len(graph[operand].shape)))
     if not domain.batches and everything and around & layouts.panels:
-        return Unit((Part("total", group),), tiles_of(domain.places, domain.columns))
+        return Unit((Part("total", group),), tiles_of(graph[operand].shape))
     return None

@@ -4,7 +4,9 @@ Panels: [columns / 16][rows][16], with a stride from panel to panel that may lea
 Blocks are the panels of the transpose: [rows / 16][columns][16]. Strides are in floats, addresses in bytes.
 """
 
-from typing import Final
+from typing import Any, Final
+
+from numba import njit
 
 from netdsl.kernels.cpu.kernel import kernel
 from netdsl.kernels.cpu.memory import at_long
@@ -12,7 +14,6 @@ from netdsl.kernels.cpu.tiles import (
     in_pairs,
     paired_tiles,
     paired_turned_tiles,
-    prefetch_lines,
     stack_floats,
     tiles,
     turned_tiles,
@@ -61,7 +62,7 @@ def product(
             left, right = a + 4 * a_panel * (k >> 4), w + 64 * (depth * p + k)
             paired_tiles(
                 rows, steps, left, a_row, a_panel, right, 16 * depth, result, c_panel,
-                start, start_row, start_panel,
+                start, start_row, start_panel, right + 64 * DEPTH, right + 64 * (depth + DEPTH), DEPTH,
             )  # fmt: skip
     for p in range(paired, panels):
         result = c + 4 * c_panel * p
@@ -118,7 +119,7 @@ def product_back(
                     if m < paired:
                         paired_tiles(
                             height, steps, left, 16, 16 * w_rows, right, y_block, strips, 1024,
-                            start, start_row, start_panel,
+                            start, start_row, start_panel, right, right, 0,
                         )  # fmt: skip
                     else:
                         tiles(height, steps, left, 16, 16 * w_rows, right, strips, start, start_row)
@@ -133,6 +134,15 @@ def product_back(
 
 GRADIENT_WORDS: Final = 15
 """Words of a description of `weight_gradient`."""
+
+
+@njit(inline="always")
+def _asked(it: Any, stream: int, panels: int, other: int) -> int:
+    """Return where one of the six places begins that are read soon, three for each panel, or another place
+    where there is none."""
+    place = it[11 + (stream >> 1)] if stream < 6 else 0
+    there = (place != 0) & ((stream & 1) < panels)
+    return place + 4 * it[14] * (stream & 1) if there else other
 
 
 @kernel
@@ -153,19 +163,20 @@ def weight_gradient(description: int) -> None:
     y, y_panel, w, w_panel, panels = it[4], it[5], it[6], it[7], it[8]
     first, last = it[9], it[10]
     paired = panels & -2 if in_pairs() else 0
+    lines = last - first
     for r in range(first, last, 16):
         done = 64 * (r - first)
         height = min16(last - r)
         left = x + 4 * x_panel * (r >> 4)
-        for p in range(panels):
-            next_lines = done + 4 * it[14] * p
-            for soon in range(11, 14):
-                if it[soon] != 0:
-                    prefetch_lines(it[soon] + next_lines, height)
+        block = (r - first) >> 4
+        soon_1, soon_2 = _asked(it, block, panels, y), _asked(it, block + 4, panels, y)
         if paired:
-            paired_turned_tiles(height, rows, left, x_row, y, y_panel, w + done, w_panel)
+            paired_turned_tiles(
+                height, rows, left, x_row, y, y_panel, w + done, w_panel, soon_1, soon_2, lines
+            )
         for p in range(paired, panels):
-            turned_tiles(height, rows, left, x_row, y + 4 * y_panel * p, w + done + 4 * w_panel * p)
+            right, result = y + 4 * y_panel * p, w + done + 4 * w_panel * p
+            turned_tiles(height, rows, left, x_row, right, result, soon_1, soon_2, lines)
 
 
 @kernel

@@ -9,15 +9,13 @@ registers.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils
 
 from netdsl.kernels.cpu.emission import (
     F32,
-    I8,
     I64,
     LANES,
     NOTHING,
@@ -35,82 +33,46 @@ from netdsl.kernels.cpu.emission import (
 )
 from netdsl.kernels.cpu.looping import Carried, repeat
 from netdsl.kernels.cpu.machine import machine
-from netdsl.kernels.cpu.memory import ask_for_line
+from netdsl.kernels.cpu.tile_places import LINE, Asking, Column, Left, Lines, Places, Soon
 from netdsl.kernels.cpu.turning import emit_min16
 
-_LINE: Final = whole(LANES)
 
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """The left factor: element (i, k) lies at `start + i*row + k*step`, in floats.
-
-    With a `panel`, k counts in groups of 16 of which each begins `panel` floats after the one before.
-    """
-
-    start: Value
-    row: Value
-    step: Value
-    panel: Value | None = None
-
-    def below(self, builder: Any, rows: Value) -> "Left":
-        """Return the same factor without its first rows."""
-        return Left(
-            advance(builder, self.start, builder.mul(rows, self.row)), self.row, self.step, self.panel
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Lines of 16 neighbors, `step` floats from one to the next: the right factor, or the result."""
-
-    start: Value
-    step: Value = _LINE
-
-    def below(self, builder: Any, lines: Value) -> "Lines":
-        """Return the same without its first lines."""
-        return Lines(advance(builder, self.start, builder.mul(lines, self.step)), self.step)
-
-    def at(self, builder: Any, number: int) -> Value:
-        """Return where a line begins."""
-        return advance(builder, self.start, builder.mul(self.step, whole(number)))
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A panel of the result: the lines of its right factor, its own lines, and those its sums start from."""
-
-    b: Lines
-    c: Lines
-    start: Lines
-
-
-def emit_tiles(builder: Any, rows: Value, depth: Value, a: Left, columns: Sequence[Column]) -> None:
+def emit_tiles(
+    builder: Any, rows: Value, depth: Value, a: Left, columns: Sequence[Column], soon: Soon | None = None
+) -> None:
     """Emit C[rows][16] = start + A B for one panel or for two that share A, in tiles of the machine's
     heights."""
-    done = whole(0)
+    done, asked = whole(0), whole(0)
     for height in machine().rows if len(columns) == 1 else machine().paired_rows:
         count = builder.sdiv(builder.sub(rows, done), whole(height))
 
         def turn(_: Value, held: Carried, height: int = height) -> Carried:
-            (done,) = held
+            done, asked = held
             below = [
                 Column(each.b, each.c.below(builder, done), each.start.below(builder, done))
                 for each in columns
             ]
-            _emit_tile(builder, height, depth, a.below(builder, done), below)
-            return [builder.add(done, whole(height))]
+            asking = Asking(builder, soon or Soon(), asked)
+            _emit_tile(builder, height, depth, a.below(builder, done), below, asking)
+            return [builder.add(done, whole(height)), builder.add(asked, builder.lshr(depth, whole(1)))]
 
-        (done,) = repeat(builder, count, [done], turn)
+        done, asked = repeat(builder, count, [done, asked], turn)
 
 
-def _emit_tile(builder: Any, height: int, depth: Value, a: Left, columns: Sequence[Column]) -> None:
-    places = _Places(builder, a.row, height)
-    heads, wide = places.heads(a.start), len(columns)
+def _emit_tile(
+    builder: Any, height: int, depth: Value, a: Left, columns: Sequence[Column], asking: Asking
+) -> None:
+    places = Places(builder, a.row, height)
+    heads, wide, streams = places.heads(a.start), len(columns), len(asking.first)
+
+    def parted(held: Carried) -> tuple[list[Value], list[Value], list[Value]]:
+        return [*held[:streams]], [*held[streams:][:wide]], [*held[streams + wide :]]
 
     def steps(count: int) -> Callable[[Value, Carried], Carried]:
         def turn(_: Value, held: Carried) -> Carried:
-            left, right, sums = held[: len(heads)], held[len(heads) :][:wide], list(held[len(heads) + wide :])
+            left, (asked, right, sums) = held[: len(heads)], parted(held[len(heads) :])
+            if count > 1:
+                asked = asking.next(asked)
             for _ in range(count):
                 lines = [load_vector(builder, each) for each in right]
                 left = [hidden(builder, each) for each in left]
@@ -120,7 +82,7 @@ def _emit_tile(builder: Any, height: int, depth: Value, a: Left, columns: Sequen
                         sums[j] = multiply_add(builder, number, line, sums[j], fused=machine().fma)
                 left = [advance(builder, each, a.step) for each in left]
                 right = [advance(builder, each, to.b.step) for each, to in zip(right, columns, strict=True)]
-            return [*left, *right, *sums]
+            return [*left, *asked, *right, *sums]
 
         return turn
 
@@ -129,7 +91,7 @@ def _emit_tile(builder: Any, height: int, depth: Value, a: Left, columns: Sequen
         held = repeat(builder, builder.lshr(count, whole(1)), held, steps(2))
         return repeat(builder, builder.and_(count, whole(1)), held, steps(1))
 
-    held: list[Value] = [*heads, *(each.b.start for each in columns)]
+    held: list[Value] = [*heads, *asking.first, *(each.b.start for each in columns)]
     held += [load_vector(builder, each.start.at(builder, i)) for i in range(height) for each in columns]
     if a.panel is None:
         held = in_pairs(depth, held)
@@ -143,53 +105,8 @@ def _emit_tile(builder: Any, height: int, depth: Value, a: Left, columns: Sequen
 
         groups = builder.lshr(builder.add(depth, whole(LANES - 1)), whole(4))
         held = repeat(builder, groups, held, group)
-    for j, each in enumerate(held[len(heads) + wide :]):
+    for j, each in enumerate(parted(held[len(heads) :])[2]):
         store_vector(builder, each, columns[j % wide].c.at(builder, j // wide))
-
-
-class _Places:
-    """Where the rows of a tile lie, as few registers as can be: a pointer for every nine rows, and the rows'
-    stride once, three, five and seven times, by which an instruction can go on by itself (twice, four times
-    and eight times as far too).
-
-    A pointer or an offset for each row is more than there are registers. LLVM would make pointers of the
-    sums all the same, so what they are sums of is hidden from it: 16 rows take 40 % less time.
-    """
-
-    SCALES: Final = ((0, 0), (1, 1), (1, 2), (3, 1), (1, 4), (5, 1), (3, 2), (7, 1), (1, 8))
-    """For each row the stride that it is reached by, and how often that is taken."""
-
-    def __init__(self, builder: Any, row: Value, height: int) -> None:
-        self._builder, self._row, self._height = builder, row, height
-        self._is_known = isinstance(row, ir.Constant)
-        self._strides: dict[int, Value] = {}
-        bytes_of_row = builder.mul(row, whole(4))
-        for times in {self.SCALES[i][0] for i in range(min(height, len(self.SCALES)))} - {0}:
-            stride = builder.mul(bytes_of_row, whole(times))
-            self._strides[times] = stride if times == 1 else hidden(builder, stride)
-
-    def heads(self, start: Value) -> list[Value]:
-        """Return the pointers that are carried along."""
-        if self._is_known:
-            return [start]
-        firsts = range(0, self._height, len(self.SCALES))
-        return [advance(self._builder, start, self._builder.mul(self._row, whole(i))) for i in firsts]
-
-    def below(self, heads: Carried) -> list[Value]:
-        """Return a pointer for each row."""
-        if self._is_known:
-            return [
-                advance(self._builder, heads[0], whole(self._row.constant * i)) for i in range(self._height)
-            ]
-        return [self._below(heads[i // len(self.SCALES)], i % len(self.SCALES)) for i in range(self._height)]
-
-    def _below(self, head: Value, row: int) -> Value:
-        times, scale = self.SCALES[row]
-        if not times:
-            return head
-        builder, bytes_ = self._builder, I8.as_pointer()
-        offset = builder.mul(self._strides[times], whole(scale))
-        return builder.bitcast(builder.gep(builder.bitcast(head, bytes_), [offset]), F32.as_pointer())
 
 
 @emits(NOTHING, *[WORD] * 9)
@@ -216,7 +133,7 @@ def tiles(
     )
 
 
-@emits(NOTHING, *[WORD] * 12)
+@emits(NOTHING, *[WORD] * 15)
 def paired_tiles(
     builder: Any,
     rows: Value,
@@ -231,12 +148,15 @@ def paired_tiles(
     start: Value,
     start_row: Value,
     start_panel: Value,
+    soon_1: Value,
+    soon_2: Value,
+    lines: Value,
 ) -> None:
     """Compute two panels as `tiles` does one; they lie `b_panel`, `c_panel` and `start_panel` floats apart.
-    Only where `in_pairs()`."""
+    Only where `in_pairs()`. So many `lines` from two addresses on are asked for meanwhile."""
     left = Left(floats(builder, a), a_row, whole(1), a_panel)
     columns = _panels(builder, 2, (b, b_panel), (c, c_panel), (start, start_row, start_panel))
-    emit_tiles(builder, rows, depth, left, columns)
+    emit_tiles(builder, rows, depth, left, columns, Soon((soon_1, soon_2), lines))
 
 
 @emits(NOTHING, *[WORD] * 10)
@@ -260,18 +180,29 @@ def placed_tiles(
     emit_tiles(builder, rows, depth, left, [Column(right, result, start)])
 
 
-@emits(NOTHING, *[WORD] * 6)
+@emits(NOTHING, *[WORD] * 9)
 def turned_tiles(
-    builder: Any, rows: Value, depth: Value, a: Value, a_step: Value, b: Value, c: Value
+    builder: Any,
+    rows: Value,
+    depth: Value,
+    a: Value,
+    a_step: Value,
+    b: Value,
+    c: Value,
+    soon_1: Value,
+    soon_2: Value,
+    lines: Value,
 ) -> None:
-    """Compute C[rows][16] = A B where the rows of A are neighbors: A is stored transposed."""
+    """Compute C[rows][16] = A B where the rows of A are neighbors: A is stored transposed. So many `lines`
+    from two addresses on are asked for meanwhile."""
     left = Left(floats(builder, a), whole(1), a_step)
     none = whole(0)
     start = emit_zeros(builder), none, none
-    emit_tiles(builder, rows, depth, left, _panels(builder, 1, (b, none), (c, none), start))
+    columns = _panels(builder, 1, (b, none), (c, none), start)
+    emit_tiles(builder, rows, depth, left, columns, Soon((soon_1, soon_2), lines))
 
 
-@emits(NOTHING, *[WORD] * 8)
+@emits(NOTHING, *[WORD] * 11)
 def paired_turned_tiles(
     builder: Any,
     rows: Value,
@@ -282,11 +213,15 @@ def paired_turned_tiles(
     b_panel: Value,
     c: Value,
     c_panel: Value,
+    soon_1: Value,
+    soon_2: Value,
+    lines: Value,
 ) -> None:
     """Compute two panels as `turned_tiles` does one. Only where `in_pairs()`."""
     left = Left(floats(builder, a), whole(1), a_step)
     start = emit_zeros(builder), whole(0), whole(0)
-    emit_tiles(builder, rows, depth, left, _panels(builder, 2, (b, b_panel), (c, c_panel), start))
+    columns = _panels(builder, 2, (b, b_panel), (c, c_panel), start)
+    emit_tiles(builder, rows, depth, left, columns, Soon((soon_1, soon_2), lines))
 
 
 def _panels(
@@ -303,8 +238,7 @@ def _panels(
         return Lines(floats(builder, address, builder.mul(panel, whole(number))), line)
 
     return [
-        Column(lines(i, b[0], _LINE, b[1]), lines(i, c[0], _LINE, c[1]), lines(i, *start))
-        for i in range(count)
+        Column(lines(i, b[0], LINE, b[1]), lines(i, c[0], LINE, c[1]), lines(i, *start)) for i in range(count)
     ]
 
 
@@ -312,17 +246,6 @@ def _panels(
 def in_pairs(builder: Any) -> Value:
     """Return whether two panels are computed at once: 1 where there are registers for it, else 0."""
     return whole(int(bool(machine().paired_rows)))
-
-
-@emits(NOTHING, WORD, WORD)
-def prefetch_lines(builder: Any, address: Value, lines: Value) -> None:
-    """Ask for cache lines that the next kernel will read."""
-
-    def turn(index: Value, _: Carried) -> Carried:
-        ask_for_line(builder, builder.add(address, builder.shl(index, whole(6))))
-        return []
-
-    repeat(builder, lines, [], turn)
 
 
 @emits(WORD)

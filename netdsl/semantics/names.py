@@ -221,7 +221,7 @@ class _Walk:
         return name.text in self.known or find(self.module, name.text, name.span) is not None
 
     def _called(self, callee: tree.Path) -> tree.Definition | Function | None:
-        name, module = callee.parts[-1], self.module
+        name, module, declaration = callee.parts[-1], self.module, None
         if callee.parts[0].text in self.known:
             return None
         if len(callee.parts) > 1:

@@ -99,6 +99,10 @@ class Schedules:
         carried = {name: (_transplanted(item, builder), span) for name, (item, span) in given.items()}
         inner = frame.site(site.span, site.label)
         result = real(lift(self.world.apply(recipe, moved, carried, inner), inner), inner)
+        if result.shape != ():
+            raise site.mistake(
+                "E0205", f"`{recipe.name}` sets one number, not {describe(result)}", "not one number"
+            )
         return cone(builder, {"value": result.value}, memory.updates), memory.starts
 
     def _logged(self) -> Function:

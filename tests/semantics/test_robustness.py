@@ -10,7 +10,7 @@ from netdsl.diagnostics import DiagnosticError, Source, Span
 from netdsl.diagnostics.rendering import render
 from netdsl.semantics import elaborate, load_files, plan_data
 from netdsl.syntax import parse, tree
-from tests.semantics.bench import DIGITS, TABLE, no_imports
+from tests.semantics.bench import DIGITS, TABLE, experiment, no_imports
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 FILES = [
@@ -101,3 +101,21 @@ def test_the_files_that_are_put_out_of_order_are_right_themselves() -> None:
         files = load_files(Source(name, (MODELS / name).read_text(encoding="utf-8")), no_imports)
         assert elaborate(files, {}, None, schema).graph.outputs
     assert elaborate(load_files(Source("houses.net", HOUSES), no_imports), {}, None, TABLE).graph.outputs
+
+
+def test_a_call_of_a_name_that_two_imports_declare_is_told() -> None:
+    text = f'import "a.net"\nimport "b.net"\n{HOUSES}\nlayer unused(x) = x -> wide()'
+    with pytest.raises(DiagnosticError) as caught:
+        experiment(text, TABLE, a="layer wide(x) = x -> dense(8)", b="layer wide(x) = x -> dense(9)")
+    assert "E0104" in [each.code for each in caught.value.diagnostics]
+
+
+def test_a_schedule_with_memory_sets_one_number() -> None:
+    text = HOUSES.replace("plateau(warmup(0.1))", "follow(0.1)")
+    state = "state low = 0\n    low := logged(valid.loss)"
+    text += f"schedule follow(base) {{\n    {state}\n    return [[base]] * low\n}}"
+    with pytest.raises(DiagnosticError) as caught:
+        experiment(text, TABLE)
+    assert [each.message for each in caught.value.diagnostics] == [
+        "`follow` sets one number, not a value of shape [1, 1]"
+    ]

@@ -99,7 +99,7 @@ def clear(place: int, end: int) -> None:
         room[i] = f32(0.0)
 
 
-def _over_images(tile_of: Callable[..., None]) -> Callable[..., Any]:
+def kernel_of_images(tile_of: Callable[..., None]) -> Callable[..., Any]:
     """Make a kernel of convolutions. Those with tiles of their own are compiled where they are needed."""
 
     @kernel
@@ -172,8 +172,8 @@ def _over_images(tile_of: Callable[..., None]) -> Callable[..., Any]:
     return convolution
 
 
-convolution = _over_images(windowed_tile)
-convolution_in_halves = _over_images(halved_tile)
+convolution = kernel_of_images(windowed_tile)
+convolution_in_halves = kernel_of_images(halved_tile)
 
 
 @kernel

@@ -1,4 +1,5 @@
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -32,12 +33,8 @@ def test_kernels_need_nothing_from_outside(level: str, name: str) -> None:
 def test_the_catalog_is_complete() -> None:
     found = set()
     for path in FOLDER.glob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        found |= {
-            line.split("(")[0].removeprefix("def ")
-            for before, line in zip(text.splitlines(), text.splitlines()[1:], strict=False)
-            if before == "@kernel" and line.startswith("def ")
-        }
+        kernels = re.findall(r"^@kernel\ndef (\w+)|^(\w+) = kernel_\w+\(", path.read_text("utf-8"), re.M)
+        found |= {defined or made for defined, made in kernels}
     assert found == set(catalog.KERNELS)
     for name, module in catalog.KERNELS.items():
         assert hasattr(importlib.import_module(f"netdsl.kernels.cpu.{module}"), name)

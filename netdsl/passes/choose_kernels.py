@@ -11,6 +11,7 @@ from netdsl.passes.joining import Joining, passing
 from netdsl.passes.lanes import domain_of, goes_along_lanes
 from netdsl.passes.layouts import Layouts, is_column_sum, lanes_domain
 from netdsl.program import (
+    LANES,
     Choice,
     Cut,
     Examples,
@@ -39,7 +40,7 @@ MANY: Final = 4
 
 TURN: Final = 32
 """Examples of a piece in the body of a loop. With 16 all is read a kilobyte at a time, and gates take a
-third longer; with 64 two threads would have nothing to share of a batch of 64."""
+third longer; with 64 two threads would have nothing to share of a batch of 64. Shares end where 16 do."""
 
 TOGETHER: Final = 64
 """Rows of a piece, at least, where the rows of an example are its places."""
@@ -144,7 +145,7 @@ def cut_of(graph: Graph, index: int, *, is_body: bool = False) -> Cut:
     if not is_batched(shape):
         return tiles_of(shape)
     if places(shape) == 1:
-        return Examples(TURN, batches(shape)) if is_body else Panels(columns(shape), batches(shape))
+        return Examples(TURN, batches(shape), LANES) if is_body else Panels(columns(shape), batches(shape))
     return Examples(_together(shape), batches(shape))
 
 

@@ -130,7 +130,7 @@ def _common_cut(before: Unit, unit: Unit) -> Cut | None:
     """Return how two units can be cut alike: a vector like the panels whose columns it belongs to."""
     match before.cut, unit.cut:
         case Examples(one, batches), Examples(other, same) if batches == same:
-            return Examples(min(one, other), batches)
+            return before.cut if before.cut == unit.cut else Examples(min(one, other), batches)
         case Panels(columns), Lines(number) if columns == number:
             return before.cut
         case (Panels() | Tiles(), _) if before.cut == unit.cut:

@@ -73,10 +73,12 @@ class Rows:
 @dataclass(frozen=True, slots=True)
 class Examples:
     """Work on all columns of values with places, cut into pieces of so many examples. `batches` is how many
-    batches lie one behind the other."""
+    batches lie one behind the other. Threads' shares end where pieces do, or, with a `grain`, at multiples of
+    that."""
 
     size: int
     batches: int = 1
+    grain: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,10 +101,12 @@ class Range:
 @dataclass(frozen=True, slots=True)
 class Pieces:
     """A step's work as pieces of a range, numbered by `i`: an item has the places from `first` to before
-    `last`, `size` of them where there are as many. Threads share them out in order."""
+    `last`, `size` of them where there are as many. Threads share them out in order; with a `grain` shares end
+    at multiples of that, and a thread's pieces begin where its share does."""
 
     total: Count
     size: int
+    grain: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from netdsl.passes.hoist import hoist
 from netdsl.passes.scan import merge_scans
 from netdsl.passes.scan_stage import stage_scans
 from netdsl.passes.simplify import simplify
+from netdsl.program import Pieces
 from netdsl.runtime.executable import Executable
 from tests.lowering.running import compare, program_of, start_of
 from tests.operations.test_scan import CELLS, Cell, lstm, scanned
@@ -137,8 +138,10 @@ def test_the_length_of_a_sequence_costs_no_steps() -> None:
 
 
 def test_threads_go_through_all_turns_of_a_cell_without_a_barrier() -> None:
-    loops = [phase.repeat for phase in program_of(stacked()).phases if phase.repeat]
-    assert [loop.free for loop in loops] == [True] * 4
+    phases = [phase for phase in program_of(stacked()).phases if phase.repeat]
+    assert [phase.repeat and phase.repeat.free for phase in phases] == [True] * 4
+    works = [step.work for phase in phases for step in phase.steps]
+    assert all(isinstance(work, Pieces) and (work.size, work.grain) == (32, 16) for work in works)
 
 
 @pytest.mark.parametrize("rows", [1, 7, 32, 70])

@@ -124,11 +124,10 @@ def _step(
             first = np.arange(low, high, piece or max(1, high - low), dtype=np.int64)
             symbols.update(lo=first, hi=np.minimum(high, first + (piece or high - low)))
             items = len(first)
-        case Pieces(total, size):
-            end = int(total.value(symbols))
-            low, high = share(end, size, thread, threads)
+        case Pieces(total, size, grain):
+            low, high = share(int(total.value(symbols)), grain or size, thread, threads)
             first = np.arange(low, high, size, dtype=np.int64)
-            symbols.update(i=first // size, first=first, last=np.minimum(end, first + size))
+            symbols.update(i=first // size, first=first, last=np.minimum(high, first + size))
             items = len(first)
         case Each(()):
             items = int(thread == 0)

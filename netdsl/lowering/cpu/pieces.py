@@ -68,8 +68,8 @@ def work_of(cut: Cut) -> Work:
             return Range(count_of(panels_of(count)))
         case Rows(batches):
             return Range(ROWS * batches, LANES)
-        case Examples(size, batches):
-            return Pieces(ROWS * batches, size)
+        case Examples(size, batches, grain):
+            return Pieces(ROWS * batches, size, grain)
         case Whole():
             return Each(())
 

@@ -41,3 +41,5 @@ class Memory:
     bound: dict[str, NDArray[Any]] = field(default_factory=dict)
     addresses: list[int] = field(default_factory=list)
     """Those of the bound fields, in the order of a program's inputs."""
+    rows: int | None = None
+    """How many rows are bound, None where the program reads no field that has some."""

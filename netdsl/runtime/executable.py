@@ -136,6 +136,7 @@ class Executable:
             told = ", ".join(f"`{name}` has {length}" for name, length in lengths.items())
             raise wrong("E0721", f"the fields have different numbers of rows: {told}")
         self._memory.bound = bound
+        self._memory.rows = next(iter(lengths.values()), None)
         self._memory.addresses = [address(bound[each.name]) for each in self.program.inputs]
 
     def _input(self, name: str) -> Input:
@@ -208,14 +209,12 @@ class Executable:
     def _checked_order(self, order: NDArray[np.int64], batch: int) -> NDArray[np.int64]:
         if batch < 1:
             raise ValueError(f"a batch of {batch} rows")
-        rows = [
-            len(array) for name, array in self._memory.bound.items() if is_batched(self._input(name).shape)
-        ]
         if len(self._memory.bound) < len(self.program.inputs):
             raise ValueError("no rows are bound")
         # One pass finds negative rows too: as numbers without a sign they are the largest.
-        if rows and len(order) and order.view(np.uint64).max() >= rows[0]:
-            raise IndexError(f"the order names rows outside of 0 .. {rows[0] - 1}")
+        rows = self._memory.rows
+        if rows is not None and len(order) and order.view(np.uint64).max() >= rows:
+            raise IndexError(f"the order names rows outside of 0 .. {rows - 1}")
         return order
 
     def _write_context(
@@ -229,10 +228,10 @@ class Executable:
     ) -> None:
         contexts = self._memory.contexts.reshape(self.threads, self._context_words)
         given = [address(results[each.name]) for each in self.program.outputs]
-        run = [batch, step, _signed(seed), address(order), address(table)]
-        last = words.FIRST + len(self._memory.addresses) + len(given)
-        contexts[:, words.BATCH : words.BATCH + len(run)] = run
-        contexts[:, words.FIRST : last] = self._memory.addresses + given
+        run = [batch, step, _signed(seed), address(order), address(table), 0, 0]
+        assert words.BATCH + len(run) == words.FIRST
+        row = [*run, *self._memory.addresses, *given]
+        contexts[:, words.BATCH : words.BATCH + len(row)] = row
 
     def _walk(self, rows: int, first: int, last: int) -> None:
         """Take steps a piece at a time, each with as many threads as have turned out best."""

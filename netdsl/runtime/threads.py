@@ -43,6 +43,9 @@ class Threads:
         `tables` are addresses and numbers of rows, `contexts` the addresses of the threads' blocks. Returned
         is how many cores the threads had meanwhile: fewer than there are threads where others took them.
         """
+        if self.count == 1 == len(tables):
+            self._interpret(*tables[0], contexts[0], first, last)
+            return 1.0
         return self._together(
             [
                 _job(self._interpret, table, rows, context, first, last)

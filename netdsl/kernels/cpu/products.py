@@ -62,7 +62,8 @@ def product(
             left, right = a + 4 * a_panel * (k >> 4), w + 64 * (depth * p + k)
             paired_tiles(
                 rows, steps, left, a_row, a_panel, right, 16 * depth, result, c_panel,
-                start, start_row, start_panel, right + 64 * DEPTH, right + 64 * (depth + DEPTH), DEPTH,
+                start, start_row, start_panel,
+                right + 64 * DEPTH, right + 64 * (depth + DEPTH), DEPTH, 32 * steps, 64,
             )  # fmt: skip
     for p in range(paired, panels):
         result = c + 4 * c_panel * p
@@ -91,7 +92,8 @@ def product_back(
     """Compute the panels `first` to before `last` of X = Y W^T, without a transposed copy of the weights.
 
     The weights are the left factor, 64 of their rows at a time, and 16 or 32 rows of Y the right one; the
-    squares that come out are turned when they are stored.
+    squares that come out are turned when they are stored. Meanwhile the weights of the next steps are asked
+    for: 12 groups of 16 columns with each of the first two pairs of blocks.
 
     Shapes: Y (rows, depth) in blocks, `y_block` apart; W (w_rows, depth) in panels without gaps;
     X (rows, w_rows) in panels, the first of them at `x`.
@@ -113,13 +115,16 @@ def product_back(
                     steps = depth - k if depth - k < DEPTH else DEPTH
                     left = w + 1024 * p + 4 * w_rows * k
                     right = y + 4 * y_block * m + 64 * k
+                    soon = left + 4 * w_rows * DEPTH if k + DEPTH < depth else w + 1024 * (p + 4)
                     start, start_row, start_panel = zeros(), 0, 0
                     if k > 0:
                         start, start_row, start_panel = strips, 16, 1024
                     if m < paired:
                         paired_tiles(
                             height, steps, left, 16, 16 * w_rows, right, y_block, strips, 1024,
-                            start, start_row, start_panel, right, right, 0,
+                            start, start_row, start_panel,
+                            soon + 768 * w_rows * (m >> 1), soon + 768 * w_rows * (m >> 1) + 64 * w_rows,
+                            DEPTH * 4 if m < 4 else 0, 128 * w_rows, 32,
                         )  # fmt: skip
                     else:
                         tiles(height, steps, left, 16, 16 * w_rows, right, strips, start, start_row)

@@ -11,6 +11,7 @@ from netdsl.kernels.cpu.looping import Carried
 from netdsl.kernels.cpu.memory import ask_for_line
 
 LINE: Final = whole(LANES)
+LINE_BYTES: Final = whole(4 * LANES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +60,25 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Soon:
-    """Lines of memory that are read soon: asked for while sums go on, from each start a line for every two
-    steps, until `lines` of them are."""
+    """Memory that is read soon: asked for while sums go on, from each start `step` bytes further with every
+    two steps, until there were so many `turns`. Each tile begins `apart` bytes behind the one before."""
 
     starts: tuple[Value, ...] = ()
-    lines: Value | None = None
+    turns: Value | None = None
+    apart: Value | None = None
+    step: Value = LINE_BYTES
 
 
 class Asking:
-    """Asks for lines, from the last that was asked for on; for the first again when all were."""
+    """Asks for lines during one tile; for the first again and again when all were asked for before."""
 
-    def __init__(self, builder: Any, soon: Soon, asked: Value) -> None:
-        left = builder.icmp_signed("<", asked, soon.lines) if soon.starts else None
-        self.first = [
-            builder.add(each, builder.select(left, builder.shl(asked, whole(6)), whole(0)))
-            for each in soon.starts
-        ]
-        self._builder, self._step = builder, builder.select(left, whole(64), whole(0)) if left else None
+    def __init__(self, builder: Any, soon: Soon, number: Value, turns: Value) -> None:
+        self._builder, self.first, self._step = builder, [], None
+        if soon.starts:
+            left = builder.icmp_signed("<", builder.mul(number, turns), soon.turns)
+            ahead = builder.select(left, builder.mul(number, soon.apart), whole(0))
+            self.first = [builder.add(each, ahead) for each in soon.starts]
+            self._step = builder.select(left, soon.step, whole(0))
 
     def next(self, places: Sequence[Value]) -> list[Value]:
         """Ask for the line at each place; return the next places."""

@@ -42,21 +42,21 @@ def emit_tiles(
 ) -> None:
     """Emit C[rows][16] = start + A B for one panel or for two that share A, in tiles of the machine's
     heights."""
-    done, asked = whole(0), whole(0)
+    done, number = whole(0), whole(0)
     for height in machine().rows if len(columns) == 1 else machine().paired_rows:
         count = builder.sdiv(builder.sub(rows, done), whole(height))
 
         def turn(_: Value, held: Carried, height: int = height) -> Carried:
-            done, asked = held
+            done, number = held
             below = [
                 Column(each.b, each.c.below(builder, done), each.start.below(builder, done))
                 for each in columns
             ]
-            asking = Asking(builder, soon or Soon(), asked)
+            asking = Asking(builder, soon or Soon(), number, builder.lshr(depth, whole(1)))
             _emit_tile(builder, height, depth, a.below(builder, done), below, asking)
-            return [builder.add(done, whole(height)), builder.add(asked, builder.lshr(depth, whole(1)))]
+            return [builder.add(done, whole(height)), builder.add(number, whole(1))]
 
-        done, asked = repeat(builder, count, [done, asked], turn)
+        done, number = repeat(builder, count, [done, number], turn)
 
 
 def _emit_tile(
@@ -133,7 +133,7 @@ def tiles(
     )
 
 
-@emits(NOTHING, *[WORD] * 15)
+@emits(NOTHING, *[WORD] * 17)
 def paired_tiles(
     builder: Any,
     rows: Value,
@@ -150,13 +150,15 @@ def paired_tiles(
     start_panel: Value,
     soon_1: Value,
     soon_2: Value,
-    lines: Value,
+    turns: Value,
+    apart: Value,
+    step: Value,
 ) -> None:
     """Compute two panels as `tiles` does one; they lie `b_panel`, `c_panel` and `start_panel` floats apart.
-    Only where `in_pairs()`. So many `lines` from two addresses on are asked for meanwhile."""
+    Only where `in_pairs()`. What is read soon from two addresses on is asked for meanwhile."""
     left = Left(floats(builder, a), a_row, whole(1), a_panel)
     columns = _panels(builder, 2, (b, b_panel), (c, c_panel), (start, start_row, start_panel))
-    emit_tiles(builder, rows, depth, left, columns, Soon((soon_1, soon_2), lines))
+    emit_tiles(builder, rows, depth, left, columns, Soon((soon_1, soon_2), turns, apart, step))
 
 
 @emits(NOTHING, *[WORD] * 10)
@@ -199,7 +201,9 @@ def turned_tiles(
     none = whole(0)
     start = emit_zeros(builder), none, none
     columns = _panels(builder, 1, (b, none), (c, none), start)
-    emit_tiles(builder, rows, depth, left, columns, Soon((soon_1, soon_2), lines))
+    emit_tiles(
+        builder, rows, depth, left, columns, Soon((soon_1, soon_2), lines, builder.shl(depth, whole(5)))
+    )
 
 
 @emits(NOTHING, *[WORD] * 11)
@@ -221,7 +225,9 @@ def paired_turned_tiles(
     left = Left(floats(builder, a), whole(1), a_step)
     start = emit_zeros(builder), whole(0), whole(0)
     columns = _panels(builder, 2, (b, b_panel), (c, c_panel), start)
-    emit_tiles(builder, rows, depth, left, columns, Soon((soon_1, soon_2), lines))
+    emit_tiles(
+        builder, rows, depth, left, columns, Soon((soon_1, soon_2), lines, builder.shl(depth, whole(5)))
+    )
 
 
 def _panels(

@@ -64,10 +64,11 @@ class Work:
         self.peer = module.Peer(self.kind.form, given, *arrays, rate, self.threads)
         return {"seconds": time.perf_counter() - begun}
 
-    def _losses(self, steps: int, piece: int) -> Request:
-        """Take steps, so many in a call; return the loss of each, with penalties where those are told."""
+    def _losses(self, steps: int, piece: int, first: int = 0) -> Request:
+        """Take steps from the `first` on, so many in a call; return the loss of each, without and with
+        penalties."""
         found, objective = [], []
-        for at in range(0, steps, piece):
+        for at in range(first, first + steps, piece):
             found.append(self.peer.run(self._rows(at, piece)))
             objective.append(getattr(self.peer, "objective", found[-1]))
         return {

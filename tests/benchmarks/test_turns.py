@@ -33,7 +33,8 @@ class Fake:
     def answer(self, **request: Any) -> dict[str, Any]:
         match request["do"]:
             case "losses":
-                found = self.losses[: request["steps"]]
+                first = request.get("first", 0)
+                found = self.losses[first : first + request["steps"]]
                 objective = [2 * each for each in found]
                 return {"losses": found, "objective": objective, "penalized": self.penalized}
             case "time":

@@ -220,17 +220,36 @@ def _clear(it: Any, dx: int) -> None:
 
 
 @njit(inline="always")
-def _has_squares(it: Any) -> bool:
-    """Tell whether windows are two by two places that no other window sees."""
-    is_square = (it[ROWS] == 2) & (it[COLUMNS] == 2)
-    return bool(is_square & (it[STRIDE_DOWN] == 2) & (it[STRIDE_ACROSS] == 2))
+def _covers(it: Any) -> bool:
+    """Tell whether windows are two by two places, and each place is seen by one."""
+    is_square = (it[ROWS] == 2) & (it[COLUMNS] == 2) & (it[STRIDE_DOWN] == 2) & (it[STRIDE_ACROSS] == 2)
+    is_even = (it[HEIGHT] == 2 * it[DOWN]) & (it[WIDTH] == 2 * it[ACROSS])
+    return bool(is_square & is_even & (it[TOP] == 0) & (it[LEFT] == 0))
 
 
 @njit(inline="always")
-def _covers(it: Any) -> bool:
-    """Tell whether such windows see each place."""
-    is_even = (it[HEIGHT] == 2 * it[DOWN]) & (it[WIDTH] == 2 * it[ACROSS])
-    return bool(is_even & (it[TOP] == 0) & (it[LEFT] == 0))
+def _give_to_line(dx: int, line: int, dy: int, taps: int, across: int, channels: int) -> None:
+    """Set the places of a line of such windows."""
+    for j in range(across):
+        give_to_four(dx + 128 * j, line, dy + 64 * j, taps + 4 * channels * j)
+
+
+@njit(inline="always")
+def _best_of_line(
+    x: int, line: int, y: int, y_step: int, taps: int, numbers: int, windows: tuple[int, int, int], width: int
+) -> None:
+    """Find the greatest numbers of a line of such windows, and their taps, if they are asked for.
+
+    `windows` are how many, the channels, and the taps that are left in the image: what is written beyond a
+    window's own belongs to those that follow.
+    """
+    across, channels, left_over = windows
+    for j in range(across):
+        told = taps + 4 * channels * j
+        fits = (taps != 0) & ((width == 16) | ((channels < 16) & (left_over - j * channels >= 16)))
+        best_of_four(x + 128 * j, line, y + y_step * j, told if fits else numbers)
+        if (taps != 0) & (not fits):
+            move_words(numbers, told, width)
 
 
 @kernel
@@ -242,7 +261,7 @@ def max_pool(x: int, y: int, taps: int, description: int, images: int) -> None:
     """
     it = at_long(description)
     line = 16 * it[WIDTH]
-    squares = _has_squares(it)
+    covers = _covers(it)
     spare = a_line()
     numbers = a_line()
     for image in range(images):
@@ -250,6 +269,17 @@ def max_pool(x: int, y: int, taps: int, description: int, images: int) -> None:
             source = x + 4 * (p * it[X_PANEL] + image * it[HEIGHT] * line)
             width = min16(it[CHANNELS] - 16 * p)
             for i in range(it[DOWN]):
+                first = (image * it[DOWN] + i) * it[ACROSS]
+                best = spare if y == 0 else y + 4 * (p * it[Y_PANEL] + 16 * first)
+                step = 0 if y == 0 else 64
+                told = taps + 4 * (first * it[CHANNELS] + 16 * p)
+                if covers:
+                    left_over = (it[DOWN] - i) * it[ACROSS] * it[CHANNELS]
+                    _best_of_line(
+                        source + 8 * i * line, line, best, step, 0 if taps == 0 else told, numbers,
+                        (it[ACROSS], it[CHANNELS], left_over), width,
+                    )  # fmt: skip
+                    continue
                 top = _first(i, it[STRIDE_DOWN], it[TOP])
                 rows = _end(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT]) - top
                 row = i * it[STRIDE_DOWN] - it[TOP] + top
@@ -257,22 +287,12 @@ def max_pool(x: int, y: int, taps: int, description: int, images: int) -> None:
                     left = _first(j, it[STRIDE_ACROSS], it[LEFT])
                     columns = _end(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH]) - left
                     column = j * it[STRIDE_ACROSS] - it[LEFT] + left
-                    output = (image * it[DOWN] + i) * it[ACROSS] + j
-                    place = source + 4 * (row * line + 16 * column)
-                    best = spare if y == 0 else y + 4 * (p * it[Y_PANEL] + 16 * output)
-                    told = taps + 4 * (output * it[CHANNELS] + 16 * p)
-                    # Beyond a line of taps lie those of the image's next windows, which are written later.
-                    left_over = ((it[DOWN] - i) * it[ACROSS] - j) * it[CHANNELS]
-                    fits = (taps != 0) & ((width == 16) | ((it[CHANNELS] < 16) & (left_over >= 16)))
-                    number = told if fits else numbers
-                    if squares & (rows == 2) & (columns == 2):
-                        best_of_four(place, line, best, number)
-                    else:
-                        best_line(
-                            place, line, rows, columns, top * it[COLUMNS] + left, it[COLUMNS], best, number
-                        )
-                    if (taps != 0) & (not fits):
-                        move_words(numbers, told, width)
+                    best_line(
+                        source + 4 * (row * line + 16 * column), line, rows, columns,
+                        top * it[COLUMNS] + left, it[COLUMNS], best + step * j, numbers,
+                    )  # fmt: skip
+                    if taps != 0:
+                        move_words(numbers, told + 4 * it[CHANNELS] * j, width)
 
 
 @kernel
@@ -284,13 +304,21 @@ def put_window(dy: int, taps: int, dx: int, description: int, images: int) -> No
     """
     it = at_long(description)
     line = 16 * it[WIDTH]
-    covers = _has_squares(it) & _covers(it)
+    covers = _covers(it)
     for image in range(images):
         for p in range((it[CHANNELS] + 15) >> 4):
             target = dx + 4 * (p * it[X_PANEL] + image * it[HEIGHT] * line)
             if not covers:
                 _clear(it, target)
             for i in range(it[DOWN]):
+                if covers:
+                    _give_to_line(
+                        target + 8 * i * line, line,
+                        dy + 4 * (p * it[Y_PANEL] + 16 * (image * it[DOWN] + i) * it[ACROSS]),
+                        taps + 4 * ((image * it[DOWN] + i) * it[ACROSS] * it[CHANNELS] + 16 * p),
+                        it[ACROSS], it[CHANNELS],
+                    )  # fmt: skip
+                    continue
                 top = _first(i, it[STRIDE_DOWN], it[TOP])
                 rows = _end(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT]) - top
                 row = i * it[STRIDE_DOWN] - it[TOP] + top
@@ -302,12 +330,9 @@ def put_window(dy: int, taps: int, dx: int, description: int, images: int) -> No
                     place = target + 4 * (row * line + 16 * column)
                     given = dy + 4 * (p * it[Y_PANEL] + 16 * output)
                     number = taps + 4 * (output * it[CHANNELS] + 16 * p)
-                    if covers:
-                        give_to_four(place, line, given, number)
-                    else:
-                        give_line(
-                            place, line, rows, columns, top * it[COLUMNS] + left, it[COLUMNS], given, number
-                        )
+                    give_line(
+                        place, line, rows, columns, top * it[COLUMNS] + left, it[COLUMNS], given, number
+                    )
 
 
 @kernel

@@ -19,8 +19,11 @@ modest = settings(max_examples=40, deadline=None)
 
 @st.composite
 def pools(draw: Any) -> Windows:
-    """Draw windows each of which sees a place of the image."""
+    """Draw windows each of which sees a place of the image; as often of two by two that cover it."""
     two = st.tuples
+    if draw(st.booleans()):
+        down, across, channels = (draw(st.integers(1, most)) for most in (4, 4, 37))
+        return Windows((2 * down, 2 * across), channels, channels, (2, 2), (2, 2))
     size = draw(two(st.integers(1, 4), st.integers(1, 4)))
     before, after = (draw(two(*(st.integers(0, each - 1) for each in size))) for _ in range(2))
     space = draw(two(*(st.integers(each, each + 9) for each in size)))

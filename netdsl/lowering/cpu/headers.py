@@ -21,8 +21,9 @@ def _line(node: Node) -> str:
     """Return the line of the `.net` text that a node stands in."""
     if node.span is None:
         return ""
-    source, number = node.span.source, node.span.line
-    return f"{source.name}:{number}: {source.text.splitlines()[number - 1].strip()}"
+    source, start = node.span.source, node.span.start
+    line = source.text[source.text.rfind("\n", 0, start) + 1 :].partition("\n")[0]
+    return f"{source.name}:{node.span.line}: {line.strip()}"
 
 
 def _formula(graph: Graph, index: int) -> str:

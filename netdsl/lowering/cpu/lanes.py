@@ -39,6 +39,14 @@ class Lanes:
     piece: Piece
     text: KernelText = field(default_factory=KernelText)
     pointers: dict[str, str] = field(default_factory=dict)
+    reaches: dict[int, Reach] = field(init=False)
+    """How each value that is read from memory is reached."""
+
+    def __post_init__(self) -> None:
+        read = {self._place(each) for index in self.nodes for each in self.graph.operands(index)}
+        self.reaches = {
+            index: self._reach(index) for index in read if index in self.places and index not in self.nodes
+        }
 
     def write(self) -> None:
         """Write the kernel's text."""
@@ -67,7 +75,7 @@ class Lanes:
             self.text.line(f"{element} = {yes if self.graph[index].dtype == 'bool' else value}")
 
     def _is_in_places(self) -> bool:
-        return any(reach in REPEATED for reach in self._reaches().values())
+        return any(reach in REPEATED for reach in self.reaches.values())
 
     def _is_one_column(self) -> bool:
         """Tell whether rows have one number, so that neighboring rows are the lanes of a register.
@@ -78,15 +86,8 @@ class Lanes:
         return one and not self._is_in_places()
 
     def _is_in_rows(self) -> bool:
-        reaches = self._reaches().values()
+        reaches = self.reaches.values()
         return self._is_in_places() or any(reach in ("vector", "column", "spread") for reach in reaches)
-
-    def _reaches(self) -> dict[int, Reach]:
-        """Return how each value that is read from memory is reached."""
-        read = {self._place(each) for index in self.nodes for each in self.graph.operands(index)}
-        return {
-            index: self._reach(index) for index in read if index in self.places and index not in self.nodes
-        }
 
     def _place(self, index: int) -> int:
         return in_memory(self.graph, index, self.places)

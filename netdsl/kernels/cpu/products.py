@@ -2,6 +2,9 @@
 
 Panels: [columns / 16][rows][16], with a stride from panel to panel that may leave gaps; weights have none.
 Blocks are the panels of the transpose: [rows / 16][columns][16]. Strides are in floats, addresses in bytes.
+
+Where two panels are computed at once, one that is alone is computed twice, both times in the same place:
+tiles of one panel beside those of two would take a sixth longer to compile.
 """
 
 from typing import Any, Final
@@ -51,18 +54,19 @@ def product(
     Shapes: A (rows, depth), row-major with `a_panel` 16 or in panels with `a_row` 16; W (depth, 16 * panels)
     in panels without gaps; C (rows, 16 * panels) in panels; bias (16 * panels), none at address 0.
     """
-    paired = panels & -2 if in_pairs() else 0
+    paired = panels if in_pairs() else 0
     for p in range(0, paired, 2):
         result = c + 4 * c_panel * p
+        both = 1 if p + 1 < panels else 0
         for k in range(0, depth, DEPTH):
             steps = depth - k if depth - k < DEPTH else DEPTH
-            start, start_row, start_panel = zeros() if bias == 0 else bias + 64 * p, 0, 0 if bias == 0 else 16
+            start, start_row, start_panel = zeros() if bias == 0 else bias + 64 * p, 0, 16 if bias != 0 else 0
             if k > 0:
                 start, start_row, start_panel = result, 16, c_panel
             left, right = a + 4 * a_panel * (k >> 4), w + 64 * (depth * p + k)
             paired_tiles(
-                rows, steps, left, a_row, a_panel, right, 16 * depth, result, c_panel,
-                start, start_row, start_panel,
+                rows, steps, left, a_row, a_panel, right, both * 16 * depth, result, both * c_panel,
+                start, start_row, both * start_panel,
                 right + 64 * DEPTH, right + 64 * (depth + DEPTH), DEPTH, 32 * steps, 64,
             )  # fmt: skip
     for p in range(paired, panels):
@@ -99,15 +103,16 @@ def product_back(
     X (rows, w_rows) in panels, the first of them at `x`.
     """
     blocks = (rows + 15) >> 4
-    paired = blocks & -2 if in_pairs() else 0
+    paired = blocks if in_pairs() else 0
     strips = two_strips()
     spare = square()
     for p in range(first, last, 4):
         panels = last - p if last - p < 4 else 4
         height = w_rows - 16 * p if w_rows - 16 * p < 16 * panels else 16 * panels
         for m in range(blocks):
-            strip = strips + 4096 * (m & 1) if m < paired else strips
-            if (m >= paired) | (m & 1 == 0):
+            strip = strips + 4096 * (m & 1) if paired else strips
+            both = 1 if m + 1 < blocks else 0
+            if (paired == 0) | (m & 1 == 0):
                 if height & 15:
                     fill_zeros(strips + 1024 * (height >> 4))
                     fill_zeros(strips + 4096 + 1024 * (height >> 4))
@@ -119,9 +124,9 @@ def product_back(
                     start, start_row, start_panel = zeros(), 0, 0
                     if k > 0:
                         start, start_row, start_panel = strips, 16, 1024
-                    if m < paired:
+                    if paired:
                         paired_tiles(
-                            height, steps, left, 16, 16 * w_rows, right, y_block, strips, 1024,
+                            height, steps, left, 16, 16 * w_rows, right, both * y_block, strips, 1024,
                             start, start_row, start_panel,
                             soon + 768 * w_rows * (m >> 1), soon + 768 * w_rows * (m >> 1) + 64 * w_rows,
                             DEPTH * 4 if m < 4 else 0, 128 * w_rows, 32,
@@ -167,7 +172,8 @@ def weight_gradient(description: int) -> None:
     rows, x, x_row, x_panel = it[0], it[1], it[2], it[3]
     y, y_panel, w, w_panel, panels = it[4], it[5], it[6], it[7], it[8]
     first, last = it[9], it[10]
-    paired = panels & -2 if in_pairs() else 0
+    paired = panels if in_pairs() else 0
+    both = panels >> 1
     lines = last - first
     for r in range(first, last, 16):
         done = 64 * (r - first)
@@ -177,7 +183,7 @@ def weight_gradient(description: int) -> None:
         soon_1, soon_2 = _asked(it, block, panels, y), _asked(it, block + 4, panels, y)
         if paired:
             paired_turned_tiles(
-                height, rows, left, x_row, y, y_panel, w + done, w_panel, soon_1, soon_2, lines
+                height, rows, left, x_row, y, both * y_panel, w + done, both * w_panel, soon_1, soon_2, lines
             )
         for p in range(paired, panels):
             right, result = y + 4 * y_panel * p, w + done + 4 * w_panel * p

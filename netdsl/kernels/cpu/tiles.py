@@ -124,8 +124,11 @@ def tiles(
 ) -> None:
     """Compute C[rows][16] = start + A B; A is row-major (`a_panel` 16) or in panels (`a_row` 16).
 
-    The sums start from lines `start_row` floats apart: 0 for one line, 16 to go on with what C is.
+    The sums start from lines `start_row` floats apart: 0 for one line, 16 to go on with what C is. Only where
+    not `in_pairs()`.
     """
+    if machine().paired_rows:
+        return
     left = Left(floats(builder, a), a_row, whole(1), a_panel)
     none = whole(0)
     emit_tiles(
@@ -196,7 +199,9 @@ def turned_tiles(
     lines: Value,
 ) -> None:
     """Compute C[rows][16] = A B where the rows of A are neighbors: A is stored transposed. So many `lines`
-    from two addresses on are asked for meanwhile."""
+    from two addresses on are asked for meanwhile. Only where not `in_pairs()`."""
+    if machine().paired_rows:
+        return
     left = Left(floats(builder, a), whole(1), a_step)
     none = whole(0)
     start = emit_zeros(builder), none, none

@@ -86,4 +86,4 @@ def alone(ours: Asked, workload: str, rounds: int, parent: Path) -> dict[str, An
     ours.ask(do="time", steps=2)
     steps = max(2, min(200, round(0.1 / (ours.ask(do="time", steps=2)["seconds"] / 2))))
     times = [float(ours.ask(do="time", steps=steps)["seconds"]) for _ in range(rounds)]
-    return {"ms": [1e3 * each / steps for each in times]}
+    return {OURS.label: [1e3 * each / steps for each in times]}

@@ -125,7 +125,7 @@ def threads(found: Results) -> str:
     rows = []
     for name in names:
         times = [
-            statistics.median(found[f"{name}/{count}"]["ms"])
+            statistics.median(found[f"{name}/{count}"][OURS.label])
             for count in counts
             if f"{name}/{count}" in found
         ]

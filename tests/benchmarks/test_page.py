@@ -78,7 +78,7 @@ def test_every_section_has_its_part() -> None:
         "epochs": {"1": {"netdsl": [1.0], "loss": {"netdsl": 0.1}}},
         "starts": {"w1": {"netdsl": {"cold": [2.0], "warm": [0.5]}}},
         "memory": {"w1": {"netdsl": 500.0, "JAX": "JAX: ended"}},
-        "threads": {"w1/1": {"ms": [2.0]}, "w1/2": {"ms": [1.0]}},
+        "threads": {"w1/1": {"netdsl": [2.0]}, "w1/2": {"netdsl": [1.0]}},
         "sizes": {"batch/1": {"netdsl": 1.0, "JAX": 2.0}},
     }
     made = parts(found)

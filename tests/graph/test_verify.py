@@ -51,7 +51,7 @@ def test_networkx_sees_the_same_graph() -> None:
     assert list(made.network) == list(made)
     for index in made:
         assert made.network.nodes[index] == {"node": made[index], "operands": made.operands(index)}
-        edges = made.network.in_edges(index, data="position")
+        edges: list[tuple[int, int, int]] = list(made.network.in_edges(index, data="position"))
         assert sorted((place, source) for source, _, place in edges) == list(enumerate(made.operands(index)))
         assert tuple(sorted(set(made.network.successors(index)))) == made.users(index)
 

@@ -26,7 +26,7 @@ def separable(*, has_skip: bool = False) -> Graph:
     """Return a step of two depthwise-separable blocks; with a skip, the first one's result is added again."""
     builder = Builder(REGISTRY)
     x = builder.apply("input", name="x", shape=(BATCH, 8, 8, 16))
-    names = []
+    names: list[str] = []
 
     def weight(*shape: int) -> Value:
         names.append(f"w{len(names)}")

@@ -27,7 +27,7 @@ def windows_of(draw: Any, sizes: tuple[int, ...] = (1, 2, 3, 5), widths: tuple[i
         draw(st.integers(max(1, n - b - a), n + 18)) for n, b, a in zip(size, before, after, strict=True)
     )
     channels = draw(st.integers(2, 37))
-    return Windows(space, channels, channels, size, (1, 1), before, after, lanewise=True)  # type: ignore[arg-type]
+    return Windows(space, channels, channels, size, (1, 1), before, after, lanewise=True)
 
 
 def described(words: list[Any]) -> Any:

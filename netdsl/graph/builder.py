@@ -105,12 +105,12 @@ class Builder:
         """Return the operands of a node added before."""
         return self._operands[index]
 
-    def finish(self, *, unused: bool = True) -> Graph:
+    def finish(self, *, unused: bool = True, keep: Iterable[Value] = ()) -> Graph:
         """Return the finished graph, without what no output or update needs unless `unused` is to stay.
 
-        The builder is not to be used after.
+        Values to `keep` stay in any case. The builder is not to be used after.
         """
-        roots = [*self.outputs.values(), *self.updates.values()]
+        roots = [*self.outputs.values(), *self.updates.values(), *keep]
         kept = list(range(len(self._nodes))) if unused else sorted(self.ancestors(roots))
         place = {index: position for position, index in enumerate(kept)}
         return Graph(

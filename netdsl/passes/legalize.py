@@ -46,7 +46,7 @@ def legalize(graph: Graph) -> Graph:
     leaves = {**graph.leaves("weight"), **graph.leaves("state")}
     updates = {name: index for name, index in graph.updates.items() if leaves.get(name) != index}
     builder.updates = {name: _of_its_own(known[index]) for name, index in updates.items()}
-    return builder.finish(unused=False)
+    return builder.finish(unused=False, keep=[known[index] for index in leaves.values()])
 
 
 def _of_its_own(value: Value) -> Value:

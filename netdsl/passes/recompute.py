@@ -48,7 +48,8 @@ def recompute(graph: Graph) -> Graph:
         values[index] = _added(builder, graph, index, seen)
     builder.outputs = {name: values[index] for name, index in graph.outputs.items()}
     builder.updates = {name: values[index] for name, index in graph.updates.items()}
-    return builder.finish(unused=False)
+    leaves = {**graph.leaves("weight"), **graph.leaves("state")}
+    return builder.finish(unused=False, keep=[values[index] for index in leaves.values()])
 
 
 def _added(builder: Builder, graph: Graph, index: int, values: Mapping[int, Value]) -> Value:

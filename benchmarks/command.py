@@ -13,6 +13,7 @@ from benchmarks.kinds import Kind
 from benchmarks.page import write_page
 from benchmarks.turns import PeerError
 from benchmarks.workloads import WORKLOADS
+from netdsl.diagnostics import DiagnosticError
 
 QUICK = "PyTorch eager", "PyTorch channels-last", "JAX", "JAX scan", "NumPy"
 
@@ -74,7 +75,7 @@ def measure(folder: Path, name: str, found: sections.Found) -> None:
         for key, record in found:
             results.add(folder, name, key, record)
             tell(key, record)
-    except PeerError as problem:
+    except (PeerError, DiagnosticError) as problem:
         print(f"{name} ended: {problem}", flush=True)
 
 
@@ -93,5 +94,5 @@ def tell(key: str, record: results.Results) -> None:
         if isinstance(found, list) and found:
             figures = min(found), statistics.median(found), max(found)
             print(f"  {label:24}" + "".join(f"{each:11.4f}" for each in figures), flush=True)
-        elif not isinstance(found, list):
+        elif not isinstance(found, list) and found != {}:
             print(f"  {label:24}{found}", flush=True)

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import gzip
-import os
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.worker import confined
 from benchmarks.workloads import WORKLOADS
 
 LABELS = "netdsl", "PyTorch eager"
@@ -29,33 +29,56 @@ def ours(threads: int) -> float:
     return loss
 
 
-def theirs(threads: int) -> float:
-    """Do the same with PyTorch."""
+def theirs(threads: int, images: Path, labels: Path) -> float:
+    """Do the same with PyTorch, from the files of the training images and labels."""
     import torch
 
     from benchmarks.torch_peer import epoch
 
     torch.set_num_threads(threads)
-    folder = Path(os.environ["NETDSL_DATA_DIR"]) / "mnist"
-    x = _read(folder / "train-images-idx3-ubyte.gz", HEADER).reshape(-1, PIXELS).astype(np.float32) / 255
-    t = _read(folder / "train-labels-idx1-ubyte.gz", LABEL_HEADER).astype(np.int64)
+    x = _read(images, HEADER).reshape(-1, PIXELS).astype(np.float32) / 255
+    t = _read(labels, LABEL_HEADER).astype(np.int64)
     order = np.random.default_rng(0).permutation(len(x))
     return epoch(x[order[:50_000]], t[order[:50_000]], x[order[50_000:]], t[order[50_000:]])
 
 
+def training_files() -> tuple[Path, Path]:
+    """Return the files of MNIST's training images and labels, where netdsl finds them.
+
+    Errors: FileNotFoundError.
+    """
+    from netdsl.data.images import find_in_folder
+    from netdsl.data.places import Places, data_folder
+    from netdsl.data.published import MNIST
+    from netdsl.files import cache_folder
+
+    folders = Places(Path(), data_folder(None)).search(MNIST.folders)
+    for folder in [*folders, cache_folder() / "data" / MNIST.name]:
+        found = find_in_folder(folder) if folder.is_dir() else {}
+        if ("image", False) in found and ("label", False) in found:
+            return found["image", False], found["label", False]
+    raise FileNotFoundError("MNIST is neither in the data folder (NETDSL_DATA_DIR) nor in the cache")
+
+
 def _read(file: Path, header: int) -> np.ndarray:
-    with gzip.open(file) as stream:
+    with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
         return np.frombuffer(stream.read(), np.uint8, offset=header)
 
 
 def main() -> None:
     label, threads = sys.argv[1], int(sys.argv[2])
+    confined(threads)
     if label == "netdsl":
         import netdsl  # noqa: F401 (imported before the clock runs, as torch is)
+
+        begun = time.perf_counter()
+        loss = ours(threads)
     else:
         import benchmarks.torch_peer  # noqa: F401
-    begun = time.perf_counter()
-    loss = ours(threads) if label == "netdsl" else theirs(threads)
+
+        files = training_files()
+        begun = time.perf_counter()
+        loss = theirs(threads, *files)
     print(time.perf_counter() - begun, loss)
 
 

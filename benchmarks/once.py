@@ -11,9 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.worker import confined
+
 
 def main() -> None:
     label, workload, place, threads = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
+    confined(threads)
     loss = _ours(workload, place, threads) if label == "netdsl" else _peer(label, workload, place, threads)
     assert np.isfinite(loss).all(), loss
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.kinds import OURS
 from benchmarks.picture import bars
-from benchmarks.table import Results, everyone, in_order, number, spread, summary, table
+from benchmarks.table import Results, everyone, number, spread, summary, table
 from benchmarks.workloads import WORKLOADS
 
 
@@ -36,21 +36,29 @@ def parts(found: Results) -> dict[str, str]:
     if "steps" in found:
         made["picture"] = "![How many times as fast as the fastest peer](benchmarks.svg)"
         made["summary"], made["steps"] = summary(found["steps"]), everyone(found["steps"])
-        if left := problems(found["steps"]):
-            made["steps"] += "\n\n" + left
     writers = {
         "inference": inference, "epochs": epochs, "starts": starts, "memory": memory,
         "compiling": compiling, "threads": threads, "sizes": sizes,
     }  # fmt: skip
-    return made | {name: write(found[name]) for name, write in writers.items() if name in found}
+    made |= {name: write(found[name]) for name, write in writers.items() if name in found}
+    for name in [each for each in ("steps", *writers) if each in found]:
+        if left := problems(found[name]):
+            made[name] += "\n\n" + left
+    return made
 
 
-def problems(steps: Results) -> str:
+def problems(section: Results) -> str:
     """Return who was left out, and why."""
-    rows = [(key, label, told) for key in in_order(steps) for label, told in steps[key]["problems"].items()]
-    if not rows:
-        return ""
-    return "Left out:\n\n" + "\n".join(f"- {key.replace('/', ', ').upper()}: {told}" for key, _, told in rows)
+    rows = [
+        f"- {key.replace('/', ', ').upper()}: {told}"
+        for key in sorted(section, key=_numbers_in)
+        for told in section[key].get("problems", {}).values()
+    ]
+    return "Left out:\n\n" + "\n".join(rows) if rows else ""
+
+
+def _numbers_in(key: str) -> list[int]:
+    return [int(each) for each in re.findall(r"\d+", key)]
 
 
 def inference(found: Results) -> str:
@@ -89,6 +97,7 @@ def starts(found: Results) -> str:
         [name.upper(), label, spread(times["cold"]), spread(times["warm"])]
         for name, record in sorted(found.items())
         for label, times in record.items()
+        if label != "problems"
     ]
     return table(("workload", "", "empty cache, s", "full cache, s"), rows)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import Any
 
 from benchmarks import epoch, growth, inference, memory, start, steps
 from benchmarks.kinds import OURS, Kind
-from benchmarks.turns import ROOT, Participant
+from benchmarks.turns import Participant, PeerError, finished
 from benchmarks.workloads import WORKLOADS, Workload
 
 Found = Iterator[tuple[str, dict[str, Any]]]
@@ -81,18 +79,23 @@ def of_epochs(job: Job) -> Found:
     for threads in job.threads:
         found: dict[str, list[float]] = {label: [] for label in labels}
         loss: dict[str, float] = {}
+        problems: dict[str, str] = {}
         for _ in range(min(3, job.rounds)):
-            for label in labels:
-                seconds, loss[label] = _epoch(label, threads)
-                found[label].append(seconds)
-        yield f"{threads}", {**found, "loss": loss}
+            for label in [each for each in labels if each not in problems]:
+                try:
+                    seconds, loss[label] = _epoch(label, threads)
+                    found[label].append(seconds)
+                except PeerError as problem:
+                    if label == OURS.label:
+                        raise
+                    problems[label] = str(problem)
+        done = {label: times for label, times in found.items() if label not in problems}
+        kept = {label: each for label, each in loss.items() if label not in problems}
+        yield f"{threads}", {**done, "loss": kept, "problems": problems}
 
 
 def _epoch(label: str, threads: int) -> tuple[float, float]:
-    command = [sys.executable, "-m", "benchmarks.epoch", label, str(threads)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
-    seconds, loss = done.stdout.split()[-2:]
+    seconds, loss = finished(label, ["benchmarks.epoch", label, str(threads)], os.environ).split()[-2:]
     return float(seconds), float(loss)
 
 

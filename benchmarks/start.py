@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -13,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.kinds import OURS
 from benchmarks.ours import Ours
-from benchmarks.turns import ROOT, THREAD_COUNTS
+from benchmarks.turns import THREAD_COUNTS, PeerError, finished
 from benchmarks.workloads import Workload
 
 WORKLOADS = "w1", "w6"
@@ -35,23 +34,36 @@ def prepare(workload: Workload, folder: Path) -> None:
 def measure(
     workload: Workload, labels: Sequence[str], threads: int, rounds: int, folder: Path
 ) -> dict[str, Any]:
-    """Return the seconds of processes in turns, each round with a cache of its own, empty at first."""
+    """Return the seconds of processes in turns, each round with a cache of its own, empty at first.
+
+    Errors: PeerError for a problem of netdsl's; one of a peer's is kept among `problems`.
+    """
     prepare(workload, folder)
     record: dict[str, Any] = {label: {"cold": [], "warm": []} for label in labels}
+    problems: dict[str, str] = {}
     for _ in range(rounds):
-        for label in labels:
-            with tempfile.TemporaryDirectory() as cache:
-                for state in ("cold", "warm"):
-                    seconds = first_step(label, workload, folder, threads, cache)
-                    record[label][state].append(seconds)
-    return record
+        for label in [each for each in labels if each not in problems]:
+            try:
+                with tempfile.TemporaryDirectory() as cache:
+                    for state in ("cold", "warm"):
+                        seconds = first_step(label, workload, folder, threads, cache)
+                        record[label][state].append(seconds)
+            except PeerError as problem:
+                if label == OURS.label:
+                    raise
+                problems[label] = str(problem)
+                del record[label]
+    return {**record, "problems": problems}
 
 
 def first_step(label: str, workload: Workload, folder: Path, threads: int, cache: str) -> float:
-    """Return the seconds that a process takes which makes one step."""
-    command = [sys.executable, "-m", "benchmarks.once", label, workload.name, str(folder), str(threads)]
+    """Return the seconds that a process takes which makes one step.
+
+    Errors: PeerError.
+    """
+    command = ["benchmarks.once", label, workload.name, str(folder), str(threads)]
     begun = time.perf_counter()
-    subprocess.run(command, check=True, env=environment(cache, threads), cwd=ROOT, stderr=subprocess.DEVNULL)
+    finished(label, command, environment(cache, threads))
     return time.perf_counter() - begun
 
 

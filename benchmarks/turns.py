@@ -44,14 +44,13 @@ class Participant:
 
     def __init__(self, label: str, threads: int, log: Path) -> None:
         counts = {name: str(threads) for name in THREAD_COUNTS}
-        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
         self.label, self.log = label, log
         with log.open("a") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.worker", label, str(threads)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
-                env={**os.environ, **counts, **quiet, "PYTHONPATH": path},
+                env={**os.environ, **counts, **quiet, "PYTHONPATH": found_first()},
             )  # fmt: skip
 
     def __enter__(self) -> Self:
@@ -101,6 +100,25 @@ class Participant:
             self.process.wait()
         if self.process.stdout is not None:
             self.process.stdout.close()
+
+
+def found_first() -> str:
+    """Return the PYTHONPATH of a participant, whose modules are beside this one."""
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def finished(label: str, command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Run a module of a participant's, `command` its words, until it ends; return what it printed.
+
+    Errors: PeerError with the last line of its errors where it fails.
+    """
+    whole = [sys.executable, "-m", *command]
+    path = {"PYTHONPATH": found_first()}
+    done = subprocess.run(whole, env={**environment, **path}, capture_output=True, text=True)
+    if done.returncode:
+        told = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+        raise PeerError(f"{label}: {told[-1]}"[:300])
+    return done.stdout
 
 
 def together(

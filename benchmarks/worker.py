@@ -34,7 +34,8 @@ class Work:
 
     def answer(self, request: Request) -> Request:
         """Do what a request asks for; `do` names the method."""
-        return getattr(self, f"_{request.pop('do')}")(**request)
+        found: Request = getattr(self, f"_{request.pop('do')}")(**request)
+        return found
 
     def _load(
         self, workload: str, folder: str, rate: float, text: str | None = None, batch: int | None = None

@@ -76,7 +76,9 @@ def test_every_section_has_its_part() -> None:
     found = {
         "inference": {"w1/1/1": RECORD},
         "epochs": {"1": {"netdsl": [1.0], "loss": {"netdsl": 0.1}}},
-        "starts": {"w1": {"netdsl": {"cold": [2.0], "warm": [0.5]}}},
+        "starts": {
+            "w1": {"netdsl": {"cold": [2.0], "warm": [0.5]}, "problems": {"JAX": "JAX: OSError: full"}}
+        },
         "memory": {"w1": {"netdsl": 500.0, "JAX": "JAX: ended"}},
         "threads": {"w1/1": {"netdsl": [2.0]}, "w1/2": {"netdsl": [1.0]}},
         "sizes": {"batch/1": {"netdsl": 1.0, "JAX": 2.0}},
@@ -84,6 +86,9 @@ def test_every_section_has_its_part() -> None:
     made = parts(found)
     assert set(made) == {"machine", *found}
     assert "| W1 | 2 | 1 | 2.00 |" in made["threads"]
+    assert made["starts"].endswith(
+        "| W1 | netdsl | 2 / 2 / 2 | 0.5 / 0.5 / 0.5 |\n\nLeft out:\n\n- W1: JAX: OSError: full"
+    )
 
 
 def test_results_are_added_to_those_of_before(tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ class Net:
         """Compute the outputs for a batch: an array, or Outputs where there are several.
 
         Shapes: each input is (rows, …the shape of one example); the output, or each of them, (rows, …).
-        Errors: E0910 for an input that is missing or unknown, E0911 for one of another shape.
+        Errors: E0910 for an input that is missing or unknown, E0911 for one of another shape or number of
+        rows.
         """
         values = self.predict(self._fields(positional, named))
         return next(iter(values.values())) if len(values) == 1 else Outputs(values)
@@ -113,7 +114,9 @@ class Net:
             takes = ", ".join(f"`{each}`" for each in self.inputs)
             what = f"no `{unknown[0]}`" if unknown else f"`{missing[0]}` too" if missing else "fewer arrays"
             raise _wrong("E0910", f"`{self.experiment.model}` takes {what}", f"its inputs are {takes}")
-        return {name: shaped(name, np.asarray(each), self._schemas[name]) for name, each in given.items()}
+        fields = {name: shaped(name, np.asarray(each), self._schemas[name]) for name, each in given.items()}
+        _check_rows(fields)
+        return fields
 
 
 class Trained(Net):
@@ -159,6 +162,18 @@ def shaped(name: str, values: NDArray[Any], field: FieldSchema | None) -> NDArra
     wanted = ", ".join(["rows", *map(str, shape)])
     cure = f"give an array of shape ({wanted}), in the units of the data"
     raise _wrong("E0911", f"`{name}` has shape {values.shape} of {values.dtype}", cure)
+
+
+def _check_rows(fields: Values) -> None:
+    """Check that all fields have the same rows, those too that no output depends on.
+
+    Errors: E0911.
+    """
+    rows = {name: len(each) for name, each in fields.items() if each.ndim}
+    if len(set(rows.values())) > 1:
+        told = ", ".join(f"`{name}` has {count}" for name, count in rows.items())
+        cure = "give each input the same rows, in the same order"
+        raise _wrong("E0911", f"the inputs have different numbers of rows: {told}", cure)
 
 
 def _unchangeable(value: NDArray[Any]) -> NDArray[Any]:

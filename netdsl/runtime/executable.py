@@ -167,9 +167,12 @@ class Executable:
     def apply(self, fields: Mapping[str, NDArray[Any]], rows: int, batch: int) -> dict[str, NDArray[Any]]:
         """Bind fields of so many rows and pass over them from the first to the last: `run` in little time.
 
-        Errors: as those of `bind`.
+        Errors: as those of `bind`; IndexError where the fields that the program reads have fewer rows.
         """
         self.bind(fields)
+        bound = self._memory.rows
+        if bound is not None and rows > bound:
+            raise IndexError(f"there are {bound} rows, and {rows} are asked for")
         if len(self._in_turn) < rows:
             self._in_turn = np.arange(rows, dtype=np.int64)
         return self._pass(self._in_turn[:rows], batch, 0, 0, {})

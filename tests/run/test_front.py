@@ -115,6 +115,18 @@ def test_wrong_calls(tmp_path: Path) -> None:
         assert caught.value.diagnostics[0].code == code
 
 
+def test_inputs_have_the_same_rows_whether_they_are_read_or_not(tmp_path: Path) -> None:
+    path = write_flowers(tmp_path)
+    path.write_text(path.read_text().replace("concat(x, soil)", "x"))
+    net = netdsl.compile(path)
+    x, soil = np.ones((2, 4)), np.ones((3000, 3))
+    for given in ({"soil": soil, "x": x}, {"x": x, "soil": soil}, {"x": x[:0], "soil": soil}):
+        with pytest.raises(DiagnosticError, match=r"E0911: .*`soil` has 3000") as caught:
+            net(**given)
+        assert caught.value.diagnostics[0].help == "give each input the same rows, in the same order"
+    assert net(soil=soil[:2], x=x).shape == (2, 3)
+
+
 def test_several_inputs_and_outputs(tmp_path: Path) -> None:
     path = tmp_path / "two.net"
     path.write_text(

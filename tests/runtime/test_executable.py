@@ -161,6 +161,18 @@ def test_all_rows_of_some_fields_are_passed_over_at_once() -> None:
         np.testing.assert_array_equal(given["twice"], value[:rows] * 2)
 
 
+def test_no_more_rows_are_passed_over_than_are_bound() -> None:
+    """However many a field has that the program does not read."""
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 3), dtype="float")
+    builder.outputs["twice"] = x * 2.0
+    executable = Executable(program_of(builder.finish()), 1)
+    fields = {"unread": np.ones((3000, 3)), "x": np.ones((2, 3))}
+    with pytest.raises(IndexError, match="there are 2 rows, and 3000 are asked for"):
+        executable.apply(fields, 3000, 64)
+    assert executable.apply(fields, 1, 64)["twice"].shape == (1, 3)
+
+
 def test_a_run_of_many_pieces_is_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {"prepared/x": np.ones((50, 20), np.float32), "label": np.zeros(50, np.int32)}
     found = []

@@ -11,14 +11,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
 
 from netdsl.runtime.cache import ObjectCache, open_cache
-
-if TYPE_CHECKING:
-    from netdsl.runtime.load import Wanted
+from netdsl.runtime.devices import default_threads
+from netdsl.runtime.load import Wanted, surroundings
 
 FEWEST: Final = 8
 """Fewer kernels are compiled before a second process has imported Numba."""
@@ -27,50 +28,61 @@ FEWEST: Final = 8
 @contextmanager
 def beside(wanted: Sequence[Wanted], cache: ObjectCache) -> Iterator[None]:
     """Have a second process compile kernels, the last one first, until this one is done."""
-    if len(wanted) < FEWEST or cache.folder is None or _processors() < 2 or not sys.executable:
+    with ExitStack() as ended:
+        if len(wanted) >= FEWEST and cache.folder is not None and default_threads() > 1 and _is_python():
+            with suppress(OSError):
+                ended.callback(_end, _started(wanted))
         yield
-        return
+
+
+def _is_python() -> bool:
+    """Tell whether the program of this process is Python: one that embeds it, or is frozen, would begin anew
+    with whatever it does."""
+    return not getattr(sys, "frozen", False) and Path(sys.executable or "").name.lower().startswith("python")
+
+
+def _started(wanted: Sequence[Wanted]) -> subprocess.Popen[bytes]:
     # -P: a folder that a user happens to be in is not where modules are looked for.
     command = [sys.executable, "-P", "-m", "netdsl.runtime.beside"]
     quiet = subprocess.DEVNULL
-    try:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet)
-    except OSError:
-        yield
+    # A file and no pipe: what does not fit into a pipe is waited for until the other process reads it.
+    with tempfile.TemporaryFile() as told:
+        told.write(json.dumps(_told(wanted)).encode())
+        told.seek(0)
+        return subprocess.Popen(command, stdin=told, stdout=quiet, stderr=quiet)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def _told(wanted: Sequence[Wanted]) -> dict[str, Any]:
+    sources = list({each.source: None for each in wanted})
+    jobs = [[each.key, each.name, sources.index(each.source)] for each in wanted]
+    return {"parent": os.getpid(), "surroundings": surroundings(), "sources": sources, "jobs": jobs}
+
+
+def compile_told(told: Mapping[str, Any]) -> None:
+    """Compile what the parent wants, and keep it, as long as the parent lives.
+
+    Nothing is kept under the parent's keys by another netdsl, Numba or LLVM than the parent's, such as the
+    installed one, where the parent has its own from the folder that it was started in.
+    """
+    if told["surroundings"] != surroundings():
         return
-    try:
-        _send(process, wanted)
-        yield
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _send(process: subprocess.Popen[bytes], wanted: Sequence[Wanted]) -> None:
-    sources = {each.source: None for each in wanted}
-    jobs = [[each.key, each.name, list(sources).index(each.source)] for each in wanted]
-    assert process.stdin is not None
-    with suppress(BrokenPipeError), process.stdin as pipe:
-        pipe.write(json.dumps({"sources": list(sources), "jobs": jobs}).encode())
-
-
-def _processors() -> int:
-    """Return how many processors this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def main() -> None:
-    """Compile what standard input names, and keep it."""
-    from netdsl.runtime.load import Wanted
-
-    given = json.loads(sys.stdin.buffer.read())
     cache = open_cache()
-    for key, name, source in reversed(given["jobs"]):
+    for key, name, source in reversed(told["jobs"]):
+        if _is_orphan(told["parent"]):
+            return
         if cache.read(key) is None:
-            Wanted(key, name, given["sources"][source]).compiled(cache)
+            Wanted(key, name, told["sources"][source]).compiled(cache)
+
+
+def _is_orphan(parent: int) -> bool:
+    """Tell whether the parent has died. Windows does not say so: there the list is compiled to its end."""
+    return os.name == "posix" and os.getppid() != parent
 
 
 if __name__ == "__main__":
-    main()
+    compile_told(json.loads(sys.stdin.buffer.read()))

@@ -131,9 +131,14 @@ def _symbol(key: str) -> str:
     return f"netdsl_{key}"
 
 
+def surroundings() -> str:
+    """Return what a compiled kernel depends on besides its own text."""
+    return _surroundings(machine())
+
+
 def _key(essence: str) -> str:
     """Return the digest of all that a compiled kernel depends on."""
-    return hashlib.sha256(f"{_surroundings(machine())}\n{essence}".encode()).hexdigest()
+    return hashlib.sha256(f"{surroundings()}\n{essence}".encode()).hexdigest()
 
 
 @functools.cache

@@ -2,7 +2,6 @@ import ctypes
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,7 @@ import pytest
 from netdsl.kernels.cpu.catalog import KERNELS
 from netdsl.kernels.cpu.machine import machine
 from netdsl.runtime import load as loading
-from netdsl.runtime.beside import FEWEST, beside
-from netdsl.runtime.cache import ObjectCache, open_cache
-from netdsl.runtime.load import Wanted, library, load
+from netdsl.runtime.load import library, load
 
 HEAD = "from netdsl.kernels.cpu.prelude import at, f32, kernel\n"
 DOUBLE = """
@@ -163,9 +160,7 @@ def test_the_library_lists_its_kernels() -> None:
 
 WARM = """
 import sys
-from netdsl.runtime.beside import FEWEST, beside
-from netdsl.runtime.cache import ObjectCache, open_cache
-from netdsl.runtime.load import Wanted, library, load
+from netdsl.runtime.load import library, load
 library().get_all(["interpret", "product", "barrier"])
 load({text!r}, ["double_1"])
 print("numba" in sys.modules)
@@ -181,29 +176,3 @@ def test_a_warm_start_does_not_import_numba(tmp_path: Path) -> None:
         for _ in range(2)
     ]
     assert starts == ["True", "False"]
-
-
-def test_a_second_process_compiles_from_the_other_end(folder: Path) -> None:
-    names = [f"times_{n}" for n in range(FEWEST)]
-    texts = [DOUBLE.replace("double_1", name).replace("2.0", f"{n}.5") for n, name in enumerate(names)]
-    source = HEAD + "".join(texts)
-    wanted = [Wanted(loading._key(name), name, source) for name in names]
-    cache = open_cache()
-    with beside(wanted, cache):
-        for _ in range(600):
-            if cache.read(wanted[0].key) is not None:
-                break
-            time.sleep(0.1)
-    objects = [cache.read(each.key) for each in wanted]
-    assert all(objects)
-    assert objects[3] == wanted[3].compiled(ObjectCache(None))
-
-
-def test_without_a_second_process_all_is_compiled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object, **__: object) -> None:
-        raise OSError("no process can be started")
-
-    monkeypatch.setattr(subprocess, "Popen", refused)
-    names = [f"times_{n}" for n in range(FEWEST)]
-    texts = [DOUBLE.replace("double_1", name).replace("2.0", f"{n}.5") for n, name in enumerate(names)]
-    assert set(load(HEAD + "".join(texts), names)) == set(names)

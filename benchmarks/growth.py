@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.kinds import OURS
 from benchmarks.steps import Record, timed
-from benchmarks.turns import Asked, PeerError, folder_of, in_turns
+from benchmarks.turns import Asked, PeerError, folder_of, in_turns, own_times
 from benchmarks.workloads import WORKLOADS
 
 LAYERS = 10, 30, 100, 300, 1000
@@ -74,7 +74,7 @@ def step(workers: Mapping[str, Asked], batch: int, widths: list[int], rounds: in
             except PeerError:
                 continue
     turns = in_turns(timed(ours, steps), peers, rounds)
-    found = {OURS.label: [mine for pairs in turns.values() for _, mine in pairs]}
+    found = {OURS.label: own_times(turns, timed(ours, steps), rounds)}
     found |= {label: [theirs for theirs, _ in pairs] for label, pairs in turns.items()}
     return {label: 1e3 * statistics.median(values) / steps for label, values in found.items() if values}
 

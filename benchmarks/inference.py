@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.kinds import OURS
 from benchmarks.steps import TURN, Record, Say
-from benchmarks.turns import Asked, PeerError, folder_of, in_turns
+from benchmarks.turns import Asked, PeerError, folder_of, in_turns, own_times
 from benchmarks.workloads import Workload
 
 WORKLOADS = "w1", "w5", "w6"
@@ -43,8 +43,9 @@ def measure(
         except PeerError as problem:
             record["problems"][label] = str(problem)
             say(f"  left out: {problem}")
-    turns = in_turns(_timed(ours, batch, calls), fair, rounds)
-    record["ms"][OURS.label] = [1e3 * mine / calls for pairs in turns.values() for _, mine in pairs]
+    turn = _timed(ours, batch, calls)
+    turns = in_turns(turn, fair, rounds)
+    record["ms"][OURS.label] = [1e3 * mine / calls for mine in own_times(turns, turn, rounds)]
     for label, pairs in turns.items():
         record["ms"][label] = [1e3 * theirs / calls for theirs, _ in pairs]
         record["ratios"][label] = [theirs / mine for theirs, mine in pairs]

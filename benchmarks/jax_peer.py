@@ -26,7 +26,6 @@ class Peer:
         threads: int,
     ) -> None:  # fmt: skip
         self.workload, self.form, self.rate = workload, form, rate
-        self.rows = rows["x"]
         self.x, self.t = jnp.asarray(rows["x"]), jnp.asarray(rows["t"])
         trained = ("/w", "/b", "/u", "/k", "/gamma", "/beta", "/table")
         weights = {name: jnp.asarray(each) for name, each in start.items() if name.endswith(trained)}
@@ -54,9 +53,8 @@ class Peer:
 
     def infer(self, order: np.ndarray, batch: int) -> np.ndarray:
         """Return the outputs of rows, so many at a time."""
-        found = [
-            self.answer(self.given, self.rows[order[at : at + batch]]) for at in range(0, len(order), batch)
-        ]
+        rows = np.asarray(self.x)  # a view: training holds its rows once
+        found = [self.answer(self.given, rows[order[at : at + batch]]) for at in range(0, len(order), batch)]
         return np.concatenate([np.asarray(each) for each in found])
 
     def _steps(self, state: State, x: Array, t: Array, key: Array, batches: Array) -> tuple[State, Array]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.drawn import draw_data
 from benchmarks.kinds import OURS
 from benchmarks.turns import Participant, PeerError, folder_of
 from benchmarks.workloads import Workload
@@ -18,7 +19,9 @@ def measure(
     workload: Workload, labels: Sequence[str], threads: int, parent: Path, log: Path
 ) -> dict[str, Any]:
     """Return megabytes by participant, each in a process of its own that holds the training rows."""
-    load = {"do": "load", "workload": workload.name, "folder": str(folder_of(workload.name, parent))}
+    folder = folder_of(workload.name, parent)
+    draw_data(workload.name, folder)  # here, as netdsl's process would hold what drawing takes
+    load = {"do": "load", "workload": workload.name, "folder": str(folder)}
     found: dict[str, Any] = {}
     for label in [OURS.label, *labels]:
         with Participant(label, threads, log) as worker:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,9 @@ import numpy as np
 from benchmarks.workloads import Workload
 
 WORKLOADS = "w1", "w2", "w3", "w4", "w11"
+
+Activated = tuple[np.ndarray, Callable[[], np.ndarray]]
+"""An activation, and what computes its slope, which training alone needs."""
 
 
 class Peer:
@@ -33,6 +36,7 @@ class Peer:
         self.v = [np.zeros_like(each) for each in self.parameters]
         self.draw = np.random.default_rng(0)
         self.act = {"w1": relu, "w2": sigmoid, "w3": tanh, "w4": tanh, "w11": ripple}[workload.name]
+        self.last = LAST[workload.cost]
         self.step = 0
 
     def run(self, order: np.ndarray) -> np.ndarray:
@@ -47,13 +51,14 @@ class Peer:
             y = self.x[order[at : at + batch]]
             for k in range(0, len(self.parameters) - 2, 2):
                 y = self.act(y @ self.parameters[k] + self.parameters[k + 1])[0]
-            found.append(softmax(y @ self.parameters[-2] + self.parameters[-1]))
+            found.append(self.last(y @ self.parameters[-2] + self.parameters[-1]))
         return np.concatenate(found)
 
     def _step(self, x: np.ndarray, t: np.ndarray) -> float:
         inputs, slopes = [x], []
         for k in range(0, len(self.parameters) - 2, 2):
-            y, slope = self.act(inputs[-1] @ self.parameters[k] + self.parameters[k + 1])
+            y, slope_of = self.act(inputs[-1] @ self.parameters[k] + self.parameters[k + 1])
+            slope = slope_of()
             if self.rate:
                 kept = (self.draw.random(y.shape, np.float32) >= self.rate) * np.float32(1 / (1 - self.rate))
                 y, slope = y * kept, slope * kept
@@ -83,11 +88,11 @@ class Peer:
             return float(loss), p / np.float32(rows)
         if self.workload.cost == "binary_cross_entropy":
             loss = (np.logaddexp(0, y) - t * y).mean()
-            return float(loss), (sigmoid(y)[0] - t) / np.float32(rows)
+            return float(loss), (expit(y) - t) / np.float32(rows)
         if self.workload.cost == "mse":
-            p, slope = sigmoid(y)
+            p, slope_of = sigmoid(y)
             r = p - t
-            return float((r * r).mean()), r * slope * np.float32(2 / r.size)
+            return float((r * r).mean()), r * slope_of() * np.float32(2 / r.size)
         r = y - t
         q, far = r * r, 1 + np.abs(r)
         near = np.tanh(q / far)
@@ -126,23 +131,35 @@ def softmax(y: np.ndarray) -> np.ndarray:
     return p
 
 
-def relu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the activation and its slope; so do the others."""
-    return np.maximum(x, 0), x > 0
+def expit(x: np.ndarray) -> np.ndarray:
+    y: np.ndarray = 1 / (1 + np.exp(-x))
+    return y
 
 
-def sigmoid(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    y = 1 / (1 + np.exp(-x))
-    return y, y * (1 - y)
+def relu(x: np.ndarray) -> Activated:
+    return np.maximum(x, 0), lambda: x > 0
 
 
-def tanh(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sigmoid(x: np.ndarray) -> Activated:
+    y = expit(x)
+    return y, lambda: y * (1 - y)
+
+
+def tanh(x: np.ndarray) -> Activated:
     y = np.tanh(x)
-    return y, 1 - y * y
+    return y, lambda: 1 - y * y
 
 
-def ripple(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ripple(x: np.ndarray) -> Activated:
     far = 1 + np.abs(x)
     wave, fade = np.tanh(3 * x), np.exp(np.float32(-0.1) * x * x)
-    slope = 1 / (far * far) + fade * (3 * (1 - wave * wave) - np.float32(0.2) * x * wave)
-    return x / far + wave * fade, slope
+    return (
+        x / far + wave * fade,
+        lambda: 1 / (far * far) + fade * (3 * (1 - wave * wave) - np.float32(0.2) * x * wave),
+    )
+
+
+LAST: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "cross_entropy": softmax, "mse": expit, "binary_cross_entropy": expit, "patient": np.asarray,
+}  # fmt: skip
+"""What makes the outputs of the last layer's scores."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.kinds import OURS
 from benchmarks.picture import bars
+from benchmarks.results import ON
 from benchmarks.table import Results, everyone, number, spread, summary, table
 from benchmarks.workloads import WORKLOADS
 
@@ -31,8 +32,7 @@ def write_page(page: Path, found: Results) -> None:
 
 def parts(found: Results) -> dict[str, str]:
     """Return the text of each part of which something was measured."""
-    told = ", ".join(f"{name} {number}" for name, number in found.get("versions", {}).items())
-    made = {"machine": f"{found.get('machine', '')}; {told}."}
+    made = {"machine": settings(found[ON])} if ON in found else {}
     if "steps" in found:
         made["picture"] = "![How many times as fast as the fastest peer](benchmarks.svg)"
         made["summary"], made["steps"] = summary(found["steps"]), everyone(found["steps"])
@@ -45,6 +45,19 @@ def parts(found: Results) -> dict[str, str]:
         if left := problems(found[name]):
             made[name] += "\n\n" + left
     return made
+
+
+def settings(on: Results) -> str:
+    """Return what the figures were measured on; where not all on the same, which of them on what."""
+    groups: dict[str, list[str]] = {}
+    for section, records in on.items():
+        for setting in dict.fromkeys(records.values()):
+            keys = [key for key in sorted(records, key=_numbers_in) if records[key] == setting]
+            some = f" ({', '.join(each.upper() for each in keys)})" if len(keys) < len(records) else ""
+            groups.setdefault(setting, []).append(section + some)
+    if len(groups) == 1:
+        return f"{next(iter(groups))}."
+    return "\n".join(f"- {', '.join(told)}: {setting}." for setting, told in groups.items())
 
 
 def problems(section: Results) -> str:

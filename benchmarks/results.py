@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 Results = dict[str, Any]
+ON = "on"
+"""Where results have, by section and key, what each record was measured on."""
+
 PACKAGES = "numpy", "numba", "torch", "jax", "keras", "pytensor", "scikit-learn"
 
 
@@ -20,14 +23,19 @@ def read(folder: Path) -> Results:
 
 
 def add(folder: Path, section: str, key: str, record: Any) -> None:
-    """Write a record beside those of before, in place of its own of before."""
+    """Write a record beside those of before, in place of its own of before, and what it was measured on."""
     results = read(folder)
-    results["machine"], results["versions"] = machine(), versions()
     results.setdefault(section, {})[key] = record
+    results.setdefault(ON, {}).setdefault(section, {})[key] = setting()
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / "results.json.part"
     part.write_text(json.dumps(results, indent=1), encoding="utf-8")
     part.replace(folder / "results.json")
+
+
+def setting() -> str:
+    """Return what figures are measured on now: the machine, and the versions of all that take part."""
+    return f"{machine()}; {', '.join(f'{name} {number}' for name, number in versions().items())}"
 
 
 def machine() -> str:

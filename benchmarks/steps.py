@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.comparing import apart
 from benchmarks.kinds import OURS
-from benchmarks.turns import Asked, PeerError, folder_of, in_turns, together
+from benchmarks.turns import Asked, PeerError, folder_of, in_turns, own_times, together
 from benchmarks.workloads import Workload
 
 TURN = 0.15
@@ -55,9 +55,7 @@ def measure(workload: Workload, workers: Mapping[str, Asked], rounds: int, paren
         record["problems"] |= broken
         fair = {label: worker for label, worker in fair.items() if label not in broken}
     turns = in_turns(timed(ours, piece), {label: timed(each, piece) for label, each in fair.items()}, rounds)
-    own = [mine for pairs in turns.values() for _, mine in pairs]
-    own = own or [timed(ours, piece)() for _ in range(rounds)]
-    record["ms"][OURS.label] = [1e3 * each / piece for each in own]
+    record["ms"][OURS.label] = [1e3 * each / piece for each in own_times(turns, timed(ours, piece), rounds)]
     for label, pairs in turns.items():
         record["ms"][label] = [1e3 * theirs / piece for theirs, _ in pairs]
         record["ratios"][label] = [theirs / mine for theirs, mine in pairs]

@@ -165,6 +165,11 @@ def in_turns(
     return times
 
 
+def own_times(times: Times, ours: Callable[[], float], rounds: int) -> list[float]:
+    """Return netdsl's seconds: those beside its peers, or of as many turns alone where it has none."""
+    return [mine for pairs in times.values() for _, mine in pairs] or [ours() for _ in range(rounds)]
+
+
 def left_behind(pairs: Sequence[tuple[float, float]], far: float) -> bool:
     """Tell whether a peer is so slow that more of its turns would tell nothing."""
     return len(pairs) >= 3 and min(theirs for theirs, _ in pairs) > far * min(mine for _, mine in pairs)

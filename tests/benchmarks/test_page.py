@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from benchmarks import results
-from benchmarks.page import parts, write_page
+from benchmarks.page import parts, settings, write_page
 from benchmarks.picture import bars
 from benchmarks.table import BARS, fastest, in_order, number, summary
 from benchmarks.workloads import WORKLOADS
@@ -53,7 +53,7 @@ def test_a_page_gets_what_was_measured_and_keeps_the_rest(tmp_path: Path) -> Non
     page = tmp_path / "page.md"
     names = "machine", "picture", "summary", "steps", "compiling"
     page.write_text("# A page\n" + "".join(f"<!-- {name} -->\nold {name}\n<!-- end -->\n" for name in names))
-    write_page(page, {"steps": STEPS, "machine": "this one", "versions": {"jax": "1"}})
+    write_page(page, {"steps": STEPS, "on": {"steps": dict.fromkeys(STEPS, "this one; jax 1")}})
     text = page.read_text()
     assert "this one; jax 1." in text
     assert "old compiling" in text
@@ -65,11 +65,18 @@ def test_a_page_gets_what_was_measured_and_keeps_the_rest(tmp_path: Path) -> Non
     assert "| 100 | 3 / 3 / 3 | 30 |" in page.read_text()
 
 
+def test_figures_of_several_machines_are_told_apart() -> None:
+    new, old = "new; jax 2", "old; jax 1"
+    on = {"steps": {"w10/1": new, "w2/2": old, "w2/1": new}, "memory": {"w1": old}}
+    assert settings(on) == f"- steps (W2/1, W10/1): {new}.\n- steps (W2/2), memory: {old}."
+    assert settings({"steps": {"w1/1": new}, "memory": {"w1": new}}) == f"{new}."
+
+
 def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing")
-    with pytest.raises(ValueError, match="no part <!-- machine -->"):
-        write_page(page, {})
+    with pytest.raises(ValueError, match="no part <!-- memory -->"):
+        write_page(page, {"memory": {"w1": {"netdsl": 1.0}}})
 
 
 def test_every_section_has_its_part() -> None:
@@ -84,15 +91,19 @@ def test_every_section_has_its_part() -> None:
         "sizes": {"batch/1": {"netdsl": 1.0, "JAX": 2.0}},
     }
     made = parts(found)
-    assert set(made) == {"machine", *found}
+    assert set(made) == set(found)
     assert "| W1 | 2 | 1 | 2.00 |" in made["threads"]
     assert made["starts"].endswith(
         "| W1 | netdsl | 2 / 2 / 2 | 0.5 / 0.5 / 0.5 |\n\nLeft out:\n\n- W1: JAX: OSError: full"
     )
 
 
-def test_results_are_added_to_those_of_before(tmp_path: Path) -> None:
+def test_results_are_added_to_those_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results.add(tmp_path, "steps", "w1/1", {"ms": 1})
     results.add(tmp_path, "steps", "w1/2", {"ms": 2})
+    monkeypatch.setattr(results, "machine", lambda: "another")
     results.add(tmp_path, "steps", "w1/1", {"ms": 3})
-    assert results.read(tmp_path)["steps"] == {"w1/1": {"ms": 3}, "w1/2": {"ms": 2}}
+    found = results.read(tmp_path)
+    assert found["steps"] == {"w1/1": {"ms": 3}, "w1/2": {"ms": 2}}
+    assert found["on"]["steps"]["w1/1"].startswith("another; numpy ")
+    assert not found["on"]["steps"]["w1/2"].startswith("another")

@@ -1,10 +1,10 @@
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
-from benchmarks import command, epoch, results, sections, start
+from benchmarks import command, epoch, memory, results, sections, start
 from benchmarks.kinds import PEERS
 from benchmarks.turns import PeerError, finished
 from benchmarks.workloads import WORKLOADS
@@ -56,6 +56,24 @@ def test_a_problem_of_netdsls_ends_its_section_alone(
     command.measure(tmp_path, "epochs", sections.of_epochs(job(tmp_path)))
     assert "epochs ended: netdsl: OSError: full" in capsys.readouterr().out
     assert results.read(tmp_path) == {}
+
+
+def test_data_are_drawn_before_a_process_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Measured:
+        def __init__(self, label: str, threads: int, log: Path) -> None:
+            self.drawn = (tmp_path / "w4" / "w4.npz").exists()
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def ask(self, **request: Any) -> dict[str, Any]:
+            return {"megabytes": 7.0 if self.drawn else 9.0}
+
+    monkeypatch.setattr(memory, "Participant", Measured)
+    assert memory.measure(WORKLOADS["w4"], [], 1, tmp_path, tmp_path / "log.txt") == {"netdsl": 7.0}
 
 
 @pytest.mark.parametrize("place", ["data", "cache"])

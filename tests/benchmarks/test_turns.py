@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import growth, inference
 from benchmarks.comparing import apart
 from benchmarks.steps import measure, ranked
 from benchmarks.turns import PeerError, in_turns, left_behind, together
@@ -39,6 +40,8 @@ class Fake:
                 return {"losses": found, "objective": objective, "penalized": self.penalized}
             case "time":
                 return {"seconds": self.seconds * request["steps"]}
+            case "infer":
+                return {"seconds": self.seconds * request["calls"], "outputs": self.losses[:4]}
             case "figures":
                 return {"flops": 1e6, "peak": 100.0}
         return {"problem": "broken"} if self.broken else {}
@@ -119,6 +122,17 @@ def test_who_fails_is_told_and_not_timed(tmp_path: Any) -> None:
     assert record["problems"] == {"peer": "broken"}
     assert record["ratios"] == {}
     assert not peer.waiting
+
+
+def test_without_a_fair_peer_netdsl_has_its_figures(tmp_path: Any) -> None:
+    log: list[str] = []
+    cheat = Fake([0.5] * 100, 0.001, log, "cheat")
+    workers = {"netdsl": Fake([1.0] * 100, 0.01, log, "ours"), "cheat": cheat}
+    record = inference.measure(WORKLOADS["w1"], 1, workers, 3, tmp_path, print)
+    assert record["ms"] == {"netdsl": pytest.approx([10.0] * 3)}
+    assert "cheat answers otherwise" in record["problems"]["cheat"]
+    cheat.broken = True
+    assert growth.step(workers, 64, [32], 3, tmp_path) == {"netdsl": pytest.approx(10.0)}
 
 
 def test_what_is_not_timed_is_done_together() -> None:

@@ -46,25 +46,29 @@ def test_each_file_of_drawn_data_compiles(name: str, tmp_path: Path) -> None:
         )
 
 
+def both(name: str, folder: Path) -> tuple[Ours, Peer]:
+    workload = WORKLOADS[name]
+    ours = Ours(workload, 0.0, 1, folder)
+    ours.keep(folder)
+    with np.load(folder / "start.npz") as start, np.load(folder / "rows.npz") as rows:
+        return ours, Peer("", workload, dict(start), dict(rows), 0.0, 1)
+
+
 @pytest.mark.parametrize("name", ["w4", "w11"])
 def test_numpy_does_the_same_work(name: str, tmp_path: Path) -> None:
-    workload = WORKLOADS[name]
-    ours = Ours(workload, 0.0, 1, tmp_path)
-    ours.keep(tmp_path)
-    with np.load(tmp_path / "start.npz") as start, np.load(tmp_path / "rows.npz") as rows:
-        peer = Peer("", workload, dict(start), dict(rows), 0.0, 1)
-    order = np.load(tmp_path / "order.npy")[: 20 * workload.batch]
+    ours, peer = both(name, tmp_path)
+    order = np.load(tmp_path / "order.npy")[: 20 * WORKLOADS[name].batch]
     found = apart(ours.run(order).tolist(), peer.run(order).tolist())
     assert found.same_work, found
     assert found.mean < 1e-4
 
 
-def test_numpy_answers_the_same(tmp_path: Path) -> None:
-    workload = WORKLOADS["w4"]
-    ours = Ours(workload, 0.0, 1, tmp_path)
-    rows = np.arange(8)
-    whole = ours.infer(rows, 8)
-    assert np.array_equal(whole, np.concatenate([ours.infer(rows[at : at + 1], 1) for at in rows]))
+@pytest.mark.parametrize("name", ["w4", "w11"])
+@pytest.mark.parametrize("batch", [1, 8])
+def test_numpy_answers_the_same(name: str, batch: int, tmp_path: Path) -> None:
+    ours, peer = both(name, tmp_path)
+    rows = np.arange(8)[::-1]
+    assert np.allclose(ours.infer(rows, batch), peer.infer(rows, batch), rtol=0, atol=1e-5)
 
 
 def test_a_worker_answers_and_tells_its_problems(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
-from netdsl.run.engine import BATCH, Engine, programs_of
+from netdsl.run.engine import BATCH, Engine
 from netdsl.run.gradient_point import scalars_of_first_step
 from netdsl.run.opening import ABSENT, Opened, open_file
 from netdsl.run.options import Options
@@ -20,6 +20,7 @@ from netdsl.run.training import parts_of, start_values
 
 if TYPE_CHECKING:
     from netdsl.explain.profile import Profile
+    from netdsl.program import Program
     from netdsl.runtime import Executable
     from netdsl.runtime.watch import Spent
 
@@ -87,9 +88,7 @@ def _profile(opened: Opened, options: Options, settings: Settings) -> Profile:
     from netdsl.passes.plan_memory import plan_memory
     from netdsl.runtime.limits import limits
 
-    executable, rows = _executable(opened, options, settings.which)
-    wanted = settings.batch or (BATCH if settings.which == "prediction" else opened.experiment.training.batch)
-    batch = min(wanted or rows, rows) if settings.batch is None else settings.batch
+    executable, rows, batch = _executable(opened, options, settings)
     segments, between = _segments(opened, executable, rows, batch, settings.steps)
     executable.close()
     best = min(segments, key=lambda each: each.of_a_step)
@@ -114,25 +113,36 @@ def _profile(opened: Opened, options: Options, settings: Settings) -> Profile:
     )
 
 
-def _executable(opened: Opened, options: Options, which: Which) -> tuple[Executable, int]:
-    """Return a program with weights to begin with and rows to train on, and how many they are."""
+def _executable(opened: Opened, options: Options, settings: Settings) -> tuple[Executable, int, int]:
+    """Return a program with weights to begin with and rows to train on, how many they are, and the batch."""
     from netdsl.runtime import Executable
-    from netdsl.runtime.devices import default_threads
 
     raw = parts_of(opened.dataset)
     start = start_values(opened, raw)
-    threads = options.threads or default_threads()
-    with Engine(opened.experiment, threads) as engine:
-        program = programs_of(engine.compiled).get("training" if which == "training" else "inference")
-        if program is None or (which == "prediction" and not opened.experiment.inputs):
+    predicting = settings.which == "prediction"
+    with Engine(opened.experiment, options.threads) as engine:
+        program = engine.compiled.program("inference" if predicting else "training")
+        if program is None or (predicting and not opened.experiment.inputs):
             message = f"`{opened.experiment.model}` has no inputs, and so nothing to predict from"
             raise DiagnosticError([Diagnostic("E0915", message)], Exit.USAGE)
         part = engine.part(opened.dataset, "train", start) if opened.dataset is not None else None
-    executable = Executable(program, threads)
+    rows = part.rows if part is not None else 1
+    usual = BATCH if predicting else opened.experiment.training.batch
+    batch = settings.batch or min(usual or rows, rows)
+    executable = Executable(program, options.threads or threads_of(program, batch))
     for name in executable.names():
         executable.write(name, start[name])
     executable.bind(part.prepared if part is not None else {})
-    return executable, part.rows if part is not None else 1
+    return executable, rows, batch
+
+
+def threads_of(program: Program, batch: int) -> int:
+    """Return how many threads a run takes by itself, where all have their cores: one where there is little
+    to do in a step."""
+    from netdsl.runtime.devices import default_threads
+    from netdsl.runtime.sharing import steps_of
+
+    return steps_of(program, batch, default_threads(), fixed=False).sharing.threads
 
 
 def _segments(

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netdsl.compiler import compile_experiment
+from netdsl.compiler import Compiled, compile_experiment
 from netdsl.diagnostics import DiagnosticError
 from netdsl.explain.profile import Profile, by_kernel, by_line
 from netdsl.lowering.cpu.expand import barriers
 from netdsl.program import Program
 from netdsl.run.opening import open_file
 from netdsl.run.options import Options
-from netdsl.run.profile import Settings, profile_file
-from netdsl.runtime import Executable
+from netdsl.run.profile import Settings, profile_file, threads_of
+from netdsl.runtime import Executable, devices
 from netdsl.runtime.limits import LEVELS, limits
 from netdsl.runtime.watch import Watch
 
@@ -83,6 +83,28 @@ def test_times_add_up(name: str, threads: int, tmp_path: Path) -> None:
         assert sum(each.cost.flops for each in costs) == pytest.approx(found.cost.flops)
     assert found.cost.flops > 0
     assert found.middle >= found.seconds
+
+
+def test_threads_are_those_that_a_training_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "default_threads", lambda: 3)
+    program = training(tmp_path, "moons")
+    assert (threads_of(program, 32), threads_of(program, 1_000_000)) == (1, 3)
+    path = tmp_path / "moons.net"
+    assert profile_file(path, Options(), Settings(steps=2)).limits.threads == 1
+    assert profile_file(path, Options(threads=2), Settings(steps=2)).limits.threads == 2
+
+
+def test_only_what_is_measured_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    program = Compiled.program
+
+    def noted(self: Compiled, name: str) -> Program | None:
+        asked.append(name)
+        return program(self, name)
+
+    monkeypatch.setattr(Compiled, "program", noted)
+    measured(tmp_path, "moons", which="prediction", batch=64)
+    assert set(asked) == {"inference"}
 
 
 @pytest.mark.parametrize("threads", [1, 2])

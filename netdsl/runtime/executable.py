@@ -60,8 +60,8 @@ class Executable:
         self._chosen = threads is not None
         self._guard = guard
         self._intruded: set[str] = set()
-        self._threads: dict[int, Threads] = {}
         self._kernels = _load(program)
+        self._team = Threads(self.threads)
         plan = plan_memory(program, 1, guard)
         self._places = plan.kept
         context = words.result_word(len(program.inputs), len(program.outputs))
@@ -153,6 +153,9 @@ class Executable:
     ) -> dict[str, NDArray[Any]]:
         """Pass once over the rows of `order`, in batches, the steps numbered from `step`.
 
+        A run is taken piece by piece: an exception between two pieces, as of a signal, leaves the weights as
+        they are after the steps of the pieces before it.
+
         Shapes: an output for each example is (rows of `order`, …), one for each batch (batches, …).
         Errors: IndexError for a row that is not there; ValueError for a batch of no rows.
         """
@@ -204,8 +207,7 @@ class Executable:
 
     def close(self) -> None:
         """Give the memory back."""
-        for each in self._threads.values():
-            each.close()
+        self._team.close()
         self._expansions.clear()
         self._memory.bound.clear()
 
@@ -245,20 +247,20 @@ class Executable:
         while first < last:
             end = first + sharing.next_piece(last - first)
             threads = steps.threads(end - first)
+            # What is done once for a number of threads does not count against it.
+            expansion = self._expansion(rows, threads)
+            self._team.make_ready(threads)
             began = perf_counter()
-            cores = self._take_steps(rows, threads, first, end)
+            cores = self._take_steps(expansion, rows, first, end)
             sharing.tell(end - first, threads, perf_counter() - began, cores)
             first = end
 
-    def _take_steps(self, rows: int, threads: int, first: int, last: int) -> float:
-        """Take steps with so many threads; return how many cores they had."""
-        expansion = self._expansion(rows, threads)
-        if threads not in self._threads:
-            self._threads[threads] = Threads(threads)
+    def _take_steps(self, expansion: _Expansion, rows: int, first: int, last: int) -> float:
+        """Take steps with the threads of an expansion; return how many cores they had."""
         if self._guard:
             for array in (self._memory.values, self._memory.scratch):
                 array.view(np.uint32)[:] = CANARY
-        team, lists, contexts = self._threads[threads], expansion.lists, expansion.contexts
+        team, lists, contexts = self._team, expansion.lists, expansion.contexts
         if self.watch is None:
             cores = team.run(lists, contexts, first, last)
         else:

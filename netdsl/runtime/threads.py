@@ -22,7 +22,7 @@ def _timed() -> Callable[..., None]:
 
 
 class Threads:
-    """Keep threads waiting for launch lists.
+    """Keep threads waiting for launch lists: `count` of them at most, of which a run takes one a list.
 
     A list with barriers needs all its threads at once. So a run is handed over whole: a signal that raises
     in the caller's thread finds it not begun, and withdraws it, or begun, and waits for its end.
@@ -43,7 +43,7 @@ class Threads:
         `tables` are addresses and numbers of rows, `contexts` the addresses of the threads' blocks. Returned
         is how many cores the threads had meanwhile: fewer than there are threads where others took them.
         """
-        if self.count == 1 == len(tables):
+        if len(tables) == 1:
             self._interpret(*tables[0], contexts[0], first, last)
             return 1.0
         return self._together(
@@ -70,6 +70,12 @@ class Threads:
             ]
         )
 
+    def make_ready(self, count: int) -> None:
+        """Make the threads of a run of so many lists, so that the time of the run is without it."""
+        if count > 1:
+            with self._one_run:
+                self._start(count)
+
     def close(self) -> None:
         """End the threads; the next run starts them anew."""
         with self._one_run:
@@ -79,14 +85,14 @@ class Threads:
                     worker.end()
 
     def _together(self, jobs: Sequence[Job]) -> float:
-        if len(jobs) != self.count:
+        if not 1 <= len(jobs) <= self.count:
             raise ValueError(f"{len(jobs)} launch lists for {self.count} threads")
-        if self.count == 1:
+        if len(jobs) == 1:
             jobs[0]()
             return 1.0
         with self._one_run:
-            self._start()
-            batch = _Batch(jobs, self._workers)
+            self._start(len(jobs))
+            batch = _Batch(jobs, self._workers[: len(jobs)])
             began = perf_counter()
             try:
                 self._workers[0].begin(batch)
@@ -96,11 +102,11 @@ class Threads:
                 raise
             return sum(batch.spent) / (perf_counter() - began)
 
-    def _start(self) -> None:
+    def _start(self, count: int) -> None:
         """Make the threads when they are first needed; a forked child has none of its parent's."""
         if self._process != os.getpid():
             self._workers, self._process = [], os.getpid()
-        while len(self._workers) < self.count:
+        while len(self._workers) < count:
             self._workers.append(_Worker())
 
 

@@ -1,5 +1,6 @@
 """An executable's memory, its checks, and a run's shape."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +14,10 @@ from netdsl.graph import BATCH, Builder
 from netdsl.operations import REGISTRY
 from netdsl.program import Buffer
 from netdsl.runtime import Executable, sharing
+from netdsl.runtime.executable import _Expansion
 from netdsl.runtime.packing import packed, unpacked
 from netdsl.runtime.sharing import steps_of
+from netdsl.runtime.threads import _Worker
 from tests.compiling import classifier, experiment_of, rule_of
 from tests.lowering.running import program_of
 
@@ -175,17 +178,71 @@ def test_no_more_rows_are_passed_over_than_are_bound() -> None:
 
 def test_a_run_of_many_pieces_is_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {"prepared/x": np.ones((50, 20), np.float32), "label": np.zeros(50, np.int32)}
-    found = []
-    for seconds in (sharing.PIECE, 0.0):
-        monkeypatch.setattr(sharing, "PIECE", seconds)
+    found, taken = [], []
+    original = Executable._take_steps
+
+    def noted(executable: Executable, expansion: _Expansion, rows: int, first: int, last: int) -> float:
+        taken.append(last - first)
+        return original(executable, expansion, rows, first, last)
+
+    monkeypatch.setattr(Executable, "_take_steps", noted)
+    monkeypatch.setattr(sharing, "PIECE", 0.0)
+    for piece, expected in ((1000, [12, 1]), (1, [1] * 13)):
+        taken.clear()
         executable = Executable(TRAINING, 2)
+        executable._steps[4] = steps_of(TRAINING, 4, 2, fixed=True)
+        executable._steps[4].sharing.steps = piece
         executable.bind(fields)
         for name in executable.names():
             executable.write(name, np.full_like(executable.read(name), 0.1))
         losses = executable.run(np.arange(50), 4)["loss"]
+        assert taken == expected
         found.append((losses, executable.read("mlp/dense_1/w")))
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_time_of_a_piece_is_without_what_is_made_for_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither launch tables nor threads: they are made once for a number of threads."""
+    clock, told, made = [0.0], [], []
+
+    def costly(owner: type, name: str) -> None:
+        original = getattr(owner, name)
+
+        def slow(*given: Any) -> Any:
+            clock[0] += 1.0
+            made.append(name)
+            return original(*given)
+
+        monkeypatch.setattr(owner, name, slow)
+
+    def noted(_: sharing.Sharing, steps: int, threads: int, seconds: float, cores: float) -> None:
+        told.append((threads, seconds))
+
+    costly(Executable, "_expansion")
+    costly(_Worker, "__init__")
+    monkeypatch.setattr("netdsl.runtime.executable.perf_counter", lambda: clock[0])
+    monkeypatch.setattr(sharing.Sharing, "tell", noted)
+    executable = Executable(TRAINING, 3)
+    executable.bind(FIELDS)
+    for threads in (2, 3):
+        executable._steps[9] = steps_of(TRAINING, 9, threads, fixed=True)
+        executable.run(np.arange(9), 9)
+    executable.close()
+    assert told == [(2, 0.0), (3, 0.0)]
+    assert made.count("__init__") == 3
+
+
+def test_all_numbers_of_threads_share_the_same_ones() -> None:
+    before = threading.active_count()
+    executable = Executable(TRAINING, 4)
+    executable.bind(FIELDS)
+    for threads in (2, 4, 3, 1, 4):
+        executable._steps[9] = steps_of(TRAINING, 9, threads, fixed=True)
+        executable.run(np.arange(9), 9)
+        assert threading.active_count() <= before + 4
+    executable.close()
+    assert threading.active_count() == before
 
 
 def test_nan_is_passed_on() -> None:

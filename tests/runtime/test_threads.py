@@ -92,6 +92,19 @@ def test_threads_are_kept() -> None:
     assert threading.active_count() == before
 
 
+def test_a_run_takes_no_more_threads_than_it_has_lists() -> None:
+    threads, before = Threads(5), threading.active_count()
+    for count, made in ((1, 0), (2, 2), (3, 3), (2, 3), (1, 3)):
+        ring = Ring(count)
+        threads.run(*ring.arguments(), 0, 20)
+        assert ring.values().tolist() == ring.expected(20)
+        assert threading.active_count() == before + made
+    threads.make_ready(5)
+    assert threading.active_count() == before + 5
+    threads.close()
+    assert threading.active_count() == before
+
+
 def test_time_is_told_for_each_thread() -> None:
     ring, threads = Ring(2), Threads(2)
     spent = np.zeros((2, 4), np.int64)
@@ -101,11 +114,13 @@ def test_time_is_told_for_each_thread() -> None:
     assert (spent > 0).all()
 
 
-def test_a_launch_list_for_each_thread_is_asked_for() -> None:
-    ring = Ring(2)
+def test_a_run_has_as_many_lists_as_there_are_threads_at_most() -> None:
+    ring = Ring(3)
     tables, contexts = ring.arguments()
-    with pytest.raises(ValueError, match="1 launch lists for 2 threads"):
-        Threads(2).run(tables[:1], contexts[:1], 0, 1)
+    with pytest.raises(ValueError, match="3 launch lists for 2 threads"):
+        Threads(2).run(tables, contexts, 0, 1)
+    with pytest.raises(ValueError, match="0 launch lists for 2 threads"):
+        Threads(2).run([], [], 0, 1)
     with pytest.raises(ValueError, match="0 threads"):
         Threads(0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,10 @@ GROWTH: Final = 4
 
 TOO_SHORT: Final = 0.005
 """Seconds below which a piece says nothing about how many threads are best."""
+
+TELLS_CORES: Final = sys.platform != "win32"
+"""Whether the time that threads had of their cores is told finely enough to be compared with a piece's.
+Windows counts it in ticks of 15.6 ms, of which a piece has three: there all threads are kept."""
 
 LACKING: Final = 0.15
 """The part of a core that threads may be without, all together, before fewer of them are tried."""
@@ -65,7 +70,9 @@ class Sharing:
         """Say how long a piece of so many steps took, and how many cores its threads had meanwhile."""
         fitting = int(PIECE * steps / max(seconds, 1e-9))
         self.steps = max(1, min(fitting, GROWTH * max(steps, self.steps)))
-        if self.fixed or threads != self.threads or self.most == 1 or seconds < TOO_SHORT:
+        if self.fixed or not TELLS_CORES or self.most == 1:
+            return
+        if threads != self.threads or seconds < TOO_SHORT:
             return
         if self.threads != self._settled:
             self._decide(seconds / steps)

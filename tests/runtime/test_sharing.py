@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from itertools import pairwise
 
+import pytest
+
 from netdsl.runtime.sharing import CYCLES_A_PIECE, LONGEST_WAIT, PIECE, TOO_SHORT, WAIT, Sharing, Steps
 
 
@@ -71,6 +73,11 @@ def test_trials_that_fail_become_rare() -> None:
 
 def test_a_chosen_number_stays() -> None:
     assert set(pieces(Sharing(2, fixed=True), 50, beside, lambda _: 1.2)) == {2}
+
+
+def test_all_stay_where_the_time_of_cores_is_told_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netdsl.runtime.sharing.TELLS_CORES", False)
+    assert set(pieces(Sharing(2), 50, beside, lambda _: 1.2)) == {2}
 
 
 def test_pieces_grow_until_they_last_long_enough() -> None:

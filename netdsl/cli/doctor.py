@@ -91,9 +91,7 @@ def cache() -> str:
         return f"not usable: {error.diagnostics[0].code} (netdsl explain {error.diagnostics[0].code})"
     except OSError:  # another process has removed an object meanwhile
         return "in use by another process"
-    return (
-        f"{len(sizes)} kernels, {size_text(sum(sizes))} of at most {size_text(BUDGET)}, in {_place(folder)}"
-    )
+    return f"{len(sizes)} kernels, {size_text(sum(sizes))} of about {size_text(BUDGET)}, in {_place(folder)}"
 
 
 def _place(folder: Path) -> str:

@@ -10,7 +10,8 @@ from netdsl.diagnostics import DiagnosticError
 from netdsl.files import sweep
 
 BUDGET: Final = 128 << 20
-"""Bytes that the cache of kernels may have on disk: some hundred models have so many kernels."""
+"""Bytes that the cache of kernels has on disk, about: more until the next look. Some hundred models have so
+many kernels."""
 
 PAGE: Final = 4096
 """Bytes that a file takes a multiple of."""

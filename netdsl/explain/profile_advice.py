@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from netdsl.explain.profile import Profile, by_line
+from netdsl.explain.profile import Profile, by_line, total
 
 WAITING: Final = 0.2
 """The share of time at barriers from which on it is told."""
@@ -70,12 +70,10 @@ def _alone(profile: Profile) -> Iterator[str]:
 
 def _updates(profile: Profile) -> Iterator[str]:
     costs = [line.roles["update"] for line in by_line(profile) if "update" in line.roles]
-    seconds = sum(each.seconds for each in costs)
-    if seconds / profile.seconds >= UPDATING and all(
-        each.bound != "arithmetic" for each in costs if each.seconds > seconds / 2
-    ):
+    cost = total(costs)
+    if cost.seconds / profile.seconds >= UPDATING and cost.bound == "memory":
         yield (
-            f"updating weights takes {seconds / profile.seconds:.0%} of a step and is bound by memory: "
+            f"updating weights takes {cost.seconds / profile.seconds:.0%} of a step and is bound by memory: "
             "with a larger batch there are fewer updates for the same examples"
         )
 

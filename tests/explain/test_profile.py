@@ -5,7 +5,7 @@ import pytest
 
 from netdsl.diagnostics import Source, Span
 from netdsl.explain.drawing import draw
-from netdsl.explain.profile import Cost, Entry, Profile, by_kernel, by_line, entries_of, total
+from netdsl.explain.profile import Bound, Cost, Entry, Profile, by_kernel, by_line, entries_of, total
 from netdsl.explain.profile_advice import advice
 from netdsl.explain.profile_picture import profile_picture
 from netdsl.explain.profile_tables import milliseconds, percent, profile_text
@@ -206,6 +206,19 @@ def test_updates_rows_and_segments_are_told() -> None:
         "copying the rows of a batch takes 33%",
     ]
     assert told[2].startswith("50% of the time lies between stretches of steps")
+
+
+def update(line: int, bound: Bound) -> Entry:
+    cost = Cost(0.003, 1.0, 1.0, 0.002, {bound: 0.002})
+    return Entry(1, 1, ("adam",), 1.0, False, (at(line, "update"),), cost)
+
+
+@pytest.mark.parametrize("bound", ["arithmetic", "L1", "L2", "memory"])
+def test_updates_are_told_where_memory_bounds_them_together(bound: Bound) -> None:
+    told = advice(profile(update(2, bound), update(4, bound), entry(0.002, at(2))))
+    assert [each.startswith("updating weights takes 75% of a step") for each in told] == [True] * (
+        bound == "memory"
+    )
 
 
 # ---- what is measured, and what it is of ------------------------------------------------------

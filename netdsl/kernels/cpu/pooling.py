@@ -3,33 +3,24 @@
 What of a window lies beyond the border of an image has no part in it.
 """
 
-from collections.abc import Callable
 from typing import Any, Final
 
-from llvmlite import ir
 from numba import njit
 
-from netdsl.kernels.cpu.emission import (
-    I32,
-    LANES,
-    NOTHING,
-    PANEL,
-    WORD,
-    Value,
-    advance,
-    emits,
-    floats,
-    load_vector,
-    splat,
-    store_vector,
-    whole,
-)
+from netdsl.kernels.cpu.emission import LANES
 from netdsl.kernels.cpu.kernel import kernel
-from netdsl.kernels.cpu.looping import Carried, repeat
 from netdsl.kernels.cpu.memory import at, at_long, move_words
 from netdsl.kernels.cpu.prelude import f32
 from netdsl.kernels.cpu.tiles import stack_floats
 from netdsl.kernels.cpu.turning import min16
+from netdsl.kernels.cpu.window_lines import (
+    best_line,
+    best_of_four,
+    give_line,
+    give_to_four,
+    spread_line,
+    sum_line,
+)
 
 FIELDS: Final = (
     *("height", "width", "down", "across", "rows", "columns", "stride_down", "stride_across"),
@@ -42,160 +33,8 @@ and of windows, and the channels."""
 HEIGHT, WIDTH, DOWN, ACROSS, ROWS, COLUMNS, STRIDE_DOWN, STRIDE_ACROSS = 0, 1, 2, 3, 4, 5, 6, 7
 TOP, LEFT, X_PANEL, Y_PANEL, CHANNELS = 8, 9, 10, 11, 12
 
-_NUMBERS = ir.VectorType(I32, LANES)
-_ZEROS = ir.Constant(PANEL, [0.0] * LANES)
-
 a_line = stack_floats(LANES)
 """Room for a line on the stack."""
-
-
-def _over_places(
-    builder: Any,
-    x: Value,
-    line: Value,
-    extents: tuple[Value, Value],
-    held: Carried,
-    body: Callable[[Value, Value, Value, Carried], Carried],
-) -> list[Value]:
-    """Emit loops over the places of a window; `body` is given a row, a column, a pointer and what is held."""
-    rows, columns = extents
-    start = floats(builder, x)
-
-    def row(down: Value, held: Carried) -> Carried:
-        begin = advance(builder, start, builder.mul(down, line))
-
-        def column(across: Value, held: Carried) -> Carried:
-            return body(down, across, advance(builder, begin, builder.mul(across, whole(LANES))), held)
-
-        return repeat(builder, columns, held, column)
-
-    return repeat(builder, rows, held, row)
-
-
-def _tap(builder: Any, first: Value, size: Value, down: Value, across: Value) -> Value:
-    """Return the number of a place within its window, in each lane."""
-    number = builder.add(first, builder.add(builder.mul(down, size), across))
-    return splat(builder, builder.trunc(number, I32))
-
-
-@emits(NOTHING, *[WORD] * 8)
-def best_line(
-    builder: Any,
-    x: Value,
-    line: Value,
-    rows: Value,
-    columns: Value,
-    tap: Value,
-    size: Value,
-    y: Value,
-    numbers: Value,
-) -> None:
-    """Store the greatest number of each lane and its tap, the first of equals; NaN is greater than any."""
-
-    def body(down: Value, across: Value, place: Value, held: Carried) -> Carried:
-        best, number = held
-        value = load_vector(builder, place)
-        first = builder.icmp_signed("<", number, _taps(0))
-        wins = builder.or_(_wins(builder, value, best), first)
-        here = _tap(builder, tap, size, down, across)
-        return [builder.select(wins, value, best), builder.select(wins, here, number)]
-
-    least = ir.Constant(PANEL, [float("-inf")] * LANES)
-    none = _taps(-1)
-    best, number = _over_places(builder, x, line, (rows, columns), [least, none], body)
-    store_vector(builder, best, floats(builder, y))
-    store_vector(builder, builder.bitcast(number, PANEL), floats(builder, numbers))
-
-
-def _wins(builder: Any, value: Value, best: Value) -> Value:
-    """Tell in which lanes a value is greater, or the first that is no number."""
-    is_none, was_one = (
-        builder.fcmp_unordered("uno", value, value),
-        builder.fcmp_ordered("ord", best, best),
-    )
-    return builder.or_(builder.fcmp_ordered(">", value, best), builder.and_(is_none, was_one))
-
-
-def _taps(number: int) -> Value:
-    return ir.Constant(_NUMBERS, [number] * LANES)
-
-
-def _of_four(builder: Any, x: Value, line: Value) -> list[Value]:
-    """Return pointers to the places of a window of two by two."""
-    start = floats(builder, x)
-    below = advance(builder, start, line)
-    return [start, advance(builder, start, LANES), below, advance(builder, below, LANES)]
-
-
-@emits(NOTHING, *[WORD] * 4)
-def best_of_four(builder: Any, x: Value, line: Value, y: Value, numbers: Value) -> None:
-    """Store what `best_line` does, of a whole window of two by two: a third of its time without loops."""
-    first, *others = (load_vector(builder, each) for each in _of_four(builder, x, line))
-    best, number = first, _taps(0)
-    for tap, value in enumerate(others, 1):
-        wins = _wins(builder, value, best)
-        best = builder.select(wins, value, best)
-        number = builder.select(wins, _taps(tap), number)
-    store_vector(builder, best, floats(builder, y))
-    store_vector(builder, builder.bitcast(number, PANEL), floats(builder, numbers))
-
-
-@emits(NOTHING, *[WORD] * 4)
-def give_to_four(builder: Any, dx: Value, line: Value, dy: Value, numbers: Value) -> None:
-    """Set the places of a window of two by two that no other window sees."""
-    given = load_vector(builder, floats(builder, dy))
-    number = load_vector(builder, floats(builder, numbers), _NUMBERS)
-    for tap, place in enumerate(_of_four(builder, dx, line)):
-        hit = builder.icmp_signed("==", number, _taps(tap))
-        store_vector(builder, builder.select(hit, given, _ZEROS), place)
-
-
-@emits(NOTHING, *[WORD] * 5)
-def sum_line(builder: Any, x: Value, line: Value, rows: Value, columns: Value, y: Value) -> None:
-    """Store the sum of each lane over the places of a window."""
-
-    def body(_: Value, __: Value, place: Value, held: Carried) -> Carried:
-        return [builder.fadd(held[0], load_vector(builder, place))]
-
-    (total,) = _over_places(builder, x, line, (rows, columns), [_ZEROS], body)
-    store_vector(builder, total, floats(builder, y))
-
-
-@emits(NOTHING, *[WORD] * 8)
-def give_line(
-    builder: Any,
-    dx: Value,
-    line: Value,
-    rows: Value,
-    columns: Value,
-    tap: Value,
-    size: Value,
-    dy: Value,
-    numbers: Value,
-) -> None:
-    """Add each lane of a line to the place of the window that its number tells."""
-    given = load_vector(builder, floats(builder, dy))
-    number = load_vector(builder, floats(builder, numbers), _NUMBERS)
-
-    def body(down: Value, across: Value, place: Value, _: Carried) -> Carried:
-        hit = builder.icmp_signed("==", number, _tap(builder, tap, size, down, across))
-        share = builder.select(hit, given, _ZEROS)
-        store_vector(builder, builder.fadd(load_vector(builder, place), share), place)
-        return []
-
-    _over_places(builder, dx, line, (rows, columns), [], body)
-
-
-@emits(NOTHING, *[WORD] * 5)
-def spread_line(builder: Any, dx: Value, line: Value, rows: Value, columns: Value, dy: Value) -> None:
-    """Add a line to each place of a window."""
-    given = load_vector(builder, floats(builder, dy))
-
-    def body(_: Value, __: Value, place: Value, ___: Carried) -> Carried:
-        store_vector(builder, builder.fadd(load_vector(builder, place), given), place)
-        return []
-
-    _over_places(builder, dx, line, (rows, columns), [], body)
 
 
 @njit(inline="always")

@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 
 from netdsl.graph import Graph, is_batched
-from netdsl.passes.contractions import contraction_of, in_memory
+from netdsl.passes.contractions import in_memory
 from netdsl.passes.layouts import Layouts
 from netdsl.passes.waiting import reaches
 from netdsl.program import Cut, Examples, Lines, Panels, Tiles, Unit
@@ -96,13 +96,13 @@ class Joining:
         )
 
     def _needs_all(self, unit: Unit) -> set[int]:
-        """Return what a unit needs all pieces of, whatever its own are: the operands of its products. A piece
-        of examples has all columns of them."""
+        """Return what a unit needs all pieces of, whatever its own are: the operands and the offsets of its
+        products, of which one call makes several panels. A piece of examples has all columns of them."""
         if isinstance(unit.cut, Examples):
             return set()
         products = [part.group for part in unit.parts if part.group.form == "product"]
-        indices = [contraction_of(self.graph, group) for group in products]
-        operands = {each for index in indices for each in self.graph.operands(index)}
+        nodes = {index for group in products for index in group.nodes}
+        operands = {each for index in nodes for each in self.graph.operands(index)} - nodes
         return {in_memory(self.graph, each, self.lying) for each in operands}
 
     def _candidates(self, number: int, unit: Unit) -> list[int]:
@@ -129,8 +129,9 @@ class Joining:
 def _common_cut(before: Unit, unit: Unit) -> Cut | None:
     """Return how two units can be cut alike: a vector like the panels whose columns it belongs to."""
     match before.cut, unit.cut:
-        case Examples(one, batches), Examples(other, same) if batches == same:
-            return before.cut if before.cut == unit.cut else Examples(min(one, other), batches)
+        case Examples(one, batches, grain), Examples(other, same, also) if batches == same:
+            size, finer = min(one, other), max(grain, also)
+            return Examples(size, batches, finer if finer and size % finer == 0 else 0)
         case Panels(columns), Lines(number) if columns == number:
             return before.cut
         case (Panels() | Tiles(), _) if before.cut == unit.cut:

@@ -42,7 +42,7 @@ def piece_by_piece(steps: Sequence[Step]) -> tuple[Step, ...]:
 
 
 def _is_of_rows(work: Range) -> bool:
-    return bool(work.total.value({"rows": MANY}) >= MANY)
+    return bool(work.total.value({"rows": 0}) == 0)
 
 
 def _joined(steps: Sequence[Step], work: Range) -> Step:

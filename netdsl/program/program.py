@@ -79,7 +79,7 @@ class Each:
 
     In groups of so many, items that are neighbors along the first axis follow each other, so that a call can
     do the work of all: `nth` is an item's number in its group, `many` how many a group has at its first item,
-    and 0 at the others. A group may have fewer where a thread's share ends. Of two axes, groups are pairs.
+    and 0 at the others. A group may have fewer where a thread's share ends.
     """
 
     extents: tuple[Count, ...]

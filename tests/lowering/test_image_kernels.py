@@ -28,6 +28,9 @@ KINDS = [
 ]
 """Windows over values of at least four channels, which lie in panels."""
 
+FAR = Windows((6, 7), (3, 3), ONE, (1, 3), (4, 4), ONE, (16, 16), groups=16)
+"""Windows of which some lie beside the image, as those of pools may not."""
+
 
 def _made(builder: Builder, name: str, space: tuple[int, ...], channels: int) -> Value:
     given = builder.apply("input", name=name, shape=(BATCH, *space, channels), dtype="float")
@@ -78,7 +81,7 @@ def _same_bits(graph: Graph, fields: dict[str, NDArray[Any]]) -> None:
             np.testing.assert_array_equal(one[name], value, err_msg=name)
 
 
-@pytest.mark.parametrize("windows", KINDS, ids=str)
+@pytest.mark.parametrize("windows", [*KINDS, FAR], ids=str)
 def test_convolutions(windows: Windows) -> None:
     graph = _convolutions(windows)
     used = set(program_of(graph).kernels)

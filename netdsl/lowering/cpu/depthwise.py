@@ -15,9 +15,11 @@ GRADIENT: Final = (3, 3)
 
 
 def has_tiles(windows: Windows) -> bool:
-    """Tell whether windows are of one channel, move one place at a time, and have a width with tiles."""
+    """Tell whether windows are of one channel, move one place at a time, have a width with tiles, and each
+    reach a number of its line: the tiles look at the border for their first and last places alone."""
     steady = windows.strides == (1, 1) == windows.dilation
-    return windows.lanewise and steady and windows.size[1] in WIDTHS
+    near = max(windows.before[1], windows.after[1]) < windows.size[1]
+    return windows.lanewise and steady and near and windows.size[1] in WIDTHS
 
 
 def has_sums(windows: Windows) -> bool:

@@ -52,8 +52,10 @@ CONTEXT = symbol("context")
 
 
 PANELS_AT_ONCE: Final = 4
+"""Panels that one call of a product makes."""
+
 TILES_AT_ONCE: Final = 2
-"""Pieces that one call of a product makes."""
+"""Tiles that one call of a weight's gradient makes."""
 
 
 def work_of(cut: Cut) -> Work:

@@ -33,7 +33,7 @@ def tell(error: BaseException, arguments: Sequence[str]) -> int:
     if os.environ.get("NETDSL_DEBUG") == "1":
         traceback.print_exception(error)
     if isinstance(error, DiagnosticError):
-        print_diagnostics(error.diagnostics, format_of(arguments))
+        print_diagnostics(error.diagnostics, format_of(arguments), error.more)
         return int(error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         return _interrupted(error)
@@ -46,8 +46,8 @@ def tell(error: BaseException, arguments: Sequence[str]) -> int:
     raise error
 
 
-def print_diagnostics(diagnostics: Iterable[Diagnostic], kind: str = "text") -> None:
-    """Print diagnostics: text to stderr, what a program reads to stdout."""
+def print_diagnostics(diagnostics: Iterable[Diagnostic], kind: str = "text", more: int = 0) -> None:
+    """Print diagnostics: text to stderr, what a program reads to stdout. `more` errors are only counted."""
     found = tuple(diagnostics)
     match kind:
         case "json":
@@ -59,7 +59,7 @@ def print_diagnostics(diagnostics: Iterable[Diagnostic], kind: str = "text") -> 
         case _ if found:
             sys.stderr.write(render(found, use_color(sys.stderr)))
             if len(found) > 1:
-                sys.stderr.write(f"\n{summary(found)}\n")
+                sys.stderr.write(f"\n{summary(found, more)}\n")
             sys.stderr.flush()
 
 

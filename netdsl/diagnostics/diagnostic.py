@@ -67,9 +67,15 @@ class Diagnostic:
 
 
 class DiagnosticError(Exception):
-    """Carry one or more diagnostics up to whoever tells them; `exit_code` is that of the command line."""
+    """Carry one or more diagnostics up to whoever tells them; `exit_code` is that of the command line.
 
-    def __init__(self, diagnostics: Iterable[Diagnostic], exit_code: Exit = Exit.USAGE) -> None:
+    `more` is how many errors were found besides those that are told: more than anybody reads.
+    """
+
+    def __init__(
+        self, diagnostics: Iterable[Diagnostic], exit_code: Exit = Exit.USAGE, more: int = 0
+    ) -> None:
         self.diagnostics = tuple(diagnostics)
         self.exit_code = exit_code
+        self.more = more
         super().__init__("; ".join(f"{each.code}: {each.message}" for each in self.diagnostics))

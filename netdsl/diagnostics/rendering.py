@@ -1,5 +1,6 @@
 """A diagnostic as a person reads it: on a terminal, or in plain text."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from netdsl.diagnostics.cells import printable
@@ -15,11 +16,20 @@ def render(diagnostics: Iterable[Diagnostic], color: bool = False) -> str:
     return "\n".join(_message(each, paint) for each in diagnostics)
 
 
-def summary(diagnostics: Iterable[Diagnostic]) -> str:
-    """Return how many there are of each severity: `2 errors, 1 warning`."""
-    severities = [each.severity for each in diagnostics]
-    counts = [(severities.count(each), each.value) for each in Severity]
-    return ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count)
+def summary(diagnostics: Iterable[Diagnostic], more: int = 0) -> str:
+    """Return how many there are of each severity: `2 errors, 1 warning`.
+
+    With `more` errors than these: `100 of 500 errors, 1 warning`.
+    """
+    counts = Counter(each.severity for each in diagnostics)
+    return ", ".join(
+        _count(counts[each], each, more if each is Severity.ERROR else 0) for each in Severity if counts[each]
+    )
+
+
+def _count(told: int, severity: Severity, more: int) -> str:
+    word = severity.value + ("s" if told + more > 1 else "")
+    return f"{told} of {told + more} {word}" if more else f"{told} {word}"
 
 
 def _message(diagnostic: Diagnostic, paint: Paint) -> str:

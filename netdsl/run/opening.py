@@ -75,8 +75,9 @@ def open_texts(reader: Reads, folder: Path, options: Options, schema: Schema | N
         try:
             dataset = _data(plan, folder, options)
         except DiagnosticError as error:
-            others = [each for each in mistakes(files, overrides, options.block) if each.is_error]
-            raise DiagnosticError([*error.diagnostics, *others], error.exit_code) from error
+            others = mistakes(files, overrides, options.block)
+            found = [*error.diagnostics, *(each for each in others.diagnostics if each.is_error)]
+            raise DiagnosticError(found, error.exit_code, others.more) from error
         schema = dataset.schema
     experiment = elaborate(files, overrides, options.block, schema)
     resolved = resolved_text(files, overrides)

@@ -74,11 +74,11 @@ def check_blocks(files: Files, problems: Problems) -> None:
 def _fields(section: tree.Section, problems: Problems) -> dict[str, tree.Field]:
     """Return the fields by name; one that is misspelled stands for the one that was meant."""
     fields: dict[str, tree.Field] = {}
+    known = FIELDS[section.kind]
     for field in section.fields[:_MOST]:
         name = field.name.text
         with problems.statement():
-            if name not in FIELDS[section.kind]:
-                known = FIELDS[section.kind]
+            if name not in known:
                 meant = field_here(name, known)
                 hint = None if meant else field_hint(name, section.kind)
                 fields.setdefault(meant or (not hint and nearest(name, known)) or name, field)
@@ -102,6 +102,8 @@ def _fields(section: tree.Section, problems: Problems) -> dict[str, tree.Field]:
                     secondary=[Label(fields[name].name.span, "given here")],
                 )
             fields[name] = field
+    rest = [field.name.text for field in section.fields[_MOST:]]
+    problems.more += sum(name not in known or name in fields for name in rest)
     return fields
 
 

@@ -45,7 +45,7 @@ def plan_data(files: Files, overrides: Mapping[str, str], train: str | None) -> 
     if files.salvage is not None:
         raise _unreadable(files, files.salvage, overrides, train)
     if files.doubled:
-        raise DiagnosticError(mistakes(files, overrides, train))
+        raise mistakes(files, overrides, train)
     problems = Problems()
     world = make_world(files, overrides, problems)
     plan: DataPlan | None = None
@@ -53,17 +53,19 @@ def plan_data(files: Files, overrides: Mapping[str, str], train: str | None) -> 
         found = data_block(world.files, train_block(world.files, train))
         plan = None if found is None else planned(found, world)
     if problems.has_errors:
-        raise DiagnosticError(mistakes(files, overrides, train))
+        raise mistakes(files, overrides, train)
     return plan
 
 
 def _unreadable(
     files: Files, salvage: Salvage, overrides: Mapping[str, str], train: str | None
 ) -> DiagnosticError:
-    return DiagnosticError(beside_unread(salvage, mistakes(files, overrides, train)))
+    found = mistakes(files, overrides, train)
+    problems = beside_unread(salvage, found.diagnostics)
+    return DiagnosticError(problems.in_order(), more=found.more + problems.more)
 
 
-def beside_unread(salvage: Salvage, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+def beside_unread(salvage: Salvage, found: Iterable[Diagnostic]) -> Problems:
     """Return what could not be read, and of the mistakes found in the rest those that do not come of that."""
     problems = Problems()
     for each in salvage.diagnostics:
@@ -74,7 +76,7 @@ def beside_unread(salvage: Salvage, found: Iterable[Diagnostic]) -> tuple[Diagno
         missing = each.code in ("E0601", "E0603", "E0604") and unread
         if not missing and _line(each) not in broken:
             problems.tell(each)
-    return problems.in_order()
+    return problems
 
 
 def _line(diagnostic: Diagnostic) -> tuple[str, int] | None:
@@ -82,15 +84,16 @@ def _line(diagnostic: Diagnostic) -> tuple[str, int] | None:
     return (span.source.name, span.line) if span else None
 
 
-def mistakes(files: Files, overrides: Mapping[str, str], train: str | None) -> tuple[Diagnostic, ...]:
-    """Return every mistake that can be told without the data, and warnings beside them."""
+def mistakes(files: Files, overrides: Mapping[str, str], train: str | None) -> DiagnosticError:
+    """Return every mistake that can be told without the data, and warnings beside them, to be raised."""
     problems = Problems()
     try:
         worked_out(files, overrides, train, None, problems)
     except DiagnosticError as error:
         for each in error.diagnostics:
             problems.tell(each)
-    return without_idle(problems, files.doubled)
+        problems.more += error.more
+    return DiagnosticError(without_idle(problems, files.doubled), more=problems.more)
 
 
 def check_allowances(source: Source, problems: Problems) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ IDLE: Final = frozenset({"W0101", "W0102"})
 
 
 MOST: Final = 100
-"""How many errors, and how many warnings, are told in one run: more than this nobody reads."""
+"""How many errors, and how many warnings, are told in one run: more than this nobody reads. How many more
+errors there are is said at the end."""
 
 NONE_WRITTEN: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -45,6 +47,9 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[Diagnostic] = []
+        self.more = 0
+        """How many errors were found besides, which are not told."""
+        self._counts: Counter[Severity] = Counter()
         self._told: set[tuple[str, str | None, str, int, int]] = set()
 
     def tell(self, diagnostic: Diagnostic) -> None:
@@ -53,11 +58,15 @@ class Problems:
             return
         span = diagnostic.primary.span if diagnostic.primary else None
         key = (diagnostic.code, diagnostic.help, span.source.name, span.start, span.end) if span else None
-        many = sum(each.severity is diagnostic.severity for each in self.found) >= MOST
-        if not many and (key is None or key not in self._told):
+        if key in self._told:
+            return
+        if key is not None:
+            self._told.add(key)
+        if self._counts[diagnostic.severity] < MOST:
+            self._counts[diagnostic.severity] += 1
             self.found.append(diagnostic)
-            if key is not None:
-                self._told.add(key)
+        elif diagnostic.is_error:
+            self.more += 1
 
     @contextmanager
     def statement(self) -> Iterator[Outcome]:
@@ -84,7 +93,8 @@ class Problems:
     def stop_if_any(self) -> None:
         """Raise everything that was found, in the order of the text, if there is an error among it."""
         if self.has_errors:
-            raise DiagnosticError(each for each in self.in_order() if each.code not in IDLE)
+            found = (each for each in self.in_order() if each.code not in IDLE)
+            raise DiagnosticError(found, more=self.more)
 
     def in_order(self) -> tuple[Diagnostic, ...]:
         """Return everything that was found, in the order of the text."""

@@ -68,5 +68,5 @@ def survey(
             problems.tell(each)
     found = without_idle(problems, files.doubled) if experiment is None else problems.in_order()
     if files.salvage is not None:
-        found = beside_unread(files.salvage, found)
+        found = beside_unread(files.salvage, found).in_order()
     return Survey(experiment, weights, found)

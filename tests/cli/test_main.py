@@ -12,6 +12,7 @@ from netdsl.cli.commands import COMMANDS, module_of
 from netdsl.cli.main import main
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
 from netdsl.training.signals import Interrupted
+from tests.run.models import RAVINE
 
 Capture = pytest.CaptureFixture[str]
 
@@ -176,6 +177,17 @@ def test_diagnostics_for_programs(monkeypatch: pytest.MonkeyPatch, capsys: Captu
 def test_several_mistakes_are_counted(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     failing(monkeypatch, DiagnosticError([Diagnostic("E0803", "a"), Diagnostic("E0804", "b")]))
     assert capsys.readouterr().err.endswith("\n2 errors\n")
+
+
+def test_mistakes_that_are_not_told_are_counted(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "ravine.net"
+    path.write_text(
+        RAVINE.rstrip().removesuffix("}") + "".join(f"    f{n} = 1\n" for n in range(500)) + "}\n"
+    )
+    assert main(["check", str(path)]) == int(Exit.USAGE)
+    told = capsys.readouterr().err
+    assert told.count("error[") == 100
+    assert told.endswith("\n100 of 500 errors\n")
 
 
 def test_color_is_asked_for_or_not(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

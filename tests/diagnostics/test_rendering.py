@@ -193,6 +193,7 @@ def test_several_are_apart_and_counted() -> None:
     warning = Diagnostic("W0001", "two", severity=Severity.WARNING)
     assert render([error, warning]) == "error[E0001]: one\n\nwarning[W0001]: two\n"
     assert summary([error, warning, error]) == "2 errors, 1 warning"
+    assert summary([error, warning, warning], more=4) == "1 of 5 errors, 2 warnings"
     assert render([]) == summary([]) == ""
 
 

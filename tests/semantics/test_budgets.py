@@ -4,9 +4,10 @@ import time
 
 import pytest
 
+from netdsl.diagnostics import DiagnosticError, Source, Span, summary
 from netdsl.semantics import mistakes
-from netdsl.semantics.problems import MOST
-from tests.semantics.bench import PLAIN, classifier, codes, files_of
+from netdsl.semantics.problems import MOST, Problems, mistake, warning
+from tests.semantics.bench import PLAIN, classifier, codes, experiment, files_of
 
 DOUBLING = (
     "\n".join(f"layer l{n}(x) = x -> l{n + 1} -> l{n + 1}" for n in range(30)) + "\nlayer l30(x) = x -> tanh"
@@ -48,11 +49,27 @@ def test_what_is_told_of_one_file_is_what_somebody_reads() -> None:
     unused = "\n".join(f"param p{n} = {n}" for n in range(500))
     assert len(codes(classifier(PLAIN, before=unused))) == MOST
     wrong = "\n".join(f"    foo{n} = {n}" for n in range(500))
-    found = codes(classifier(PLAIN).replace("train {", f"train {{\n{wrong}"))
-    assert len(found) == MOST
+    text = f"{classifier(PLAIN).rstrip().removesuffix('}')}{wrong}\n}}"
+    with pytest.raises(DiagnosticError) as caught:
+        experiment(text)
+    for error in (caught.value, mistakes(files_of(text), {}, None)):
+        assert [each.code for each in error.diagnostics] == ["E0602"] * MOST
+        assert error.more == 500 - MOST
+
+
+def test_what_is_told_twice_is_counted_once() -> None:
+    problems = Problems()
+    source = Source("main.net", "x" * 300)
+    for n in [*range(300), *range(300)]:
+        problems.tell(mistake("E0208", "too large", Span(source, n, n + 1)).diagnostic)
+        problems.tell(warning("W0103", "not needed", Span(source, n, n + 1)))
+    assert (len(problems.found), problems.more) == (2 * MOST, 300 - MOST)
+    with pytest.raises(DiagnosticError) as caught:
+        problems.stop_if_any()
+    assert summary(caught.value.diagnostics, caught.value.more) == "100 of 300 errors, 100 warnings"
 
 
 @pytest.mark.parametrize("extent", ["1e308", "2.5", "0", "1e13"])
 def test_an_extent_of_an_input_is_a_number_of_places(extent: str) -> None:
     text = classifier(PLAIN).replace("image: [", f"image: [{extent}, ")
-    assert "E0206" in [each.code for each in mistakes(files_of(text), {}, None)]
+    assert "E0206" in [each.code for each in mistakes(files_of(text), {}, None).diagnostics]

@@ -66,17 +66,19 @@ def step(workers: Mapping[str, Asked], batch: int, widths: list[int], rounds: in
     ours.ask(do="time", steps=2)
     steps = max(2, min(200, round(0.1 / (ours.ask(do="time", steps=4)["seconds"] / 4))))
     peers = {}
+    problems: dict[str, str] = {}
     for label, worker in workers.items():
         if label != OURS.label:
             try:
                 worker.ask(**load)
                 peers[label] = timed(worker, steps)
-            except PeerError:
-                continue
+            except PeerError as problem:
+                problems[label] = str(problem)
     turns = in_turns(timed(ours, steps), peers, rounds)
     found = {OURS.label: own_times(turns, timed(ours, steps), rounds)}
     found |= {label: [theirs for theirs, _ in pairs] for label, pairs in turns.items()}
-    return {label: 1e3 * statistics.median(values) / steps for label, values in found.items() if values}
+    ms = {label: 1e3 * statistics.median(values) / steps for label, values in found.items() if values}
+    return {**ms, "problems": problems}
 
 
 def alone(ours: Asked, workload: str, rounds: int, parent: Path) -> dict[str, Any]:

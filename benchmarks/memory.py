@@ -23,6 +23,7 @@ def measure(
     draw_data(workload.name, folder)  # here, as netdsl's process would hold what drawing takes
     load = {"do": "load", "workload": workload.name, "folder": str(folder)}
     found: dict[str, Any] = {}
+    problems: dict[str, str] = {}
     for label in [OURS.label, *labels]:
         with Participant(label, threads, log) as worker:
             try:
@@ -30,5 +31,5 @@ def measure(
                 worker.ask(do="time", steps=STEPS)
                 found[label] = worker.ask(do="peak_memory")["megabytes"]
             except PeerError as problem:
-                found[label] = str(problem)
-    return found
+                problems[label] = str(problem)
+    return {**found, "problems": problems}

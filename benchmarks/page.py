@@ -117,14 +117,20 @@ def starts(found: Results) -> str:
 
 def memory(found: Results) -> str:
     """Return the megabytes of each."""
-    labels = list(dict.fromkeys(label for record in found.values() for label in record))
+    labels = _labels(found)
     names = sorted(found)
     rows = [[label, *(_megabytes(found[name].get(label)) for name in names)] for label in labels]
     return table(("MB", *(name.upper() for name in names)), rows)
 
 
-def _megabytes(value: object) -> str:
-    return f"{value:,.0f}" if isinstance(value, int | float) else ""
+def _labels(section: Results) -> list[str]:
+    """Return who has a figure in any record."""
+    each = (label for record in section.values() for label in record if label != "problems")
+    return list(dict.fromkeys(each))
+
+
+def _megabytes(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
 
 
 def compiling(found: Results) -> str:
@@ -157,7 +163,7 @@ def threads(found: Results) -> str:
 
 def sizes(found: Results) -> str:
     """Return the milliseconds of a step by what was varied."""
-    labels = list(dict.fromkeys(label for record in found.values() for label in record))
+    labels = _labels(found)
     labels.sort(key=lambda each: each != OURS.label)
     keys = sorted(found, key=lambda each: (each.split("/")[0], int(each.split("/")[1])))
     rows = [

@@ -86,13 +86,14 @@ def test_every_section_has_its_part() -> None:
         "starts": {
             "w1": {"netdsl": {"cold": [2.0], "warm": [0.5]}, "problems": {"JAX": "JAX: OSError: full"}}
         },
-        "memory": {"w1": {"netdsl": 500.0, "JAX": "JAX: ended"}},
+        "memory": {"w1": {"netdsl": 500.0, "problems": {"JAX": "JAX: ended"}}},
         "threads": {"w1/1": {"netdsl": [2.0]}, "w1/2": {"netdsl": [1.0]}},
         "sizes": {"batch/1": {"netdsl": 1.0, "JAX": 2.0}},
     }
     made = parts(found)
     assert set(made) == set(found)
     assert "| W1 | 2 | 1 | 2.00 |" in made["threads"]
+    assert made["memory"].endswith("| netdsl | 500 |\n\nLeft out:\n\n- W1: JAX: ended")
     assert made["starts"].endswith(
         "| W1 | netdsl | 2 / 2 / 2 | 0.5 / 0.5 / 0.5 |\n\nLeft out:\n\n- W1: JAX: OSError: full"
     )

@@ -73,7 +73,10 @@ def test_data_are_drawn_before_a_process_is_measured(tmp_path: Path, monkeypatch
             return {"megabytes": 7.0 if self.drawn else 9.0}
 
     monkeypatch.setattr(memory, "Participant", Measured)
-    assert memory.measure(WORKLOADS["w4"], [], 1, tmp_path, tmp_path / "log.txt") == {"netdsl": 7.0}
+    assert memory.measure(WORKLOADS["w4"], [], 1, tmp_path, tmp_path / "log.txt") == {
+        "netdsl": 7.0,
+        "problems": {},
+    }
 
 
 @pytest.mark.parametrize("place", ["data", "cache"])

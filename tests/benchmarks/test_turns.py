@@ -132,7 +132,10 @@ def test_without_a_fair_peer_netdsl_has_its_figures(tmp_path: Any) -> None:
     assert record["ms"] == {"netdsl": pytest.approx([10.0] * 3)}
     assert "cheat answers otherwise" in record["problems"]["cheat"]
     cheat.broken = True
-    assert growth.step(workers, 64, [32], 3, tmp_path) == {"netdsl": pytest.approx(10.0)}
+    assert growth.step(workers, 64, [32], 3, tmp_path) == {
+        "netdsl": pytest.approx(10.0),
+        "problems": {"cheat": "broken"},
+    }
 
 
 def test_what_is_not_timed_is_done_together() -> None:

@@ -21,30 +21,36 @@ Known = MutableMapping[int, int]
 """The numbers of uses of definitions, by the identity of these; those that are being counted stand for 1."""
 
 
-def uses_within(definition: tree.Definition, module: Module, known: Known) -> int:
-    """Return how many uses of definitions one use of a definition makes at least, itself among them."""
+def uses_within(definition: tree.Definition, module: Module, known: Known, levels: int) -> int:
+    """Return how many uses of definitions one use of a definition makes at least, itself among them.
+
+    What is nested deeper than so many `levels` is not looked at, and may be kept among what is `known` as
+    fewer: the work tells it as too deep at its use, before it goes there.
+    """
     key = id(definition)
+    if levels < 1:
+        return known.get(key, 1)
     if key not in known:
         known[key] = 1  # one that uses itself is told elsewhere
         own = {each.name.text for each in definition.tensors}
         own |= {each.name.text for each in definition.settings}
         own |= {each.name.text for each in definition.body if not isinstance(each, tree.Return)}
-        known[key] = 1 + sum(_in(each.value, module, own, known) for each in definition.body)
+        known[key] = 1 + sum(_in(each.value, module, own, known, levels) for each in definition.body)
     return known[key]
 
 
-def _in(expr: tree.Expr, module: Module, own: set[str], known: Known) -> int:
+def _in(expr: tree.Expr, module: Module, own: set[str], known: Known, levels: int) -> int:
     """Return the uses that an expression is made of."""
 
     def each(parts: Iterable[tree.Expr]) -> int:
-        return sum(_in(part, module, own, known) for part in parts)
+        return sum(_in(part, module, own, known, levels) for part in parts)
 
     match expr:
         case tree.Chain():
-            return each([expr.head]) + _stages(expr.stages, module, own, known)
+            return each([expr.head]) + _stages(expr.stages, module, own, known, levels)
         case tree.Call():
             # An argument may be for something that is never asked: only what is surely applied counts.
-            return _named(expr.callee, module, own, known) + each(expr.positional)
+            return _named(expr.callee, module, own, known, levels) + each(expr.positional)
         case tree.Binary():
             return each([expr.left, expr.right])
         case tree.Unary():
@@ -57,16 +63,16 @@ def _in(expr: tree.Expr, module: Module, own: set[str], known: Known) -> int:
             return 0
 
 
-def _stages(stages: Iterable[tree.Stage], module: Module, own: set[str], known: Known) -> int:
+def _stages(stages: Iterable[tree.Stage], module: Module, own: set[str], known: Known, levels: int) -> int:
     count = 0
     for stage in stages:
         match stage.step:
             case tree.Path() as path:
-                count += _named(path, module, own, known)
+                count += _named(path, module, own, known, levels)
             case tree.Call() as call:
-                count += _named(call.callee, module, own, known)
+                count += _named(call.callee, module, own, known, levels)
             case tree.Repeat() as repeat:
-                rounds = _times(repeat) * _stages(repeat.stages, module, own, known)
+                rounds = _times(repeat) * _stages(repeat.stages, module, own, known, levels)
                 count += rounds if rounds <= MOST_USES else 0  # too many by itself: told there
     return count
 
@@ -81,7 +87,7 @@ def _times(repeat: tree.Repeat) -> int:
             return 0
 
 
-def _named(path: tree.Path, module: Module, own: set[str], known: Known) -> int:
+def _named(path: tree.Path, module: Module, own: set[str], known: Known, levels: int) -> int:
     name = path.parts[0]
     if len(path.parts) > 1 or name.text in own:
         return 0
@@ -93,4 +99,4 @@ def _named(path: tree.Path, module: Module, own: set[str], known: Known) -> int:
         return 0
     if found.declaration.kind not in ("layer", "model"):
         return 0
-    return uses_within(found.declaration, found.module, known)
+    return uses_within(found.declaration, found.module, known, levels - 1)

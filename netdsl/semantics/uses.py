@@ -270,10 +270,11 @@ def _check_nesting(recipe: Recipe, site: Site) -> None:
         )
     world = site.frame.world
     world.uses += 1
-    if world.uses - 1 + uses_within(recipe.definition, recipe.module, world.amounts) > MOST_USES:
-        raise site.too_many("this makes it too large")
-    if len(uses) >= DEEPEST_USE:
+    levels = DEEPEST_USE - len(uses)
+    if levels < 1:
         raise site.mistake("E0404", f"definitions are nested deeper than {DEEPEST_USE}", "too deep")
+    if world.uses - 1 + uses_within(recipe.definition, recipe.module, world.amounts, levels) > MOST_USES:
+        raise site.too_many("this makes it too large")
 
 
 def _inner_frame(recipe: Recipe, site: Site) -> Frame:

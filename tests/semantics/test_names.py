@@ -205,6 +205,15 @@ def test_very_deep_nesting_is_told() -> None:
     assert codes(text) in ([], ["E0404"])
 
 
+def test_a_chain_of_definitions_is_too_deep_where_it_is() -> None:
+    layers = "\n".join(f"layer l{n}(x) = x -> l{n + 1}" for n in range(300))
+    text = classifier(PLAIN.replace("dense(10)", "l0 -> dense(10)"), before=layers + "\nlayer l300(x) = x")
+    (found,) = told(text)
+    assert found.code == "E0404"
+    assert found.primary is not None
+    assert found.primary.span.text == "l39"
+
+
 def test_gradient_is_a_node_of_its_own() -> None:
     body = """
     x = image -> flatten

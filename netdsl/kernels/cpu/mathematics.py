@@ -126,7 +126,7 @@ def tanh32(x: Number) -> Number:
 
 @float1
 def sigmoid32(x: Number) -> Number:
-    """Return 1 / (1 + e^-x). Error: 3 ulp."""
+    """Return 1 / (1 + e^-x). Error: 3 ulp of normal numbers; 0 below -88, where it is 6e-39 at most."""
     y = 1.0 / (_exponential_within((x < -88.0).choose(88.0, (x > 87.0).choose(-87.0, -x))) + 1.0)
     return (x < -88.0).choose(0.0, y)
 

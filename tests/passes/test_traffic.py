@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from netdsl.graph import BATCH, Builder, Graph, Node, Run, Value, evaluate, verify
+from netdsl.graph import BATCH, Builder, Graph, Node, Origin, Run, Shape, Value, evaluate, verify
 from netdsl.operations import REGISTRY
 from netdsl.passes.legalize import legalize
 from netdsl.passes.rewriting import Rewriter, Rule, rebuild, table
@@ -84,11 +84,17 @@ EXAMPLES: list[tuple[str, Callable[[Leaves], Value]]] = [
 ]
 
 
-def made(formula: Callable[[Leaves], Value]) -> Graph:
+BACKWARD = {"differences from a mean", "times nothing", "plus nothing"}
+"""Rules that hold for derivatives alone, and one whose example needs them."""
+
+
+def made(formula: Callable[[Leaves], Value], of: str = "") -> Graph:
+    """Return the graph of a formula; `of` is the role of its nodes (see Node)."""
     builder = Builder(REGISTRY)
     x, g = (builder.apply("input", name=name, shape=IMAGE) for name in "xg")
     v, w = (builder.apply("weight", name=name, shape=(5,)) for name in "vw")
-    builder.outputs["y"] = formula(Leaves(x, g, v, w))
+    with builder.within(Origin(of=of)):
+        builder.outputs["y"] = formula(Leaves(x, g, v, w))
     return builder.finish()
 
 
@@ -116,7 +122,7 @@ def observed(fired: set[str]) -> dict[str, list[Rule]]:
 
 @pytest.mark.parametrize(("name", "formula"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
 def test_a_rule_rewrites_and_keeps_the_value(name: str, formula: Callable[[Leaves], Value]) -> None:
-    before = made(formula)
+    before = made(formula, "gradient" if name in BACKWARD else "")
     fired: set[str] = set()
     after = rebuild(before, Rewriter(observed(fired)))
     verify(after)
@@ -124,6 +130,30 @@ def test_a_rule_rewrites_and_keeps_the_value(name: str, formula: Callable[[Leave
     np.testing.assert_allclose(
         evaluate(after, run())["y"], evaluate(before, run())["y"], rtol=1e-11, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("name", sorted(BACKWARD))
+def test_what_is_not_finite_stays_so_forward(name: str) -> None:
+    before = made(dict(EXAMPLES)[name])
+    given = run()
+    given.leaves["input", "x"][0, 0, 0, :2] = np.nan, np.inf
+    fired: set[str] = set()
+    with np.errstate(invalid="ignore"):
+        wanted = evaluate(before, given)["y"]
+        found = evaluate(rebuild(before, Rewriter(observed(fired))), given)["y"]
+    assert not fired & BACKWARD
+    assert np.isnan(wanted[..., :2]).all()
+    assert np.isfinite(wanted[..., 2:]).all()
+    np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=1e-12)
+
+
+def test_zeros_times_what_is_not_finite_stay_forward() -> None:
+    before = made(lambda v: v.v * v.x.builder.constant(0.0).broadcast((5,)))
+    given = run()
+    given.leaves["weight", "v"][:3] = 1, np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        found = evaluate(legalize(before), given)["y"]
+    np.testing.assert_array_equal(found, [0, np.nan, np.nan, 0, 0])
 
 
 def test_every_rule_has_an_example() -> None:
@@ -139,11 +169,80 @@ KEPT: list[tuple[str, str, Callable[[Leaves], Value]]] = [
 
 @pytest.mark.parametrize(("why", "name", "formula"), KEPT, ids=[why for why, *_ in KEPT])
 def test_what_is_no_difference_from_a_mean(why: str, name: str, formula: Callable[[Leaves], Value]) -> None:
-    before = made(formula)
+    before = made(formula, "gradient")
     fired: set[str] = set()
     after = rebuild(before, Rewriter(observed(fired)))
     assert "differences from a mean" not in fired
     np.testing.assert_allclose(evaluate(after, run())["y"], evaluate(before, run())["y"], rtol=1e-9)
+
+
+def differences(shape: Shape, share: float, moved: Shape) -> Graph:
+    """Sum x - m and its square, where m is a share of x's sum by the rows, reshaped before it is repeated."""
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=shape)
+    rows = builder.apply("scalar", name="rows")
+    apart = x - (x.sum((0, 1)) * (1.0 / rows * share)).reshape(moved).broadcast(shape)
+    with builder.within(Origin(of="gradient")):
+        builder.outputs |= {"sum": apart.sum((0, 1)), "squares": (apart * apart).sum((0, 1))}
+    return builder.finish()
+
+
+MEANS: list[tuple[str, Shape, float, Shape, bool]] = [
+    ("a mean in its place", (BATCH, 3, 3), 1 / 3, (3,), True),
+    ("a mean moved to another axis", (BATCH, 3, 3), 1 / 3, (1, 3, 1), False),
+    ("a mean of stacked batches", (-2, 3, 4), 1 / 6, (1, 1, 4), True),
+    ("a sum of them by the rows of one", (-2, 3, 4), 1 / 3, (1, 1, 4), False),
+]
+
+
+@pytest.mark.parametrize(
+    ("shape", "share", "moved", "is_mean"), [each[1:] for each in MEANS], ids=[each[0] for each in MEANS]
+)
+def test_what_a_mean_is(shape: Shape, share: float, moved: Shape, is_mean: bool) -> None:
+    given = np.random.default_rng(0).normal(size=(-3 * shape[0], *shape[1:]))
+    known = Run(3, scalars={"rows": 3.0}, leaves={("input", "x"): given})
+    before = differences(shape, share, moved)
+    fired: set[str] = set()
+    after = rebuild(before, Rewriter(observed(fired)))
+    ours = {"differences from a mean", "variance in one pass"}
+    assert fired & ours == (ours if is_mean else set())
+    wanted, found = evaluate(before, known), evaluate(after, known)
+    for name in ("sum", "squares"):
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-11, atol=1e-12)
+
+
+def test_a_mean_of_repeated_sums_is_left_alone() -> None:
+    def variance(v: Leaves) -> Value:
+        share = (1.0 / v.x.builder.apply("scalar", name="rows") * (1 / 24)).broadcast((4, 6, 5))
+        apart = v.x - (v.x.sum([0, 1, 2]).reshape((1, 1, 5)).broadcast((4, 6, 5)) * share).broadcast(IMAGE)
+        return (apart * apart).sum([0, 1, 2])
+
+    before = made(variance)
+    after = legalize(before)
+    np.testing.assert_allclose(evaluate(after, run())["y"], evaluate(before, run())["y"], rtol=1e-11)
+
+
+@pytest.mark.parametrize(("squarings", "factors"), [(40, 1), (0, 1500)])
+def test_products_of_many_factors_are_not_taken_apart_to_the_last(squarings: int, factors: int) -> None:
+    def product(v: Leaves) -> Value:
+        y = v.x
+        for _ in range(squarings):
+            y = y * y
+        for _ in range(factors):
+            y = y * v.g
+        return (y * v.repeated(v.v)).sum([0, 1, 2])
+
+    before = made(product)
+    fired: set[str] = set()
+    after = rebuild(before, Rewriter(observed(fired)))
+    assert "factors of a sum" in fired
+    assert len(after) <= len(before) + 8
+    known = run()
+    for name in "xg":
+        known.leaves["input", name][:] = np.where(known.leaves["input", name] > 0, 1.0, -1.0)
+    np.testing.assert_allclose(
+        evaluate(after, known)["y"], evaluate(before, known)["y"], rtol=1e-11, atol=1e-12
+    )
 
 
 def test_a_pool_stops_the_gradient_before_it_is_put_back() -> None:

@@ -91,6 +91,10 @@ class Graph:
             self[index].setting("name"): index for index in self if self[index].operation.name == operation
         }
 
+    def kept(self) -> dict[str, int]:
+        """Return the weights and states, which are kept from step to step, by name."""
+        return {**self.leaves("weight"), **self.leaves("state")}
+
 
 def all_below(wanted: Iterable[int], operands: Callable[[int], Iterable[int]]) -> set[int]:
     """Return nodes and all that they are computed from."""

@@ -33,7 +33,7 @@ class Joining:
     def __post_init__(self) -> None:
         self.reads = [reads_of(self.graph, unit, self.lying) for unit in self.units if unit is not None]
         self.makers = {index: n for n, unit in enumerate(self.units) if unit for index in unit.stores()}
-        leaves = {**self.graph.leaves("weight"), **self.graph.leaves("state")}
+        leaves = self.graph.kept()
         updates = self.graph.updates.items()
         self.overwritten = {index: leaves[name] for name, index in updates if name in leaves}
         for number in range(len(self.units)):

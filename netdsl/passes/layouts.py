@@ -223,7 +223,7 @@ class Layouts:
         return node.operation.family != "random" or is_batched(node.shape)
 
     def _spread_updates(self) -> None:
-        leaves = {**self.graph.leaves("weight"), **self.graph.leaves("state")}
+        leaves = self.graph.kept()
         for name, index in self.graph.updates.items():
             both = {leaves[name], index} if name in leaves else set()
             if both & self.panels and domain_of(self.graph, index) is not None:

@@ -43,7 +43,7 @@ def legalize(graph: Graph) -> Graph:
         with builder.within(Origin(node.span, node.path, node.repeat, node.of)):
             known[index] = _legal(builder, node, operands)
     builder.outputs = {name: known[index] for name, index in graph.outputs.items()}
-    leaves = {**graph.leaves("weight"), **graph.leaves("state")}
+    leaves = graph.kept()
     updates = {name: index for name, index in graph.updates.items() if leaves.get(name) != index}
     builder.updates = {name: _of_its_own(known[index]) for name, index in updates.items()}
     return builder.finish(unused=False, keep=[known[index] for index in leaves.values()])

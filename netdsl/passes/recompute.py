@@ -48,8 +48,7 @@ def recompute(graph: Graph) -> Graph:
         values[index] = _added(builder, graph, index, seen)
     builder.outputs = {name: values[index] for name, index in graph.outputs.items()}
     builder.updates = {name: values[index] for name, index in graph.updates.items()}
-    leaves = {**graph.leaves("weight"), **graph.leaves("state")}
-    return builder.finish(unused=False, keep=[values[index] for index in leaves.values()])
+    return builder.finish(unused=False, keep=[values[index] for index in graph.kept().values()])
 
 
 def _added(builder: Builder, graph: Graph, index: int, values: Mapping[int, Value]) -> Value:

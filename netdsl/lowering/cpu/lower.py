@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netdsl.graph import Graph, Shape, batches, is_batched
+from netdsl.graph import Shape, batches, is_batched
 from netdsl.lowering.cpu.buffers import Workshop, together
 from netdsl.lowering.cpu.contraction import contraction_step
 from netdsl.lowering.cpu.convolution import (
@@ -69,16 +69,12 @@ def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step | Loop, ...]]:
         {name: buffer for name, buffer in shop.buffers.items() if name not in shop.views},
         shop.kernels,
         (),
-        {label: shop.places[index].name for label, index in _kept(graph).items()},
+        {label: shop.places[index].name for label, index in graph.kept().items()},
         inputs,
         tuple(Output(each, graph[index].shape, graph[index].dtype) for each, index in graph.outputs.items()),
         shop.numbers.scalars(),
     )
     return program, tuple(resolved([*numbers, *taken, *computed, *given, *copied], shop.views))
-
-
-def _kept(graph: Graph) -> dict[str, int]:
-    return {**graph.leaves("weight"), **graph.leaves("state")}
 
 
 # ---- units ------------------------------------------------------------------------------------

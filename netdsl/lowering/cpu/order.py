@@ -40,7 +40,7 @@ def in_order(choice: Choice) -> Order:
     for number, each in enumerate(reads):
         for index in each:
             readers_of.setdefault(index, set()).add(number)
-    leaves = {**graph.leaves("weight"), **graph.leaves("state")}
+    leaves = graph.kept()
     given = set(graph.outputs.values())
     in_place: dict[int, str] = {}
     copies: list[tuple[str, int]] = []

@@ -38,17 +38,13 @@ a_line = stack_floats(LANES)
 
 
 @njit(inline="always")
-def _first(window: int, stride: int, before: int) -> int:
-    """Return the tap of a window that sees the first place of an image, at least 0."""
+def _seen(window: int, stride: int, before: int, size: int, extent: int) -> tuple[int, int, int]:
+    """Return what a window sees of an image along an axis: its first tap there, how many, and their first
+    place."""
     start = before - window * stride
-    return start if start > 0 else 0
-
-
-@njit(inline="always")
-def _end(window: int, stride: int, before: int, size: int, extent: int) -> int:
-    """Return the tap after the last that sees a place of the image."""
-    end = extent + before - window * stride
-    return end if end < size else size
+    first = start if start > 0 else 0
+    end = extent + start
+    return first, (end if end < size else size) - first, first - start
 
 
 @njit(inline="always")
@@ -119,13 +115,9 @@ def max_pool(x: int, y: int, taps: int, description: int, images: int) -> None:
                         (it[ACROSS], it[CHANNELS], left_over), width,
                     )  # fmt: skip
                     continue
-                top = _first(i, it[STRIDE_DOWN], it[TOP])
-                rows = _end(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT]) - top
-                row = i * it[STRIDE_DOWN] - it[TOP] + top
+                top, rows, row = _seen(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT])
                 for j in range(it[ACROSS]):
-                    left = _first(j, it[STRIDE_ACROSS], it[LEFT])
-                    columns = _end(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH]) - left
-                    column = j * it[STRIDE_ACROSS] - it[LEFT] + left
+                    left, columns, column = _seen(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH])
                     best_line(
                         source + 4 * (row * line + 16 * column), line, rows, columns,
                         top * it[COLUMNS] + left, it[COLUMNS], best + step * j, numbers,
@@ -158,13 +150,9 @@ def put_window(dy: int, taps: int, dx: int, description: int, images: int) -> No
                         it[ACROSS], it[CHANNELS],
                     )  # fmt: skip
                     continue
-                top = _first(i, it[STRIDE_DOWN], it[TOP])
-                rows = _end(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT]) - top
-                row = i * it[STRIDE_DOWN] - it[TOP] + top
+                top, rows, row = _seen(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT])
                 for j in range(it[ACROSS]):
-                    left = _first(j, it[STRIDE_ACROSS], it[LEFT])
-                    columns = _end(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH]) - left
-                    column = j * it[STRIDE_ACROSS] - it[LEFT] + left
+                    left, columns, column = _seen(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH])
                     output = (image * it[DOWN] + i) * it[ACROSS] + j
                     place = target + 4 * (row * line + 16 * column)
                     given = dy + 4 * (p * it[Y_PANEL] + 16 * output)
@@ -189,13 +177,9 @@ def sum_pool(x: int, y: int, description: int, images: int, back: int) -> None:
             if back != 0:
                 _clear(it, source)
             for i in range(it[DOWN]):
-                top = _first(i, it[STRIDE_DOWN], it[TOP])
-                rows = _end(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT]) - top
-                row = i * it[STRIDE_DOWN] - it[TOP] + top
+                _, rows, row = _seen(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT])
                 for j in range(it[ACROSS]):
-                    left = _first(j, it[STRIDE_ACROSS], it[LEFT])
-                    columns = _end(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH]) - left
-                    column = j * it[STRIDE_ACROSS] - it[LEFT] + left
+                    _, columns, column = _seen(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH])
                     place = source + 4 * (row * line + 16 * column)
                     output = y + 4 * (p * it[Y_PANEL] + 16 * ((image * it[DOWN] + i) * it[ACROSS] + j))
                     if back != 0:

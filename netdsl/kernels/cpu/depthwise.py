@@ -12,13 +12,11 @@ table of taps had 35 and 33.
 
 from typing import Any, Final
 
-from llvmlite import ir
-
 from netdsl.kernels.cpu.emission import (
     LANES,
     NOTHING,
-    PANEL,
     WORD,
+    ZEROS,
     Value,
     advance,
     emits,
@@ -50,8 +48,6 @@ WIDTHS: Final = (3, 5)
 
 GRADIENT: Final = 3
 """The rows and columns of windows whose gradient is summed here: as many sums as registers hold."""
-
-_ZEROS: Final = ir.Constant(PANEL, [0.0] * LANES)
 
 
 def _most() -> int:
@@ -131,7 +127,7 @@ def _tile(
         return [advance(builder, start, line), weight, *sums]
 
     first = advance(builder, floats(builder, x), builder.mul(column, whole(LANES)))
-    begin = [first, floats(builder, weights[0]), *[_ZEROS] * outputs]
+    begin = [first, floats(builder, weights[0]), *[ZEROS] * outputs]
     _, _, *sums = repeat(builder, rows, begin, row)
     target = floats(builder, y)
     for at, each in enumerate(sums):
@@ -286,4 +282,4 @@ def depthwise_gradient(x: int, dy: int, dw: int, description: int, images: int) 
 def clear_lines(builder: Any, dw: Value) -> None:
     """Set the sums of all taps to 0."""
     for tap in range(GRADIENT * GRADIENT):
-        store_vector(builder, _ZEROS, floats(builder, dw, LANES * tap))
+        store_vector(builder, ZEROS, floats(builder, dw, LANES * tap))

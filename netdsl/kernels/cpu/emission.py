@@ -29,6 +29,7 @@ F32: Final = ir.FloatType()
 F64: Final = ir.DoubleType()
 VOID: Final = ir.VoidType()
 PANEL: Final = ir.VectorType(F32, LANES)
+ZEROS: Final = ir.Constant(PANEL, [0.0] * LANES)
 
 
 def emits(result: Any, *arguments: Any) -> Callable[[Emitter], Callable[..., Any]]:

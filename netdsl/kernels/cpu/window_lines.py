@@ -11,6 +11,7 @@ from netdsl.kernels.cpu.emission import (
     NOTHING,
     PANEL,
     WORD,
+    ZEROS,
     Value,
     advance,
     emits,
@@ -23,7 +24,6 @@ from netdsl.kernels.cpu.emission import (
 from netdsl.kernels.cpu.looping import Carried, repeat
 
 _NUMBERS = ir.VectorType(I32, LANES)
-_ZEROS = ir.Constant(PANEL, [0.0] * LANES)
 
 
 def _over_places(
@@ -124,7 +124,7 @@ def give_to_four(builder: Any, dx: Value, line: Value, dy: Value, numbers: Value
     number = load_vector(builder, floats(builder, numbers), _NUMBERS)
     for tap, place in enumerate(_of_four(builder, dx, line)):
         hit = builder.icmp_signed("==", number, _taps(tap))
-        store_vector(builder, builder.select(hit, given, _ZEROS), place)
+        store_vector(builder, builder.select(hit, given, ZEROS), place)
 
 
 @emits(NOTHING, *[WORD] * 5)
@@ -134,7 +134,7 @@ def sum_line(builder: Any, x: Value, line: Value, rows: Value, columns: Value, y
     def body(_: Value, __: Value, place: Value, held: Carried) -> Carried:
         return [builder.fadd(held[0], load_vector(builder, place))]
 
-    (total,) = _over_places(builder, x, line, (rows, columns), [_ZEROS], body)
+    (total,) = _over_places(builder, x, line, (rows, columns), [ZEROS], body)
     store_vector(builder, total, floats(builder, y))
 
 
@@ -156,7 +156,7 @@ def give_line(
 
     def body(down: Value, across: Value, place: Value, _: Carried) -> Carried:
         hit = builder.icmp_signed("==", number, _tap(builder, tap, size, down, across))
-        share = builder.select(hit, given, _ZEROS)
+        share = builder.select(hit, given, ZEROS)
         store_vector(builder, builder.fadd(load_vector(builder, place), share), place)
         return []
 

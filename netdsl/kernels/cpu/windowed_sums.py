@@ -1,15 +1,13 @@
 """Tiles of the gradients of convolutions' weights: sums over places, gathered through a table."""
 
 from collections.abc import Sequence
-from typing import Any, Final
-
-from llvmlite import ir
+from typing import Any
 
 from netdsl.kernels.cpu.emission import (
     LANES,
     NOTHING,
-    PANEL,
     WORD,
+    ZEROS,
     Value,
     emits,
     floats,
@@ -19,8 +17,6 @@ from netdsl.kernels.cpu.emission import (
 )
 from netdsl.kernels.cpu.machine import machine
 from netdsl.kernels.cpu.windowed import STRIPS, Factors, Shape, choose, lanewise_kinds, summed
-
-_ZEROS: Final = ir.Constant(PANEL, [0.0] * LANES)
 
 
 def _gradient_kinds() -> dict[int, Shape]:
@@ -73,7 +69,7 @@ def _gradient_tile(builder: Any, shape: Shape, words: Sequence[Value]) -> None:
     factors = Factors(floats(builder, a), a_line, a_line, a_step, nothing, floats(builder, b), nothing)
     places = [floats(builder, c, LANES * i) for i in range(shape.sums)]
     is_more = builder.icmp_signed("!=", adds, nothing)
-    sums = [builder.select(is_more, load_vector(builder, each), _ZEROS) for each in places]
+    sums = [builder.select(is_more, load_vector(builder, each), ZEROS) for each in places]
     sums = summed(builder, shape, (table, entries), factors, sums)
     for each, place in zip(sums, places, strict=True):
         store_vector(builder, each, place)

@@ -55,10 +55,11 @@ class Ours:
             self.engine.load("inference", self.start)
             self.inferring = True
         names = [each.name for each in program.program.inputs]
-        rows, found = np.arange(batch), []
+        found = []
         for at in range(0, len(order), batch):
-            program.bind({name: self.part.prepared[name][order[at : at + batch]] for name in names})
-            found.append(np.asarray(next(iter(program.run(rows, batch).values()))))
+            rows = order[at : at + batch]
+            fields = {name: self.part.prepared[name][rows] for name in names}
+            found.append(next(iter(program.apply(fields, len(rows), batch).values())))
         return np.concatenate(found)
 
     def keep(self, folder: Path) -> None:

@@ -16,14 +16,15 @@ from netdsl.lowering.cpu import words
 from netdsl.lowering.cpu.expand import Site, Tables, expand
 from netdsl.lowering.cpu.text import module_text
 from netdsl.passes.plan_memory import MemoryPlan, plan_memory
-from netdsl.program import LANES, Buffer, Input, Output, Program
+from netdsl.program import LANES, Buffer, Input, Program
 from netdsl.program.layout import size, stride
 from netdsl.runtime.arena import CANARY, PAGE, Memory, address, aligned
 from netdsl.runtime.devices import default_threads
-from netdsl.runtime.fields import TYPES, checked, wrong
+from netdsl.runtime.fields import checked, room, wrong
 from netdsl.runtime.load import library, load
 from netdsl.runtime.numbers import Numbers
 from netdsl.runtime.packing import packed, unpacked
+from netdsl.runtime.prepared_call import PreparedCall, prepared_call
 from netdsl.runtime.sharing import Steps, steps_of
 from netdsl.runtime.threads import Threads
 from netdsl.runtime.watch import Watch
@@ -77,6 +78,7 @@ class Executable:
         )
         self._numbers = Numbers(program.scalars)
         self._expansions: dict[tuple[int, int], _Expansion] = {}
+        self._calls: dict[int, PreparedCall] = {}
         self._steps: dict[int, Steps] = {}
         self._in_turn = np.arange(0, dtype=np.int64)
         self.watch: Watch | None = None
@@ -168,24 +170,44 @@ class Executable:
         )
 
     def apply(self, fields: Mapping[str, NDArray[Any]], rows: int, batch: int) -> dict[str, NDArray[Any]]:
-        """Bind fields of so many rows and pass over them from the first to the last: `run` in little time.
+        """Pass over fields of so many rows from the first to the last, as `bind` and `run` would, in little
+        time. What is bound afterwards is left open.
 
         Errors: as those of `bind`; IndexError where the fields that the program reads have fewer rows.
         """
+        if rows in self._calls and rows <= batch and self.watch is None:
+            found = self._calls[rows](fields)
+            if found is not None:
+                return found
         self.bind(fields)
         bound = self._memory.rows
         if bound is not None and rows > bound:
             raise IndexError(f"there are {bound} rows, and {rows} are asked for")
         if len(self._in_turn) < rows:
             self._in_turn = np.arange(rows, dtype=np.int64)
-        return self._pass(self._in_turn[:rows], batch, 0, 0, {})
+        found = self._pass(self._in_turn[:rows], batch, 0, 0, {})
+        if 0 < rows <= batch and not self._guard:
+            self._prepare(rows)
+        return found
+
+    def _prepare(self, rows: int) -> None:
+        """Prepare the next call of so many rows, if it is one thread's and small."""
+        if self._steps[rows].threads(1) > 1:
+            return
+        expansion = self._expansion(rows, 1)
+        context = self._memory.contexts[: self._context_words]
+        table = self._numbers.table(np.full(1, rows, np.float64), 0, {})
+        walk = self._team.alone(expansion.lists[0], expansion.contexts[0])
+        call = prepared_call(self.program, rows, table, context, walk)
+        if call is not None:
+            self._calls[rows] = call
 
     def _pass(
         self, order: NDArray[np.int64], batch: int, step: int, seed: int, scalars: Mapping[str, float]
     ) -> dict[str, NDArray[Any]]:
         full, rest = divmod(len(order), batch)
         steps = full + (rest > 0)
-        results = {each.name: _room(each, len(order), steps) for each in self.program.outputs}
+        results = {each.name: room(each, len(order), steps) for each in self.program.outputs}
         rows = np.full(steps, batch, np.float64)
         rows[full:] = rest
         table = self._numbers.table(rows, step, scalars)
@@ -209,6 +231,7 @@ class Executable:
         """Give the memory back."""
         self._team.close()
         self._expansions.clear()
+        self._calls.clear()
         self._memory.bound.clear()
 
     def _checked_order(self, order: NDArray[np.int64], batch: int) -> NDArray[np.int64]:
@@ -232,10 +255,8 @@ class Executable:
         results: Mapping[str, NDArray[Any]],
     ) -> None:
         contexts = self._memory.contexts.reshape(self.threads, self._context_words)
-        given = [address(results[each.name]) for each in self.program.outputs]
-        run = [batch, step, _signed(seed), address(order), address(table), 0, 0]
-        assert words.BATCH + len(run) == words.FIRST
-        row = [*run, *self._memory.addresses, *given]
+        addresses = self._memory.addresses + [address(results[each.name]) for each in self.program.outputs]
+        row = words.of_run(batch, step, seed, address(order), address(table), addresses)
         contexts[:, words.BATCH : words.BATCH + len(row)] = row
 
     def _walk(self, rows: int, first: int, last: int) -> None:
@@ -301,6 +322,7 @@ class Executable:
             memory.values = aligned(max(plan.values_size, len(memory.values)))
             memory.scratch = aligned(max(plan.scratch_size * self.threads, len(memory.scratch)))
             self._expansions.clear()
+            self._calls.clear()
 
     def _site(self, plan: MemoryPlan, rows: int, threads: int) -> Site:
         memory = self._memory
@@ -324,17 +346,6 @@ class Executable:
         ]
         barrier = (library()["barrier"], memory.barrier.ctypes.data)
         return Site(self._kernels, symbols, own, barrier)
-
-
-def _room(each: Output, rows: int, steps: int) -> NDArray[Any]:
-    """Return the array that the results of a run are written to."""
-    shape = (rows, *each.shape[1:]) if is_batched(each.shape) else (steps, *each.shape)
-    return np.zeros(shape, TYPES[each.dtype])
-
-
-def _signed(seed: int) -> int:
-    """Return the number of 64 bits with a sign that has the bits of a seed."""
-    return (seed + 2**63) % 2**64 - 2**63
 
 
 def _load(program: Program) -> dict[str, int]:

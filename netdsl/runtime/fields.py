@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
 from netdsl.graph import BATCH, Shape, is_batched, sized
-from netdsl.program import Input
+from netdsl.program import Input, Output
 
 TYPES: Final[Mapping[str, type[np.generic]]] = {"float": np.float32, "int": np.int32, "bool": np.float32}
 """How the kinds of elements lie in memory."""
@@ -28,9 +28,24 @@ def checked(each: Input, array: NDArray[Any]) -> NDArray[Any]:
         )
     if each.dtype == "int" and array.dtype.kind not in "iu":
         raise wrong("E0721", f"`{each.name}` is to be whole numbers, and holds {array.dtype}")
-    if each.below is not None and array.size and not (array.min() >= 0 and array.max() < each.below):
+    if each.below is not None and not in_range(array, each.below):
         raise wrong("E0722", f"`{each.name}` holds an index outside of 0 .. {each.below - 1}")
     return np.ascontiguousarray(array, TYPES[each.dtype])
+
+
+def in_range(indices: NDArray[Any], below: int) -> bool:
+    """Tell whether whole numbers are all at least 0 and below a bound."""
+    return not indices.size or bool(indices.min() >= 0 and indices.max() < below)
+
+
+def shape_of(result: Output, rows: int, steps: int) -> Shape:
+    """Return the shape of a result of so many rows and steps."""
+    return (rows, *result.shape[1:]) if is_batched(result.shape) else (steps, *result.shape)
+
+
+def room(result: Output, rows: int, steps: int) -> NDArray[Any]:
+    """Return the array that the results of a run are written to."""
+    return np.zeros(shape_of(result, rows, steps), TYPES[result.dtype])
 
 
 def _told(shape: Shape) -> str:

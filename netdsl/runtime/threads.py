@@ -53,6 +53,11 @@ class Threads:
             ]
         )
 
+    def alone(self, table: tuple[int, int], context: int) -> Job:
+        """Return what walks a launch list for one step in the caller's thread, its words made ready."""
+        words = [ctypes.c_int64(each) for each in (*table, context, 0, 1)]
+        return functools.partial(self._interpret, *words)
+
     def run_timed(
         self,
         tables: Sequence[tuple[int, int]],

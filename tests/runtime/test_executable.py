@@ -164,6 +164,97 @@ def test_all_rows_of_some_fields_are_passed_over_at_once() -> None:
         np.testing.assert_array_equal(given["twice"], value[:rows] * 2)
 
 
+def scorer(at_most: int = 2) -> Executable:
+    """Return a program that multiplies each row by a weight, and looks a row of a table up by an index."""
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 20), dtype="float")
+    label = builder.apply("input", name="label", shape=(BATCH,), dtype="int")
+    w = builder.apply("weight", name="w", shape=(20, 33))
+    table = builder.apply("weight", name="table", shape=(10, 4))
+    builder.outputs["scores"] = x.apply("matmul", w, contract=((1, 0),), align=())
+    builder.outputs["rows"] = table.apply("gather", label)
+    builder.outputs["sum"] = x.sum((0, 1))
+    executable = Executable(program_of(builder.finish()), at_most=at_most)
+    draw = np.random.default_rng(3)
+    for name in executable.names():
+        executable.write(name, draw.normal(size=executable.read(name).shape).astype(np.float32))
+    return executable
+
+
+@pytest.mark.parametrize("rows", [1, 3, 17])
+def test_calls_of_a_few_rows_give_the_bits_that_runs_give(rows: int) -> None:
+    called, run = scorer(), scorer()
+    draw = np.random.default_rng(rows)
+    for turn in range(4):
+        x, label = draw.normal(size=(rows, 20)).astype(np.float32), draw.integers(0, 10, rows)
+        fields: dict[str, NDArray[Any]] = {"x": x, "label": label}
+        found = called.apply(fields, rows, 32)
+        run.bind(fields)
+        wanted = run.run(np.arange(rows), rows)
+        assert list(found) == list(wanted)
+        for name, each in wanted.items():
+            np.testing.assert_array_equal(found[name], each)
+            assert found[name].dtype == each.dtype
+        if turn == 1:
+            for executable in (called, run):
+                executable.write("w", executable.read("w") * 2)
+        if turn == 2:
+            called.apply({"x": np.ones((500, 20)), "label": np.zeros(500, int)}, 500, 500)
+    assert set(called._calls) <= {rows, 500}
+    assert rows in called._calls
+
+
+def test_results_of_calls_are_the_callers_own() -> None:
+    executable = scorer()
+    fields = {"x": np.ones((1, 20)), "label": np.array([1])}
+    found = [executable.apply(fields, 1, 1)["scores"] for _ in range(3)]
+    kept = found[1].copy()
+    found[2][...] = 7.0
+    executable.apply({"x": np.zeros((1, 20)), "label": np.array([1])}, 1, 1)
+    np.testing.assert_array_equal(found[1], kept)
+    np.testing.assert_array_equal(executable.apply(fields, 1, 1)["scores"], kept)
+
+
+def test_fields_of_other_kinds_are_taken_by_calls_too() -> None:
+    executable = scorer()
+    x = np.arange(20).reshape(1, 20)
+    wanted = executable.apply({"x": x.astype(np.float32), "label": np.array([3], np.int32)}, 1, 1)
+    for kind in (np.float64, np.float16, np.int64, np.uint8, ">f4"):
+        fields = {"x": x.astype(kind)[:, ::1], "label": np.array([3], np.uint8), "unread": np.ones(4)}
+        np.testing.assert_array_equal(executable.apply(fields, 1, 1)["scores"], wanted["scores"])
+    turned = {"x": np.repeat(x, 2, axis=1).astype(float)[:, ::2], "label": np.array([3])}
+    np.testing.assert_array_equal(executable.apply(turned, 1, 1)["scores"], wanted["scores"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"label": None}, "E0720"),
+        ({"x": np.zeros((1, 21), np.float32)}, "E0721"),
+        ({"x": np.zeros((2, 20), np.float32)}, "E0721"),
+        ({"x": np.full((1, 20), "a")}, None),
+        ({"label": np.zeros(1, np.float32)}, "E0721"),
+        ({"label": np.zeros(1, np.bool_)}, "E0721"),
+        ({"label": np.array([10])}, "E0722"),
+        ({"label": np.array([-1])}, "E0722"),
+        ({"label": np.array([2**32 + 1])}, "E0722"),
+    ],
+)
+def test_what_does_not_fit_a_prepared_call_is_told(
+    wrong: Mapping[str, NDArray[Any] | None], code: str | None
+) -> None:
+    executable = scorer()
+    good: dict[str, NDArray[Any]] = {"x": np.ones((1, 20), np.float32), "label": np.array([1])}
+    kept = executable.apply(good, 1, 1)["scores"]
+    assert 1 in executable._calls
+    fields = {name: value for name, value in {**good, **wrong}.items() if value is not None}
+    with pytest.raises(DiagnosticError if code else ValueError) as told:
+        executable.apply(fields, 1, 1)
+    if isinstance(told.value, DiagnosticError):
+        assert [each.code for each in told.value.diagnostics] == [code]
+    np.testing.assert_array_equal(executable.apply(good, 1, 1)["scores"], kept)
+
+
 def test_no_more_rows_are_passed_over_than_are_bound() -> None:
     """However many a field has that the program does not read."""
     builder = Builder(REGISTRY)

@@ -7,6 +7,7 @@ a bound field, in the order of a program's inputs, then those of its results.
 `netdsl.kernels.cpu.context` has what the hand-written kernels read of them: they know of no program.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 STEP: Final = 0
@@ -22,6 +23,14 @@ NUMBERS: Final = 5
 """The address of the table of numbers, a row of float32 a step."""
 
 FIRST: Final = 8
+
+
+def of_run(batch: int, step: int, seed: int, order: int, numbers: int, addresses: Sequence[int]) -> list[int]:
+    """Return the words from `BATCH` on: those of a run, then the addresses of fields and results. A seed of
+    64 bits becomes the number with a sign that has its bits."""
+    run = [batch, step, (seed + 2**63) % 2**64 - 2**63, order, numbers, 0, 0]
+    assert BATCH + len(run) == FIRST
+    return [*run, *addresses]
 
 
 def field_word(inputs: int, number: int) -> int:

@@ -1,0 +1,79 @@
+"""Products of matrices of any strides, batched or not, as contractions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netdsl.kernels.cuda.addressing import Axis, plain
+from netdsl.kernels.cuda.contraction import Contraction, Tile, contraction
+from netdsl.kernels.cuda.kernel import Extent, Kind, Work
+
+Strided = tuple[Extent, Extent, Extent, Extent]
+"""An axis: its extent, and how far apart its elements are in the left operand, the right one and the result."""
+
+
+def product(
+    batch: Sequence[Strided],
+    left: Sequence[Strided],
+    right: Sequence[Strided],
+    summed: Sequence[Strided],
+    rows: int,
+    *,
+    offsets: tuple[Extent, Extent, Extent] = (0, 0, 0),
+    finish: tuple[str, ...] = (),
+    finish_parameters: tuple[tuple[str, Kind], ...] = (),
+    tile: Tile | None = None,
+    splits: int | None = None,
+) -> Work:
+    """Write result[batch, left, right] = sum of x[batch, left, summed] w[batch, right, summed].
+
+    Each axis is told with its strides in `x`, `w` and `result`, 0 where one has it not; of several axes the
+    last goes fastest. `rows` is how many examples the choice of tile is for.
+    """
+    named = [
+        [Axis(f"{letter}{number}", each[0]) for number, each in enumerate(axes)]
+        for letter, axes in zip("hijk", (batch, left, right, summed), strict=True)
+    ]
+    strides = dict(
+        zip(
+            (axis.name for axes in named for axis in axes),
+            (each for axes in (batch, left, right, summed) for each in axes),
+            strict=True,
+        )
+    )
+    operands = [
+        plain(
+            name,
+            [(axis, each[place]) for axis, each in strides.items() if str(each[place]) != "0"],
+            offsets[place - 1],
+        )
+        for place, name in ((1, "x"), (2, "w"), (3, "result"))
+    ]
+    given = Contraction(
+        "product", *(tuple(axes) for axes in named), *operands, finish, finish_parameters  # type: ignore[arg-type]
+    )
+    return contraction(given, rows, tile, splits)
+
+
+def matrix_product(
+    rows: Extent,
+    columns: Extent,
+    summed: Extent,
+    count: int,
+    *,
+    turned: tuple[bool, bool] = (False, False),
+    tile: Tile | None = None,
+    splits: int | None = None,
+) -> Work:
+    """Write result = x w of matrices in row-major order; `turned` tells which of them lies transposed."""
+    x = (1, rows) if turned[0] else (summed, 1)
+    w = (1, summed) if turned[1] else (columns, 1)
+    return product(
+        (),
+        ((rows, x[0], 0, columns),),
+        ((columns, 0, w[1], 1),),
+        ((summed, x[1], w[0], 0),),
+        count,
+        tile=tile,
+        splits=splits,
+    )

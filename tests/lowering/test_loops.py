@@ -208,7 +208,7 @@ def test_draws_follow_from_seed_stream_step_and_place(name: str) -> None:
     compare(builder.finish(), FIELDS, ROWS, step=7, seed=123)
 
 
-@pytest.mark.parametrize("width", [31, 32, 50, 1000])
+@pytest.mark.parametrize("width", [15, 16, 17, 29, 31, 32, 50, 1000])
 @pytest.mark.parametrize("name", ["softmax", "sum", "maximum_over", "argmin", "logsumexp"])
 def test_long_rows(name: str, width: int) -> None:
     fields = {"x": np.random.default_rng(2).normal(size=(7, width)).astype(np.float32)}
@@ -243,7 +243,7 @@ def test_many_lines(name: str, width: int, axis: int) -> None:
 
 
 @pytest.mark.parametrize("places", [(3,), (2, 40)])
-@pytest.mark.parametrize("width", [16, 24])
+@pytest.mark.parametrize("width", [16, 24, 29])
 def test_lines_of_values_in_panels(places: tuple[int, ...], width: int) -> None:
     """A softmax and a norm of what a product lays in panels: along lanes, at one place after the other."""
     fields = {"x": np.random.default_rng(2).normal(size=(7, *places, 5)).astype(np.float32)}
@@ -260,4 +260,24 @@ def test_lines_of_values_in_panels(places: tuple[int, ...], width: int) -> None:
     executable = compare(builder.finish(), fields, 7, threads=2)
     assert executable.intruded() == ()
     assert not any("//" in kernel.text for kernel in executable.program.kernels.values())
+    executable.close()
+
+
+def test_lines_are_filled_up_where_nothing_lies_behind_them() -> None:
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 3), dtype="float")
+    label = builder.apply("input", name="label", shape=(BATCH,), dtype="int")
+    factor = builder.apply("weight", name="factor", shape=(3, 29))
+    out = builder.apply("weight", name="out", shape=(29, 20))
+    product = x.apply("matmul", factor, contract=((1, 0),), align=())
+    soft = product.apply("softmax", axis=1)
+    slope = soft - label.apply("one_hot", classes=29)
+    builder.outputs = {"y": slope.apply("matmul", out, contract=((1, 0),), align=()), "soft": soft}
+    fields = {
+        "x": RNG.normal(size=(ROWS, 3)).astype(np.float32),
+        "label": RNG.integers(0, 29, ROWS).astype(np.int32),
+    }
+    executable = compare(builder.finish(), fields, ROWS)
+    assert executable.intruded() == ()
+    assert any("range(32)" in kernel.text for kernel in executable.program.kernels.values())
     executable.close()

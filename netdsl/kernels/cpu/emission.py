@@ -92,6 +92,13 @@ def load_vector(builder: Any, pointer: Value, kind: Any = PANEL) -> Value:
     return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=4)
 
 
+def masked_load(builder: Any, pointer: Value, mask: Value, otherwise: Value) -> Value:
+    """Load the lanes of a line that a mask has, and no memory beside them; the others are `otherwise`."""
+    lanes, kind = otherwise.type.count, otherwise.type
+    load = external(builder, f"llvm.masked.load.v{lanes}f32.p0", kind, F32.as_pointer(), I32, mask.type, kind)
+    return builder.call(load, [pointer, ir.Constant(I32, 4), mask, otherwise])
+
+
 def store_vector(builder: Any, value: Value, pointer: Value) -> None:
     """Store a vector to neighboring floats."""
     builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=4)

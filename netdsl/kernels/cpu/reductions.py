@@ -12,6 +12,7 @@ from llvmlite import ir
 from netdsl.kernels.cpu.emission import (
     FLOAT,
     I32,
+    I64,
     LANES,
     NOTHING,
     PANEL,
@@ -21,6 +22,8 @@ from netdsl.kernels.cpu.emission import (
     emits,
     floats,
     load_vector,
+    masked_load,
+    splat,
     store_vector,
     whole,
 )
@@ -64,7 +67,10 @@ def _chains(builder: Any, values: list[Value], combine: Combine) -> Value:
 
 
 def _reduced(builder: Any, start: Value, count: Value, neutral: float, combine: Combine) -> Value:
-    """Emit the reduction of neighbors in memory."""
+    """Emit the reduction of neighbors in memory.
+
+    What is left behind the last whole line is one line more, of fewer lanes.
+    """
     nothing = ir.Constant(PANEL, [neutral] * LANES)
 
     def four_lines(_: Value, held: Carried) -> Carried:
@@ -76,15 +82,14 @@ def _reduced(builder: Any, start: Value, count: Value, neutral: float, combine: 
         total = combine(builder, held[1], load_vector(builder, held[0]))
         return [advance(builder, held[0], LANES), total]
 
-    def one(_: Value, held: Carried) -> Carried:
-        total = combine(builder, held[1], builder.load(held[0], align=4))
-        return [advance(builder, held[0], 1), total]
-
     place, *sums = repeat(builder, builder.lshr(count, whole(6)), [start, *[nothing] * CHAINS], four_lines)
     rest = builder.and_(builder.lshr(count, whole(4)), whole(CHAINS - 1))
     place, total = repeat(builder, rest, [place, _chains(builder, sums, combine)], line)
     odd = builder.and_(count, whole(LANES - 1))
-    return repeat(builder, odd, [place, _lanes(builder, total, combine)], one)[1]
+    numbers = ir.Constant(ir.VectorType(I64, LANES), list(range(LANES)))
+    seen = builder.icmp_signed("<", numbers, splat(builder, odd))
+    total = combine(builder, total, masked_load(builder, place, seen, nothing))
+    return _lanes(builder, total, combine)
 
 
 @emits(FLOAT, WORD, WORD)

@@ -55,6 +55,7 @@ class Loops:
         """Write the kernel's text."""
         self.plan.keep()
         self._open_rows()
+        self.values.index.outside = frozenset(self.values.index.bounds)
         nests = self.plan.nests()
         for nest in sorted(nests, key=lambda each: (each.stage, min(nests[each]))):
             self._write_nest(nest, nests[nest])
@@ -107,13 +108,18 @@ class Loops:
         self._write_axes(nest, members)
 
     def _write_line(self, nest: Nest, members: list[int]) -> None:
-        i = self._open("i", prod(nest.shape))
+        i = self._open("i", self._count(nest, members))
         self._write_body(self.values.index.unflattened(i, nest.shape), members)
         self._close()
 
+    def _count(self, nest: Nest, members: list[int]) -> int:
+        """Return how many numbers of a nest are computed: whole lines where that disturbs nobody."""
+        count = prod(nest.shape)
+        return count + -count % LANES if all(map(self.plan.fills_lines, members)) else count
+
     def _write_panels(self, nest: Nest, members: list[int]) -> None:
         depth = len(self.values.text.blocks)
-        for flat in self._lanes_of(prod(nest.shape)):
+        for flat in self._lanes_of(self._count(nest, members)):
             self._write_body(self.values.index.unflattened(flat, nest.shape), members)
             self._close_to(depth)
 

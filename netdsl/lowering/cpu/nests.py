@@ -11,7 +11,7 @@ from netdsl.graph import Graph, Shape
 from netdsl.lowering.cpu.taps import summed_extents
 from netdsl.passes.fuse import WINDOWS
 from netdsl.passes.storing import CHEAP, COSTS, MOVEMENTS, REDUCTIONS
-from netdsl.program import Buffer
+from netdsl.program import LANES, Buffer
 
 PLACED: Final = WINDOWS - {"take_window"} | {"matmul"}
 """Folds whose loops are the axes of their result, then what they sum up."""
@@ -22,11 +22,9 @@ IN_ONE_GO: Final = {"sum": "sum_of", "maximum_over": "maximum_of", "minimum_over
 """Folds that the library has for neighbors in memory: many sums at a time, in an order that their count
 fixes."""
 
-MANY: Final = 32
-"""Numbers from which on they are folded so."""
-
 IN_A_LINE: Final = 16
-"""The same where each of many lines is folded: a chain of additions a line is slow sooner."""
+"""Numbers from which on they are folded so: a chain of additions is slow, and what leads to it fills no
+register."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,7 @@ class Plan:
         if not summed or (kept and kept[-1] > summed[0]):
             return False
         extents = [self.fold_shape(index)[axis] for axis in summed]
-        return min(extents) < 0 or prod(extents) >= (IN_A_LINE if kept else MANY)
+        return min(extents) < 0 or prod(extents) >= IN_A_LINE
 
     def summed_axes(self, index: int) -> tuple[int, ...]:
         """Return which of a fold's loops add up."""
@@ -171,4 +169,30 @@ class Plan:
 
     def _scratch_buffer(self, index: int) -> Buffer:
         node = self.graph[index]
-        return Buffer(f"scratch{index}", node.shape[len(self.outer) :], node.dtype, role="scratch")
+        shape = node.shape[len(self.outer) :]
+        if len(shape) == 1 and shape[0] > LANES:
+            shape = (LANES * -(-shape[0] // LANES),)
+        return Buffer(f"scratch{index}", shape, node.dtype, role="scratch")
+
+    def fills_lines(self, index: int) -> bool:
+        """Tell whether what is stored is a line of numbers that can be computed by 16, up to 15 beyond its
+        end: all that is read and written for it lies in panels or in scratch memory."""
+        is_line = len(self.graph[index].shape) - len(self.outer) == 1 and self.inner_count(index) > LANES
+        if not is_line or not (index in self.scratch or self._lies_in_panels(index, self.target(index))):
+            return False
+        if index not in self.nodes:
+            return self._lies_in_panels(index, self.places[index])
+        return all(map(self._reads_whole_lines, self.graph.operands(index)))
+
+    def _reads_whole_lines(self, index: int) -> bool:
+        if self.inner_count(index) == 1:
+            return True
+        buffer = self.scratch.get(index) or self.stores.get(index) or self.places.get(index)
+        if buffer is not None:
+            return index in self.scratch or self._lies_in_panels(index, buffer)
+        node = self.graph[index]
+        is_simple = node.operation.family == "elementwise" or node.operation.name in ("broadcast", "one_hot")
+        return is_simple and all(map(self._reads_whole_lines, self.graph.operands(index)))
+
+    def _lies_in_panels(self, index: int, buffer: Buffer) -> bool:
+        return buffer.layout == "panels" and self.inner_count(index) == self.graph[index].shape[-1]

@@ -25,6 +25,8 @@ class Variables:
     parts: dict[str, frozenset[str]] = field(default_factory=dict)
     """The variables that a formula with a name of its own is made of."""
     divided: bool = False
+    outside: frozenset[str] = frozenset()
+    """The variables of the rows, by which a division does not count: it is made once for each."""
 
     def variable(self, name: str, bound: int | None) -> Count:
         """Return the formula of a loop variable that is below `bound`."""
@@ -58,7 +60,7 @@ class Variables:
         return total
 
     def _divided(self, value: Count, divisor: int) -> tuple[Count, Count]:
-        self.divided = True
+        self._note_division(value)
         largest = self.largest(value)
         quotient, remainder = f"(({value}) // {divisor})", f"(({value}) % {divisor})"
         bound = None if largest is None else largest // divisor + 1
@@ -80,9 +82,15 @@ class Variables:
 
     def divided_by(self, index: Count, rows: Count) -> tuple[Count, Count]:
         """Return the quotient and the rest of an index by a number that is known when a program runs."""
-        self.divided = True
+        self._note_division(index)
         quotient = self._named(f"(({index}) // {rows})", index, None)
         return quotient, index + -1 * quotient * rows
+
+    def _note_division(self, value: Count) -> None:
+        names = value.symbols()
+        while hidden := {part for name in names for part in self.parts.get(name, ())} - names:
+            names |= hidden
+        self.divided |= any(name not in self.outside for name in names if name not in self.parts)
 
     def flat(self, position: Position, shape: Shape) -> Count:
         """Return the place of a position in row-major order."""

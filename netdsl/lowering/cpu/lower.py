@@ -88,7 +88,8 @@ def _all_steps(shop: Workshop, unit: Unit) -> list[Step | Loop]:
     repeated = loop_of(shop, loop, _steps)
     turned = [index for index in part.group.stores if index in shop.choice.turned]
     turns = [turn(shop, index, _turn_cut(shop.graph[index].shape, unit.cut)) for index in turned]
-    return [repeated, *(of_group(shop, each, part.group) for each in turns)]
+    repeated = [of_group(shop, each, part.group) if isinstance(each, Step) else each for each in repeated]
+    return [*repeated, *(of_group(shop, each, part.group) for each in turns)]
 
 
 def _steps(shop: Workshop, unit: Unit) -> list[Step]:

@@ -23,6 +23,7 @@ from netdsl.program import (
     Buffer,
     Count,
     Cut,
+    Each,
     Examples,
     Group,
     Panels,
@@ -77,6 +78,8 @@ def back(shop: Workshop, group: Group, cut: Panels | Examples) -> Step:
     examples; Y is read turned."""
     (index,) = group.stores
     left, right = shop.graph.operands(index)
+    if right in shop.choice.turned:
+        return _by_turned(shop, index, cut)
     given = shop.graph[left].shape
     weights, turned = shop.at(right), shop.turned(in_memory(shop.graph, left, shop.places))
     target = shop.target(index, cut, at_once=PANELS_AT_ONCE if isinstance(cut, Panels) else 1)
@@ -95,6 +98,35 @@ def back(shop: Workshop, group: Group, cut: Panels | Examples) -> Step:
     reads = Access(turned.name, "" if isinstance(cut, Panels) else piece.own), Access(weights.name)
     flops = 2 * depth * rows * places(given) * rows_of(given)
     return Step((call,), work_of(cut), reads, (Access(target.name, piece.own),), flops=flops)
+
+
+def _by_turned(shop: Workshop, index: int, cut: Panels | Examples) -> Step:
+    """Make the step of Y W^T by the turned copy of W that all turns of a loop read: it lies as the panels of
+    W^T do."""
+    assert isinstance(cut, Examples)
+    left, right = shop.graph.operands(index)
+    given, shape = shop.graph[left].shape, shop.graph[right].shape
+    values, weights, target = shop.at(left), shop.turned(right), shop.target(index, cut)
+    piece = Piece(cut)
+    call = shop.call(
+        "product",
+        (places(given) * examples_of(cut)[1], count_of(columns(given)), _start(values, given, cut),
+         *left_strides(values, given), address(weights.name), piece.address(target), stride(target.name),
+         NOTHING, count_of(panels_of(shape[0]))),
+    )  # fmt: skip
+    flops = 2 * columns(given) * shape[0] * places(given) * rows_of(given)
+    reads = Access(values.name, piece.own), Access(weights.name)
+    return Step((call,), work_of(cut), reads, (Access(target.name, piece.own),), flops=flops)
+
+
+def turn_matrix(shop: Workshop, source: Buffer, target: Buffer) -> Step:
+    """Make the step that turns a matrix in panels which a loop reads: a panel an item."""
+    rows, panels = source.shape[0], panels_of(source.shape[1])
+    place, block = address(target.name) + 4 * SQUARE * ITEM, count_of(SQUARE * panels)
+    start = address(source.name) + 4 * stride(source.name) * ITEM
+    call = shop.call("turn_panel", (count_of(rows), start, place, block))
+    work = Each((count_of(panels),))
+    return Step((call,), work, (Access(source.name),), (Access(target.name),))
 
 
 def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:

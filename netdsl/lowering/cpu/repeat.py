@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from netdsl.graph import Graph
+from netdsl.graph import Graph, is_batched
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.order import in_order
-from netdsl.lowering.cpu.products import turn
+from netdsl.lowering.cpu.products import turn, turn_matrix
 from netdsl.operations.sub_graph import FIXED, ITEM, OUT, STATE, apart, outputs_of
 from netdsl.passes.schedule import keeps_apart, schedule
 from netdsl.program import (
@@ -69,16 +69,19 @@ def place_states(shop: Workshop, loop: int) -> None:
         shop.states[loop, number] = before, after
 
 
-def loop_of(shop: Workshop, loop: int, write: Writer) -> Loop:
-    """Write the steps of a loop's body, and repeat them."""
+def loop_of(shop: Workshop, loop: int, write: Writer) -> list[Step | Loop]:
+    """Write the steps of a loop's body, and repeat them; before, those that turn the matrices that all turns
+    read turned."""
     node, choice = shop.graph[loop], shop.choice.inside[loop]
     numbers = shop.numbers.inside(choice.graph)
     inner = Workshop(choice, {}, numbers, {}, shop.kernels, views=shop.views, prefix=f"v{loop}/")
     _bind(shop, inner, loop)
+    before = [_turned(shop, inner, leaf) for leaf in sorted(choice.turned) if _is_fixed(inner, leaf)]
     outside = set(inner.buffers)
     inner.place_constants()
     turned = [index for index in sorted(choice.turned) if index in inner.places]
-    steps = [turn(inner, index, Rows()) for index in turned if not choice.graph.operands(index)]
+    leaves = (index for index in turned if not choice.graph.operands(index))
+    steps = [turn(inner, index, Rows()) for index in leaves if not _is_fixed(inner, index)]
     steps += [step for unit in in_order(choice).units for step in write(inner, unit)]
     names = {name: _inside(inner, name) for name in inner.buffers if name not in outside}
     for name, new in names.items():
@@ -91,7 +94,18 @@ def loop_of(shop: Workshop, loop: int, write: Writer) -> Loop:
     free = len(scheduled) == 1 and keeps_apart(steps, memory, scratch)
     repeat = Repeat(node.setting("steps"), node.setting("reverse"), free)
     phases = (tuple(renamed(step, symbols, names) for step in phase.steps) for phase in scheduled)
-    return _loop(tuple(Phase(phase, repeat) for phase in phases))
+    return [*before, _loop(tuple(Phase(phase, repeat) for phase in phases))]
+
+
+def _is_fixed(inner: Workshop, index: int) -> bool:
+    node = inner.graph[index]
+    return node.operation.name == "input" and not is_batched(node.shape)
+
+
+def _turned(shop: Workshop, inner: Workshop, leaf: int) -> Step:
+    """Give a fixed matrix a turned copy outside of the loop; return the step that makes it."""
+    target = shop.add(inner.turned(leaf))
+    return turn_matrix(shop, inner.places[leaf], target)
 
 
 def _inside(inner: Workshop, name: str) -> str:

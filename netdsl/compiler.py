@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from netdsl.lazy_dataclass import dataclass, field, replace
 from functools import cached_property
 
 from netdsl.graph import Builder, Graph, Value, is_batched, verify

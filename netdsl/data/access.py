@@ -1,7 +1,7 @@
 """What a source may use to get at its rows: folders, the network, a seed."""
 
 import os
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import TYPE_CHECKING
 
 from netdsl.data.places import Places

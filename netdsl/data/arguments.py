@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Fix, Label, Span

@@ -1,7 +1,7 @@
 """Which columns of a table make up which fields."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Any
 
 from netdsl.data.arguments import span_of, word_in

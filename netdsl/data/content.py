@@ -1,7 +1,7 @@
 """What a source gives: fields that are known at once, and arrays that are read when they are asked for."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import TypeAlias
 
 import numpy as np

@@ -1,7 +1,7 @@
 """From the cells of a table to the arrays of its fields."""
 
 import math
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 import numpy as np

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 

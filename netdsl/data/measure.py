@@ -5,7 +5,7 @@ rows, a piece at a time; what does not depend on single rows is kept from pass t
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 import numpy as np

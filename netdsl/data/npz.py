@@ -6,7 +6,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final, NoReturn, TypeAlias

@@ -1,6 +1,6 @@
 """Pairs of examples, and whether they are of one class: what a siamese network learns from."""
 
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 
 import numpy as np
 

@@ -4,7 +4,7 @@ import os
 import struct
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final

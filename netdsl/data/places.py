@@ -1,7 +1,7 @@
 """Where data files are looked for, and where not."""
 
 import os
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 
 from netdsl.data.problems import fail

@@ -1,6 +1,6 @@
 """Published files: their sizes, their checksums, where they can be had."""
 
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import Final
 

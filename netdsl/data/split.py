@@ -1,7 +1,7 @@
 """Which rows make up each part: their numbers by count and share, and the draw."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Final, NoReturn
 
 import numpy as np

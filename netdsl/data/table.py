@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, TypeAlias

@@ -1,7 +1,7 @@
 """The part of a source that a message shows: its lines with what is said about them underlined."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from itertools import groupby
 from typing import TypeAlias
 

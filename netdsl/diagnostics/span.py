@@ -1,6 +1,6 @@
 """Where something stands in a text that a user wrote."""
 
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

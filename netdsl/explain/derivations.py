@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from netdsl.lazy_dataclass import dataclass, replace
 from string import digits
 from typing import Final
 

@@ -1,6 +1,6 @@
 """From DOT to a picture, by Graphviz's `dot`."""
 
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Literal, TypeAlias
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, Severity

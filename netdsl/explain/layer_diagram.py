@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 
 from netdsl.explain import dot
 from netdsl.explain.layers import Layer, LayerGraph, layers_of

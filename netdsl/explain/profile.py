@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Final, Literal, TypeAlias
 
 from netdsl.explain.traffic import Traffic, portions, traffic

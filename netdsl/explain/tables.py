@@ -1,7 +1,7 @@
 """Plain tables: aligned columns that keep to a given width."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Literal
 
 _GAP = "  "

@@ -8,7 +8,7 @@ step that touches it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from itertools import groupby
 from math import prod
 from typing import TypeAlias

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 
 from netdsl.diagnostics import Span
 from netdsl.graph.graph import Graph, all_below

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 

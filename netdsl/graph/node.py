@@ -1,7 +1,7 @@
 """A node of the graph: one operation with its settings, and where it came from."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from pathlib import Path
 from typing import Final
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as WaitedError
-from dataclasses import dataclass, replace
+from netdsl.lazy_dataclass import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 
 from netdsl.diagnostics import Span
 from netdsl.graph import Shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 
 from netdsl.syntax.expectation import Expectation, expectation
 from netdsl.syntax.scan import Piece, pieces

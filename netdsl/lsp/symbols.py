@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from typing import TypeAlias
 
 from netdsl.diagnostics import Span

@@ -7,7 +7,7 @@ A value of the body that changes from step to step becomes one with an axis of t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from typing import Final, TypeAlias
 
 from netdsl.graph import Builder, Node, Origin, Shape, Value, is_batched

@@ -8,7 +8,7 @@ after it. What is left in a body is what has to wait for the step before.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 
 from netdsl.graph import Builder, Graph, Node, Origin, Value, count, is_batched
 from netdsl.operations import REGISTRY

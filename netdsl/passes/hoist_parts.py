@@ -6,7 +6,7 @@ of them, and no gate has to be cut out of a wider value, nor its gradient put ba
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from typing import Final
 
 from netdsl.graph import Builder, Graph, Origin, Value, is_batched

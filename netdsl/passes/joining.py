@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field, replace
+from netdsl.lazy_dataclass import dataclass, field, replace
 
 from netdsl.graph import Graph, is_batched
 from netdsl.passes.contractions import in_memory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from typing import Final, TypeAlias
 
 from netdsl.graph import Graph, is_batched

@@ -7,7 +7,7 @@ repeated; the operands of a sum or product match in either order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Any, TypeAlias
 
 from netdsl.graph import Node, Value

@@ -4,7 +4,7 @@ does not."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 
 from netdsl.program import Buffer, Program, Step
 from netdsl.program.layout import size

@@ -7,7 +7,7 @@ node and never up, and one walk over a graph is enough.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from netdsl.lazy_dataclass import dataclass, replace
 from typing import Final, TypeAlias
 
 from netdsl.diagnostics import Span

@@ -7,7 +7,7 @@ collect more than is asked for. Here each scan collects what is read, once.
 from __future__ import annotations
 
 from collections.abc import Container, Hashable, Sequence
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 
 from netdsl.graph import Builder, Graph, Node, Origin, Value, count
 from netdsl.operations import REGISTRY

@@ -8,7 +8,7 @@ stack is. Only what asks for another order of the elements is given a copy.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 
 from netdsl.graph import Builder, Graph, Origin, Shape, Value, count, is_batched
 from netdsl.operations import REGISTRY

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Any, Final, TypeAlias
 
 from netdsl.graph import BATCH, Graph, Node, Shape, is_batched

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from typing import Final
 
 from netdsl.graph import Graph, count, is_batched

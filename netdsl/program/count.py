@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Any, TypeAlias
 
 from netdsl.graph import Shape, batches, is_batched

@@ -1,6 +1,6 @@
 """Groups: the nodes of a graph that one kernel computes."""
 
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Literal, TypeAlias
 
 from netdsl.graph import Graph

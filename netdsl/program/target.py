@@ -1,6 +1,6 @@
 """What a program is compiled for."""
 
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Literal
 
 

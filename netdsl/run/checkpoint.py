@@ -1,6 +1,6 @@
 """From the folder of a run, or from a weights file alone, back to what was trained."""
 
-from dataclasses import dataclass, replace
+from netdsl.lazy_dataclass import dataclass, replace
 from pathlib import Path
 
 from netdsl.files import fail, shown

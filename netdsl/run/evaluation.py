@@ -1,7 +1,7 @@
 """Measures the weights of a run, or of a file, on a part of its data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 
 import numpy as np

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from netdsl.lazy_dataclass import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 

@@ -1,7 +1,7 @@
 """From a file, or from what a weights file holds, to an experiment and its data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 

@@ -1,7 +1,7 @@
 """How a file is to be run: what a command line or a call from Python says besides the file."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from pathlib import Path
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError

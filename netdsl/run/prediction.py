@@ -1,7 +1,7 @@
 """Predictions for new rows, as the columns of a table."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 
 import numpy as np

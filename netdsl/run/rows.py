@@ -3,7 +3,7 @@
 import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import Final, NoReturn, TextIO
 

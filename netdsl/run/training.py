@@ -1,7 +1,7 @@
 """Trains what a file says, from its text to the folder of a run."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from netdsl.lazy_dataclass import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 

@@ -1,7 +1,7 @@
 """A training that begins with the weights of another: which are taken over, and which begin anew."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Label, Severity
 from netdsl.run.opening import Opened

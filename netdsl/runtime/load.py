@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import Any, Final
 

@@ -6,7 +6,7 @@
 import ctypes
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 import numpy as np

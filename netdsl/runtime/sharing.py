@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 from netdsl.program import Program

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray

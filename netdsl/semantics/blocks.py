@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from netdsl.lazy_dataclass import dataclass, replace
 from typing import Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Label

@@ -1,7 +1,7 @@
 """What a `.net` file says, worked out: frozen data that the compiler, the data and the trainer read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from netdsl.diagnostics import Span

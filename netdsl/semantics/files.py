@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from netdsl.lazy_dataclass import dataclass, field, replace
 from functools import cache
 from typing import Final, TypeAlias
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from netdsl.lazy_dataclass import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from netdsl.diagnostics import Fix, Label, Span

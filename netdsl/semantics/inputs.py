@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from netdsl.lazy_dataclass import dataclass, field, replace
 
 from netdsl.diagnostics import Label, Span
 from netdsl.graph import BATCH, Builder, Value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from netdsl.diagnostics import Label, Span

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from types import MappingProxyType
 from typing import Final
 

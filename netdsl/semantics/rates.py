@@ -6,7 +6,7 @@ A part may be cut further, `(stem=(dense_1=0.1, rest=0.2), rest=1)`: its `rest` 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 from netdsl.diagnostics import Label, Span

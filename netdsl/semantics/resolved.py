@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from netdsl.lazy_dataclass import dataclass, replace
 
 from netdsl.diagnostics import Source, Span
 from netdsl.semantics.files import Files, Module

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from itertools import chain, count, groupby
 from typing import Final
 

@@ -1,7 +1,7 @@
 """What is known of data before it is read: fields with their shapes, kinds and classes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from typing import Literal, TypeAlias
 
 from netdsl.diagnostics import Span

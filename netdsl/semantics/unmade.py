@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 
 from netdsl.diagnostics import Span
 from netdsl.semantics.files import Found, find

@@ -1,6 +1,6 @@
 """What could be written at a place in a text, whatever is wrong elsewhere in it."""
 
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 from lark.exceptions import UnexpectedInput

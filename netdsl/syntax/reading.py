@@ -1,7 +1,7 @@
 """How the pieces of a text hang together: brackets, statements, declarations, even where they are wrong."""
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from typing import Final
 
 from netdsl.syntax.limits import NESTING

@@ -5,7 +5,7 @@ parses or nothing is left of it. Blanks keep everything else in its place, so th
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from netdsl.lazy_dataclass import dataclass, field, replace
 from itertools import islice
 from typing import Final
 

@@ -5,7 +5,7 @@ of the text with nothing but a regular expression, which takes every text.
 """
 
 import re
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
 from netdsl.syntax.limits import TOKENS

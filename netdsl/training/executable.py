@@ -1,7 +1,7 @@
 """What the trainer is handed: programs that run, and rows for them. It sees nothing else of a compiler."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from typing import Protocol, TypeAlias
 
 import numpy as np

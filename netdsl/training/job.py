@@ -1,7 +1,7 @@
 """All that a training is handed, and how long it is."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import TypeAlias
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Schedules with memory: evaluated at the end of an epoch, from figures and states of their own."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import TypeAlias
 
 Advance: TypeAlias = Callable[[Mapping[str, float]], tuple[float, Mapping[str, float]]]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Literal, TypeAlias
 
 from netdsl.semantics.experiment import EarlyStop, Figure, Stop, TargetStop, TimeStop

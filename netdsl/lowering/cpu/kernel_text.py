@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from hashlib import sha256
 
 from netdsl.program import Count, Kernel, count_of, symbol

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 
 from netdsl.graph import Graph
 from netdsl.lowering.cpu.kernel_text import INDEPENDENT, KernelText

@@ -3,7 +3,7 @@ share them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 
 from netdsl.graph import Builder, Graph
 from netdsl.lowering.cpu.kernel_text import KernelText

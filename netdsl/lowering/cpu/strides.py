@@ -7,7 +7,7 @@ there. An axis of a row-major value is one digit; that of a reshaped view may be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from math import prod
 from typing import TypeAlias
 

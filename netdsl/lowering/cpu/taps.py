@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 
 from netdsl.graph import Graph, Node, Shape
 from netdsl.lowering.cpu.position import Position, Variables

@@ -4,7 +4,7 @@ on."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from netdsl.lazy_dataclass import dataclass, field
 from math import prod
 
 from netdsl.graph import BATCH, Node, Shape

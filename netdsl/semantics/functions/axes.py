@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 from netdsl.semantics.frame import Site, Whole

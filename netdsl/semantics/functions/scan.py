@@ -8,7 +8,7 @@ use, and what it draws at random is drawn for all steps before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from netdsl.lazy_dataclass import dataclass, field, replace
 from typing import Final
 
 from netdsl.diagnostics import Span

@@ -6,7 +6,7 @@ Source: P. Wadler, A prettier printer, 2003; C. Lindig, Strictly pretty, 2000.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from typing import Final, TypeAlias
 
 STEP: Final = 4

@@ -1,7 +1,7 @@
 """Lines, one under the other: empty lines between them, comments beside them, `=` under `=`."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from netdsl.lazy_dataclass import dataclass, replace
 from itertools import groupby, pairwise
 from typing import Final
 

@@ -1,6 +1,6 @@
 """Where the parser stopped: what stands there, before it, around it, and what could go on."""
 
-from dataclasses import dataclass
+from netdsl.lazy_dataclass import dataclass
 from functools import cached_property
 
 from netdsl.diagnostics import Source, Span

@@ -48,7 +48,12 @@ class Operand:
 
 def along(axis: str, stride: Extent) -> Coordinate:
     """Return the coordinate that is an axis itself."""
-    return Coordinate(((axis, 1),), stride)
+    return Coordinate(((axis, 1),), plain_number(stride))
+
+
+def plain_number(extent: Extent) -> Extent:
+    """Return an extent that depends on nothing as a number."""
+    return extent if isinstance(extent, int) or extent.symbols() else int(extent.value({}))
 
 
 def plain(name: str, strides: Iterable[tuple[str, Extent]], offset: Extent = 0) -> Operand:
@@ -61,7 +66,7 @@ def volume(axes: Sequence[Axis]) -> Extent:
     total: Extent = 1
     for axis in axes:
         total = count_of(axis.extent) * total
-    return total if isinstance(total, int) or total.symbols() else int(total.value({}))
+    return plain_number(total)
 
 
 def is_multiple(extent: Extent, number: int) -> bool:

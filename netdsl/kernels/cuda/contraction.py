@@ -1,9 +1,9 @@
-"""A tiled product: sums of products over axes, of operands that lie anywhere, their elements found by formulas.
+"""A tiled product: sums of products over axes, of operands whose elements are found by formulas.
 
 A product of matrices of any strides, batched or not, and the three convolutions are this one kernel. A block
 makes a tile of the result from tiles of the operands in shared memory. There are two of each: while the block
-works on one, its threads have read the next from memory into registers. A thread makes `own` by `own` elements;
-each is one chain of multiply-adds in the order of the summed axes.
+works on one, its threads have read the next from memory into registers. A thread makes `own` by `own`
+elements; each is one chain of multiply-adds in the order of the summed axes.
 
 Where a grid would leave most of a device idle, the summed axes are cut into `splits` pieces whose sums go to
 scratch memory, and a second kernel adds them up in order: the numbers do not depend on what runs when.
@@ -29,38 +29,16 @@ from netdsl.kernels.cuda.addressing import (
     volume,
 )
 from netdsl.kernels.cuda.kernel import CudaKernel, Extent, Kind, Work, indented, make, text_of
+from netdsl.kernels.cuda.tiling import Sizes, Tile, splits_for, tile_for
 from netdsl.program import count_of, symbol
 
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """What a block makes at once: `height` by `width`, in steps of `depth`, `own` by `own` for each thread."""
-
-    height: int
-    width: int
-    depth: int
-    own: int
-
-    @property
-    def threads(self) -> int:
-        """Return the threads of a block."""
-        return self.height * self.width // self.own**2
-
-
-LARGE: Final = Tile(128, 128, 8, 8)
-MIDDLE: Final = Tile(64, 64, 16, 4)
-SMALL: Final = Tile(32, 32, 16, 4)
-TINY: Final = Tile(16, 32, 8, 4)
-TILES: Final = (LARGE, MIDDLE, SMALL, TINY)
-PROCESSORS: Final = 132
-"""Multiprocessors that a grid is to fill: those of an H100 or H200."""
 PAD: Final = 4
 """Floats more in a line of a tile, so that lanes which write a column hit different banks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contraction:
-    """result[batch, rows, columns] = sum over `summed` of left[batch, rows, summed] right[batch, columns, summed].
+    """result[batch, rows, columns]: left[batch, rows, summed] right[batch, columns, summed], summed up.
 
     The axes of the result are named uniquely; its coordinates are plain. `finish` are lines that change `v`,
     the sum, before it is stored (`at` is its address), with parameters of their own.
@@ -78,14 +56,11 @@ class Contraction:
     finish_parameters: tuple[tuple[str, Kind], ...] = ()
 
 
-def contraction(
-    given: Contraction, rows: int, tile: Tile | None = None, splits: int | None = None
-) -> Work:
-    """Write the kernels of a contraction; `rows` is how many examples the choice of tile and splits is for."""
-    if tile is None:
-        tile = _tile_for(given, rows)
-    if splits is None:
-        splits = _splits_for(given, tile, rows)
+def contraction(given: Contraction, rows: int, tile: Tile | None = None, splits: int | None = None) -> Work:
+    """Write the kernels of a contraction; tile and splits are chosen for `rows` examples."""
+    sizes = Sizes(*(_known(axes, rows) for axes in (given.batch, given.rows, given.columns, given.summed)))
+    tile = tile or tile_for(sizes)
+    splits = splits or splits_for(sizes, tile)
     writer = _Writer(given, tile, splits)
     if splits == 1:
         return Work((writer.kernel(),))
@@ -97,31 +72,9 @@ def _known(axes: Sequence[Axis], rows: int) -> int:
     return int(count_of(volume(axes)).value({"rows": rows}))
 
 
-def _blocks(given: Contraction, tile: Tile, rows: int) -> int:
-    high, wide = _known(given.rows, rows), _known(given.columns, rows)
-    return _known(given.batch, rows) * -(-high // tile.height) * -(-wide // tile.width)
-
-
-def _tile_for(given: Contraction, rows: int) -> Tile:
-    """Take the largest tile that fills a device and is not mostly empty, with splits counted in."""
-    high, wide, deep = (_known(each, rows) for each in (given.rows, given.columns, given.summed))
-    for tile in TILES[:-1]:
-        fits = 2 * high > tile.height and 2 * wide > tile.width
-        if fits and _blocks(given, tile, rows) * max(1, deep // 256) >= PROCESSORS:
-            return tile
-    return SMALL if high > TINY.height else TINY
-
-
-def _splits_for(given: Contraction, tile: Tile, rows: int) -> int:
-    blocks, deep = _blocks(given, tile, rows), _known(given.summed, rows)
-    if 2 * blocks > PROCESSORS:
-        return 1
-    return max(1, min(PROCESSORS // blocks, deep // (8 * tile.depth), 32))
-
-
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One operand's way into shared memory: `letter`, its axes in the result, and how a tile of it is read."""
+    """One operand's way into shared memory: its axes in the result, and how a tile of it is read."""
 
     letter: str
     operand: Operand
@@ -145,7 +98,9 @@ class _Writer:
         self.deep = text_of(volume(given.summed))
         self.across, self.down = tile.width // tile.own, tile.height // tile.own
 
-    def _side(self, letter: str, operand: Operand, outer: tuple[Axis, ...], prefix: str, extent: int) -> _Side:
+    def _side(
+        self, letter: str, operand: Operand, outer: tuple[Axis, ...], prefix: str, extent: int
+    ) -> _Side:
         summed = self.given.summed
         deep_vector, flat_vector = is_vector(operand, summed), is_vector(operand, outer)
         deep = deep_vector or (not flat_vector and not is_near(operand, outer))
@@ -171,7 +126,7 @@ class _Writer:
     def _opening(self) -> list[str]:
         given, tile = self.given, self.tile
         high, wide = text_of(volume(given.rows)), text_of(volume(given.columns))
-        lines = [
+        return [
             "thread = cuda.threadIdx.x",
             "block = cuda.blockIdx.x",
             f"tiles = ({high} + {tile.height - 1}) // {tile.height}",
@@ -193,7 +148,6 @@ class _Writer:
             *self._places(self.right),
             *(f"c{i}_{j} = f32(0.0)" for i in range(tile.own) for j in range(tile.own)),
         ]  # fmt: skip
-        return lines
 
     def _share(self) -> list[str]:
         if self.splits == 1:
@@ -267,7 +221,11 @@ class _Writer:
             name = f"{tag}_place{number}"
             before.append(f"{name} = {tag}_part{number}" + (f" + {moving}" if moving != "0" else ""))
             if each.divide > 1:
-                checks += [f"{name} >= 0", f"{name} % {each.divide} == 0", f"{name} < {each.extent * each.divide}"]
+                checks += [
+                    f"{name} >= 0",
+                    f"{name} % {each.divide} == 0",
+                    f"{name} < {each.extent * each.divide}",
+                ]
             else:
                 checks += [f"{name} >= 0", f"{name} < {each.extent}"]
         if side.vector:
@@ -300,7 +258,7 @@ class _Writer:
         return sum_text(terms)
 
     def _write(self, side: _Side, load: int) -> list[str]:
-        """Return lines that put a unit into shared memory, turned so that lines go along the result's axes."""
+        """Return lines that put a unit into shared memory, whose lines go along the result's axes."""
         tag, line = f"{side.letter}{load}", self._line(side)
         target = f"{side.letter}_tile"
         place = f"{side.letter}_to + {tag}_k * {line} + {tag}_o"
@@ -313,8 +271,12 @@ class _Writer:
 
     def _loop(self) -> list[str]:
         sides = (self.left, self.right)
-        reads = [line for side in sides for load in range(self._loads(side)) for line in self._read(side, load)]
-        writes = [line for side in sides for load in range(self._loads(side)) for line in self._write(side, load)]
+        reads = [
+            line for side in sides for load in range(self._loads(side)) for line in self._read(side, load)
+        ]
+        writes = [
+            line for side in sides for load in range(self._loads(side)) for line in self._write(side, load)
+        ]
         a_room, b_room = self._room(self.left), self._room(self.right)
         return [
             "k_next = k_begin",
@@ -416,4 +378,3 @@ def _second_pass(given: Contraction, splits: int) -> CudaKernel:
     parameters: dict[str, Kind] = {"scratch": "float", given.result.name: "float"}
     parameters.update(given.finish_parameters)
     return make(f"{given.family} sums", parameters, "\n".join(body), 256, ((total, 256),))
-

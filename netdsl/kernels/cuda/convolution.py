@@ -1,4 +1,4 @@
-"""Convolutions of [lead, *places, c] by kernels [*size, c / groups, out], and both ways back, as contractions.
+"""Convolutions of [lead, *places, c] by kernels [*size, c / groups, out] and both ways back: contractions.
 
 The matrix of all windows is never written: a thread works out where an element of it lies, or that it is
 padding. Shapes are those of `netdsl.operations.convolution`.
@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netdsl.kernels.cuda.addressing import Axis, Coordinate, Operand, along
-from netdsl.kernels.cuda.contraction import Contraction, Tile, contraction
+from netdsl.kernels.cuda.contraction import Contraction, contraction
 from netdsl.kernels.cuda.kernel import Extent, Work
+from netdsl.kernels.cuda.tiling import Tile
 
 Extents = tuple[int, ...]
 
@@ -50,7 +51,10 @@ class _Parts:
 
     def __init__(self, geometry: Geometry) -> None:
         self.given = geometry
-        self.in_group, self.out_of_group = geometry.channels // geometry.groups, geometry.out // geometry.groups
+        self.in_group, self.out_of_group = (
+            geometry.channels // geometry.groups,
+            geometry.out // geometry.groups,
+        )
         self.group = (Axis("group", geometry.groups),) if geometry.groups > 1 else ()
         self.example = Axis("example", geometry.lead)
         self.channel, self.feature = Axis("channel", self.in_group), Axis("feature", self.out_of_group)
@@ -69,7 +73,9 @@ class _Parts:
             )
             for number, (extent, apart) in enumerate(_apart(given.space, given.channels))
         ]
-        return Operand(name, (*self._lead(given.space, given.channels), *places, *self._inner("channel", self.in_group)))
+        return Operand(
+            name, (*self._lead(given.space, given.channels), *places, *self._inner("channel", self.in_group))
+        )
 
     def seeing(self, name: str) -> Operand:
         """Return what windows there are that see a place by a tap."""
@@ -84,7 +90,9 @@ class _Parts:
             )
             for number, (extent, apart) in enumerate(_apart(given.windows, given.out))
         ]
-        return Operand(name, (*self._lead(given.windows, given.out), *places, *self._inner("feature", self.out_of_group)))
+        return Operand(
+            name, (*self._lead(given.windows, given.out), *places, *self._inner("feature", self.out_of_group))
+        )
 
     def kernel(self, name: str) -> Operand:
         """Return the kernel, or its gradient."""
@@ -96,14 +104,24 @@ class _Parts:
     def places(self, name: str) -> Operand:
         """Return the value itself."""
         given = self.given
-        own = [along(f"place{number}", apart) for number, (_, apart) in enumerate(_apart(given.space, given.channels))]
-        return Operand(name, (*self._lead(given.space, given.channels), *own, *self._inner("channel", self.in_group)))
+        own = [
+            along(f"place{number}", apart)
+            for number, (_, apart) in enumerate(_apart(given.space, given.channels))
+        ]
+        return Operand(
+            name, (*self._lead(given.space, given.channels), *own, *self._inner("channel", self.in_group))
+        )
 
     def results(self, name: str) -> Operand:
         """Return what windows make."""
         given = self.given
-        own = [along(f"window{number}", apart) for number, (_, apart) in enumerate(_apart(given.windows, given.out))]
-        return Operand(name, (*self._lead(given.windows, given.out), *own, *self._inner("feature", self.out_of_group)))
+        own = [
+            along(f"window{number}", apart)
+            for number, (_, apart) in enumerate(_apart(given.windows, given.out))
+        ]
+        return Operand(
+            name, (*self._lead(given.windows, given.out), *own, *self._inner("feature", self.out_of_group))
+        )
 
     def _lead(self, extents: Extents, inner: int) -> tuple[Coordinate, ...]:
         total = inner
@@ -132,7 +150,9 @@ def convolve(geometry: Geometry, rows: int, tile: Tile | None = None, splits: in
     return contraction(given, rows, tile, splits)
 
 
-def convolve_input(geometry: Geometry, rows: int, tile: Tile | None = None, splits: int | None = None) -> Work:
+def convolve_input(
+    geometry: Geometry, rows: int, tile: Tile | None = None, splits: int | None = None
+) -> Work:
     """Write result[lead, *space, channels], what windows with gradients `x` send back by the kernel `w`."""
     parts = _Parts(geometry)
     given = Contraction(
@@ -148,7 +168,9 @@ def convolve_input(geometry: Geometry, rows: int, tile: Tile | None = None, spli
     return contraction(given, rows, tile, splits)
 
 
-def convolve_kernel(geometry: Geometry, rows: int, tile: Tile | None = None, splits: int | None = None) -> Work:
+def convolve_kernel(
+    geometry: Geometry, rows: int, tile: Tile | None = None, splits: int | None = None
+) -> Work:
     """Write result[*size, channels / groups, out], the gradient of the kernel, of `x` and gradients `w`."""
     parts = _Parts(geometry)
     given = Contraction(

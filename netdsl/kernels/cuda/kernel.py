@@ -70,7 +70,10 @@ def make(
     if re.search(r"\brows\b", body):
         used["rows"] = "count"
     name = family.replace(" ", "_")
-    lines = [f"def {name}({', '.join(used)}):", *(f"    {line}" if line else "" for line in body.splitlines())]
+    lines = [
+        f"def {name}({', '.join(used)}):",
+        *(f"    {line}" if line else "" for line in body.splitlines()),
+    ]
     described = tuple(Parameter(key, kind) for key, kind in used.items())
     return CudaKernel(family, name, "\n".join(lines) + "\n", described, threads, blocks)
 

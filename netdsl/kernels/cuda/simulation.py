@@ -1,9 +1,9 @@
 """Kernels of the CUDA target in plain Python: what their words mean, and a stepper that runs their texts.
 
 A thread is a generator that stops at each barrier; the threads of a block go on in turns. So a kernel's text
-runs as it stands, without a device and without numba-cuda. Each access is checked: a place outside of a buffer,
-a read of shared memory that nobody has written, and threads of a block that wait at different barriers are
-errors here, where on a device they would be wrong numbers or a halt.
+runs as it stands, without a device and without numba-cuda. Each access is checked: a place outside of a
+buffer, a read of shared memory that nobody has written, and threads of a block that wait at different
+barriers are errors here, where on a device they would be wrong numbers or a halt.
 """
 
 import ast
@@ -131,7 +131,7 @@ FUNCTIONS: Final[dict[str, object]] = {
 class _Stops(ast.NodeTransformer):
     """Makes a stop of the thread of each barrier and of each word that looks across a warp."""
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802 - the name that `ast` calls
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         name = ast.unparse(node.func)
         if name != "cuda.syncthreads" and name not in _STOPS:

@@ -1,0 +1,67 @@
+"""How a contraction is cut: the tile of a block, and pieces of the sum where there are few tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """What a block makes at once: `height` by `width` in steps of `depth`, `own` by `own` by a thread."""
+
+    height: int
+    width: int
+    depth: int
+    own: int
+
+    @property
+    def threads(self) -> int:
+        """Return the threads of a block."""
+        return self.height * self.width // self.own**2
+
+
+LARGE: Final = Tile(128, 128, 8, 8)
+MIDDLE: Final = Tile(64, 64, 16, 4)
+SMALL: Final = Tile(32, 32, 16, 4)
+TINY: Final = Tile(16, 32, 8, 4)
+TILES: Final = (LARGE, MIDDLE, SMALL, TINY)
+
+PROCESSORS: Final = 132
+"""Multiprocessors that a grid is to fill: those of an H100 or H200."""
+
+_DEEP: Final = 256
+"""Terms that are worth a piece of their own when a tile is chosen."""
+_MOST: Final = 32
+"""Pieces at most: a second kernel reads them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a contraction comes to: matrices of `high` by `wide`, each element a sum of `deep` terms."""
+
+    matrices: int
+    high: int
+    wide: int
+    deep: int
+
+    def tiles(self, tile: Tile) -> int:
+        """Return how many tiles all results have."""
+        return self.matrices * -(-self.high // tile.height) * -(-self.wide // tile.width)
+
+
+def tile_for(sizes: Sizes) -> Tile:
+    """Take the largest tile that fills a device and is not mostly empty, with pieces of sums counted in."""
+    for tile in TILES[:-1]:
+        fits = 2 * sizes.high > tile.height and 2 * sizes.wide > tile.width
+        if fits and sizes.tiles(tile) * max(1, sizes.deep // _DEEP) >= PROCESSORS:
+            return tile
+    return SMALL if sizes.high > TINY.height else TINY
+
+
+def splits_for(sizes: Sizes, tile: Tile) -> int:
+    """Return into how many pieces sums are cut, so that there are about as many blocks as processors."""
+    blocks = sizes.tiles(tile)
+    if 2 * blocks > PROCESSORS:
+        return 1
+    return max(1, min(PROCESSORS // blocks, sizes.deep // (8 * tile.depth), _MOST))

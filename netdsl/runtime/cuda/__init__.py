@@ -1,0 +1,1 @@
+"""Running device programs: on a CUDA device, or step by step in plain Python."""

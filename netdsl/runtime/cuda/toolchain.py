@@ -1,0 +1,200 @@
+"""From a kernel's text to PTX and a cubin, without a device: NVVM compiles, nvJitLink assembles.
+
+What comes out is kept in the cache for compiled kernels, under a digest of all that it depends on.
+"""
+
+import hashlib
+import json
+import linecache
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from netdsl.diagnostics import Diagnostic, DiagnosticError
+from netdsl.kernels.cuda.kernel import CudaKernel, Parameter
+from netdsl.runtime.cache import ObjectCache, open_cache
+
+PACKAGES: Final = (
+    "numba-cuda",
+    "cuda-core",
+    "cuda-bindings",
+    "nvidia-nvvm",
+    "nvidia-cuda-nvrtc",
+    "nvidia-nvjitlink",
+)
+"""What the extra `[cuda]` installs."""
+
+ARCHITECTURES: Final = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_103", "sm_120")
+"""Kinds of devices that code is made for, oldest first."""
+
+_FORMAT: Final = "netdsl cuda kernel 1"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCode:
+    """A compiled kernel: its code as text and as a cubin, and what a thread and a block of it use."""
+
+    name: str
+    ptx: str
+    cubin: bytes
+    registers: int
+    spills: int
+    """Bytes that a thread writes to memory, and reads again, because its registers do not hold them."""
+    shared: int
+    """Bytes of shared memory of a block."""
+
+
+def versions() -> Mapping[str, str | None]:
+    """Return the version of each package of the toolchain, None of one that is missing."""
+    return {name: _version(name) for name in PACKAGES}
+
+
+def check_packages() -> None:
+    """Make sure that the toolchain is installed.
+
+    Errors: E0963 where one of its packages is missing.
+    """
+    missing = [name for name, found in versions().items() if found is None]
+    if missing:
+        message = f"code for CUDA devices needs the package `{missing[0]}`, which is not installed"
+        cure = "install it: pip install 'netdsl[cuda]'"
+        raise DiagnosticError([Diagnostic("E0963", message, help=cure)])
+
+
+def compiled(kernel: CudaKernel, architecture: str) -> DeviceCode:
+    """Return the code of a kernel, from the cache or made now.
+
+    Errors: E0963 where a package of the toolchain is missing.
+    """
+    return compiled_text(kernel.text, kernel.name, kernel.parameters, kernel.threads, architecture)
+
+
+def compiled_text(
+    text: str, name: str, parameters: Sequence[Parameter], threads: int, architecture: str
+) -> DeviceCode:
+    """Return the code of a text that defines the function `name`; see `compiled`."""
+    check_packages()
+    key = _key(text, name, parameters, threads, architecture)
+    kept = _cache()
+    content = kept.read(key)
+    if content is None:
+        code = _compile(text, name, parameters, threads, architecture)
+        kept.write(key, _packed(code))
+        return code
+    return _unpacked(content)
+
+
+@cache
+def _cache() -> ObjectCache:
+    return open_cache()
+
+
+@cache
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def _words_digest() -> str:
+    from netdsl.kernels.cuda import shim
+
+    with open(shim.__file__, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def _key(text: str, name: str, parameters: Sequence[Parameter], threads: int, architecture: str) -> str:
+    kinds = [each.kind for each in parameters]
+    about = [_FORMAT, text, name, kinds, threads, architecture, dict(versions()), _words_digest()]
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _packed(code: DeviceCode) -> bytes:
+    head = {
+        "name": code.name,
+        "ptx": code.ptx,
+        "registers": code.registers,
+        "spills": code.spills,
+        "shared": code.shared,
+    }
+    return json.dumps(head).encode() + b"\0" + code.cubin
+
+
+def _unpacked(content: bytes) -> DeviceCode:
+    head, _, cubin = content.partition(b"\0")
+    return DeviceCode(cubin=cubin, **json.loads(head))
+
+
+# ---- making code ------------------------------------------------------------------------------
+
+
+def _compile(
+    text: str, name: str, parameters: Sequence[Parameter], threads: int, architecture: str
+) -> DeviceCode:
+    """Compile and assemble a text; see `compiled_text`."""
+    from numba import cuda
+
+    function = _function(text, name)
+    capability = int(architecture[3:-1]), int(architecture[-1])
+    ptx, _ = cuda.compile(
+        function, _signature(parameters), cc=capability, device=False, abi="numba", launch_bounds=threads
+    )
+    ptx = _renamed(ptx, name)
+    cubin, log = _assembled(ptx, architecture)
+    return DeviceCode(name, ptx, cubin, *_usage(log))
+
+
+def _function(text: str, name: str) -> Any:
+    """Return the function of a text. Its lines are kept where tracebacks look for them."""
+    from netdsl.kernels.cuda.shim import WORDS
+
+    file = f"<kernel {name} {hashlib.sha256(text.encode()).hexdigest()[:12]}>"
+    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
+    words = dict(WORDS)
+    exec(compile(text, file, "exec"), words)  # noqa: S102 - text that netdsl itself has written
+    return words[name]
+
+
+def _signature(parameters: Sequence[Parameter]) -> Any:
+    from numba.cuda import types
+
+    kinds = {
+        "float": types.CPointer(types.float32),
+        "int": types.CPointer(types.int32),
+        "bool": types.CPointer(types.int8),
+        "long": types.CPointer(types.int64),
+        "count": types.int64,
+    }
+    return types.void(*(kinds[each.kind] for each in parameters))
+
+
+def _renamed(ptx: str, name: str) -> str:
+    """Call the entry by its own name, and leave out Numba's environment, which no kernel reads."""
+    lines = [line for line in ptx.splitlines() if "NumbaEnv" not in line]
+    found = re.search(r"\.entry\s+([\w$]+)\(", ptx)
+    assert found is not None
+    return "\n".join(lines).replace(found[1], name) + "\n"
+
+
+def _assembled(ptx: str, architecture: str) -> tuple[bytes, str]:
+    from cuda.core import Linker, LinkerOptions, ObjectCode
+
+    options = LinkerOptions(arch=architecture, verbose=True, ptxas_options=["-v"])
+    linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=options)
+    cubin = linker.link("cubin")
+    return bytes(cubin.code), linker.get_info_log()
+
+
+def _usage(log: str) -> tuple[int, int, int]:
+    """Return registers, bytes spilled and bytes of shared memory, as the assembler tells them."""
+    registers = re.search(r"Used (\d+) registers", log)
+    assert registers is not None, log
+    spilled = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", log)
+    shared = re.search(r"Used \d+ registers.*?(\d+) bytes smem", log)
+    spills = int(spilled[1]) + int(spilled[2]) if spilled else 0
+    return int(registers[1]), spills, int(shared[1]) if shared else 0

@@ -1,0 +1,45 @@
+"""The same graph on the CPU and on a simulated device."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl.compiler import program_of
+from netdsl.graph import Graph
+from netdsl.lowering.cuda.lower import lower_to_device
+from netdsl.passes.legalize import legalize
+from netdsl.passes.scan_stage import stage_scans
+from netdsl.runtime import Executable
+from netdsl.runtime.cuda.executable import DeviceExecutable
+from netdsl.runtime.cuda.simulated import SimulatedDevice
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+def on_both(
+    graph: Graph,
+    fields: Arrays,
+    values: Arrays,
+    order: NDArray[np.int64],
+    batch: int,
+    scalars: Mapping[str, float] | None = None,
+    seed: int = 3,
+) -> tuple[dict[str, NDArray[np.generic]], dict[str, NDArray[np.generic]]]:
+    """Return outputs and kept values of a graph run on the CPU, and on the simulated device."""
+    legal = legalize(stage_scans(graph))
+    made = Executable(program_of(legal, "test"), threads=1), device_executable(legal)
+    both = []
+    for executable in made:
+        for name in executable.names():
+            executable.write(name, np.asarray(values[name]))
+        executable.bind({name: np.asarray(each) for name, each in fields.items()})
+        found = executable.run(order, batch, step=2, seed=seed, scalars=scalars or {})
+        both.append({**found, **{name: executable.read(name) for name in executable.names()}})
+        executable.close()
+    return both[0], both[1]
+
+
+def device_executable(legal: Graph, rows: int = 4) -> DeviceExecutable:
+    """Return the executable of a legal graph on a simulated device."""
+    return DeviceExecutable(lower_to_device(legal, "test", rows), SimulatedDevice())

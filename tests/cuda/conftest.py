@@ -1,0 +1,31 @@
+"""Tests of the CUDA target. Those marked `cuda` need the extra `[cuda]`, those marked `gpu` a device too.
+
+NETDSL_TEST_CUDA asks for them: `compile` for the first, `device` for both. `simulator`, with
+NUMBA_ENABLE_CUDASIM=1, runs the others in numba-cuda's simulator. What is asked for and cannot run fails.
+"""
+
+import os
+
+import pytest
+
+ASKED = os.environ.get("NETDSL_TEST_CUDA", "")
+MARKS = {"compile": {"cuda"}, "device": {"cuda", "gpu"}}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what was not asked for, and say so in pytest's count of tests that were deselected."""
+    wanted = MARKS.get(ASKED, set())
+    left_out = [
+        each for each in items if {"cuda", "gpu"} & {mark.name for mark in each.iter_markers()} - wanted
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [each for each in items if each not in left_out]
+
+
+@pytest.fixture(scope="session")
+def toolchain() -> None:
+    """Fail with the message of the toolchain where a package is missing."""
+    from netdsl.runtime.cuda.toolchain import check_packages
+
+    check_packages()

@@ -21,8 +21,8 @@ from hashlib import blake2b
 import numpy as np
 
 _ROUNDS = 10
-_MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
-_WEYL = (0x9E3779B9, 0xBB67AE85)
+MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+WEYL = (0x9E3779B9, 0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _MASK = 0xFFFFFFFF
@@ -47,14 +47,14 @@ def philox(counters: tuple[np.ndarray, ...], words: tuple[int, int]) -> tuple[np
     c0, c1, c2, c3 = counters
     k0, k1 = words
     for _ in range(_ROUNDS):
-        first, second = _MULTIPLIERS[0] * c0, _MULTIPLIERS[1] * c2
+        first, second = MULTIPLIERS[0] * c0, MULTIPLIERS[1] * c2
         c0, c1, c2, c3 = (
             (second >> _HALF) ^ c1 ^ np.uint64(k0),
             second & _LOW,
             (first >> _HALF) ^ c3 ^ np.uint64(k1),
             first & _LOW,
         )
-        k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
+        k0, k1 = (k0 + WEYL[0]) & _MASK, (k1 + WEYL[1]) & _MASK
     return c0, c1, c2, c3
 
 

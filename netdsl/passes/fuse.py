@@ -37,7 +37,7 @@ def fuse(graph: Graph) -> Grouping:
     Each node has a stage, the number of such cuts before it, and only neighbors of one stage and kind join,
     so that no two groups can wait for each other.
     """
-    host = _host(graph)
+    host = host_numbers(graph)
     matrices = _matrices(graph)
     kinds = {index: _kind(graph, index, matrices) for index in graph if index not in host}
     kinds.update(_offsets(graph, kinds))
@@ -53,7 +53,7 @@ def fuse(graph: Graph) -> Grouping:
     return Grouping(graph, tuple(groups), host)
 
 
-def _host(graph: Graph) -> frozenset[int]:
+def host_numbers(graph: Graph) -> frozenset[int]:
     """Find the numbers that depend on other numbers alone."""
     found: set[int] = set()
     for index in graph:

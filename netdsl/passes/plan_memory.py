@@ -27,8 +27,8 @@ class MemoryPlan:
     scratch_size: int
 
 
-def plan_memory(program: Program, rows: int, guard: int = 0) -> MemoryPlan:
-    """Plan the memory of a program for so many rows in a batch.
+def plan_memory(program: Program, rows: int, guard: int = 0, unit: int = 1) -> MemoryPlan:
+    """Plan the memory of a program for so many rows in a batch, places being multiples of `unit`.
 
     With a `guard` each buffer has memory of its own, with so many elements left free before and behind it, to
     see that nobody writes there.
@@ -37,10 +37,11 @@ def plan_memory(program: Program, rows: int, guard: int = 0) -> MemoryPlan:
     placed first, each at the lowest place that is free all that time. Weights come before states, each kind
     in one piece, so that one sweep can go over them.
     """
-    kept, kept_size = _in_a_row(_of_role(program, KEPT), rows, guard)
-    scratch, scratch_size = _in_a_row(_of_role(program, ("scratch",)), rows, guard)
+    sizes = {name: -(-size(each, rows) // unit) * unit for name, each in program.buffers.items()}
+    kept, kept_size = _in_a_row(_of_role(program, KEPT), sizes, guard)
+    scratch, scratch_size = _in_a_row(_of_role(program, ("scratch",)), sizes, guard)
     values, values_size = (
-        _shared(program, rows) if not guard else _in_a_row(_of_role(program, PASSING), rows, guard)
+        _shared(program, sizes) if not guard else _in_a_row(_of_role(program, PASSING), sizes, guard)
     )
     return MemoryPlan(kept, kept_size, values, values_size, scratch, _whole_pages(scratch_size))
 
@@ -50,34 +51,34 @@ def _of_role(program: Program, roles: tuple[str, ...]) -> list[Buffer]:
     return sorted(found, key=lambda buffer: roles.index(buffer.role))
 
 
-def _in_a_row(buffers: Iterable[Buffer], rows: int, guard: int) -> tuple[dict[str, int], int]:
+def _in_a_row(buffers: Iterable[Buffer], sizes: Mapping[str, int], guard: int) -> tuple[dict[str, int], int]:
     places: dict[str, int] = {}
     end = guard
     for buffer in buffers:
         places[buffer.name] = end
-        end += size(buffer, rows) + guard
+        end += sizes[buffer.name] + guard
     return places, end
 
 
-def _shared(program: Program, rows: int) -> tuple[dict[str, int], int]:
+def _shared(program: Program, sizes: Mapping[str, int]) -> tuple[dict[str, int], int]:
     lives = lifetimes(program)
     found = [program.buffers[name] for name in lives]
     places: dict[str, int] = {}
     end = 0
-    for buffer in sorted(found, key=lambda each: (-size(each, rows), each.name)):
+    for buffer in sorted(found, key=lambda each: (-sizes[each.name], each.name)):
         first, last = lives[buffer.name]
         taken = sorted(
-            (places[name], places[name] + size(program.buffers[name], rows))
+            (places[name], places[name] + sizes[name])
             for name in places
             if lives[name][0] <= last and first <= lives[name][1]
         )
         place = 0
         for start, stop in taken:
-            if place + size(buffer, rows) <= start:
+            if place + sizes[buffer.name] <= start:
                 break
             place = max(place, stop)
         places[buffer.name] = place
-        end = max(end, place + size(buffer, rows))
+        end = max(end, place + sizes[buffer.name])
     return places, end
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass, field
 from typing import Literal, TypeAlias
 
 from netdsl.graph import Graph
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.program.group import Group
 
 Template: TypeAlias = Literal[

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass
 from typing import Any, TypeAlias
 
 from netdsl.graph import Shape, batches, is_batched
+from netdsl.lazy_dataclass import dataclass
 
 Term: TypeAlias = tuple[int, tuple[str, ...]]
 """A coefficient and the symbols it is multiplied by, in order."""

@@ -1,9 +1,9 @@
 """Groups: the nodes of a graph that one kernel computes."""
 
-from netdsl.lazy_dataclass import dataclass
 from typing import Literal, TypeAlias
 
 from netdsl.graph import Graph
+from netdsl.lazy_dataclass import dataclass
 
 Form: TypeAlias = Literal["loops", "product", "windows", "draw", "scatter", "rank", "copy", "loop"]
 """How a group is computed: nested loops, a product, a convolution or pool, a random draw, a table added to,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass, field
 from typing import Literal, TypeAlias
 
 from netdsl.diagnostics import Span
 from netdsl.graph import DType, Graph, Shape
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.program.count import Count
 
 Layout: TypeAlias = Literal["rows", "panels", "blocks"]
@@ -52,11 +52,17 @@ class Buffer:
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """A compiled function of whole numbers. `text` is empty for a kernel of the library; `about` are the
-    formulas it was generated for, which are no part of what it is known by."""
+    formulas it was generated for, which are no part of what it is known by.
+
+    A kernel of a device has `kinds` of its parameters ("float", "int", "long": addresses; "count"), and so
+    many `threads` in a block.
+    """
 
     name: str
     text: str = ""
     about: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,22 @@ class Everyone:
     """Each thread makes the calls, for itself."""
 
 
-Work: TypeAlias = Each | Range | Pieces | Everyone
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A step's work as one launch on a device: as many blocks as the factors multiply to, each an extent and
+    how much of it a block takes."""
+
+    blocks: tuple[tuple[Count, int], ...]
+
+    def count(self, symbols: Mapping[str, int]) -> int:
+        """Return how many blocks there are."""
+        total = 1
+        for extent, each in self.blocks:
+            total *= -(-int(extent.value(symbols)) // each)
+        return total
+
+
+Work: TypeAlias = Each | Range | Pieces | Everyone | Grid
 
 
 @dataclass(frozen=True, slots=True)

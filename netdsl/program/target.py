@@ -1,7 +1,8 @@
 """What a program is compiled for."""
 
-from netdsl.lazy_dataclass import dataclass
 from typing import Literal
+
+from netdsl.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netdsl.graph import is_batched
 from netdsl.kernels.cpu.context import ALIGNMENT, BARRIER_WORDS
 from netdsl.lowering.cpu import words
 from netdsl.lowering.cpu.expand import Site, Tables, expand
 from netdsl.lowering.cpu.text import module_text
 from netdsl.passes.plan_memory import MemoryPlan, plan_memory
-from netdsl.program import LANES, Buffer, Input, Program
+from netdsl.program import LANES, Buffer, Program
 from netdsl.program.layout import size, stride
 from netdsl.runtime.arena import CANARY, PAGE, Memory, address, aligned
 from netdsl.runtime.devices import default_threads
-from netdsl.runtime.fields import checked, room, wrong
+from netdsl.runtime.fields import checked_fields, checked_order, room
 from netdsl.runtime.load import library, load
 from netdsl.runtime.numbers import Numbers
 from netdsl.runtime.packing import packed, unpacked
@@ -128,21 +127,10 @@ class Executable:
         Errors: E0720 for a field that is missing, E0721 for one of another shape or kind, E0722 for an index
         out of range.
         """
-        bound: dict[str, NDArray[Any]] = {}
-        for each in self.program.inputs:
-            if each.name not in fields:
-                raise wrong("E0720", f"the program reads `{each.name}`, and was given no such field")
-            bound[each.name] = checked(each, np.asarray(fields[each.name]))
-        lengths = {name: len(bound[name]) for name in bound if is_batched(self._input(name).shape)}
-        if len(set(lengths.values())) > 1:
-            told = ", ".join(f"`{name}` has {length}" for name, length in lengths.items())
-            raise wrong("E0721", f"the fields have different numbers of rows: {told}")
+        bound, rows = checked_fields(self.program.inputs, fields)
         self._memory.bound = bound
-        self._memory.rows = next(iter(lengths.values()), None)
+        self._memory.rows = rows
         self._memory.addresses = [address(bound[each.name]) for each in self.program.inputs]
-
-    def _input(self, name: str) -> Input:
-        return next(each for each in self.program.inputs if each.name == name)
 
     def run(
         self,
@@ -235,14 +223,8 @@ class Executable:
         self._memory.bound.clear()
 
     def _checked_order(self, order: NDArray[np.int64], batch: int) -> NDArray[np.int64]:
-        if batch < 1:
-            raise ValueError(f"a batch of {batch} rows")
-        if len(self._memory.bound) < len(self.program.inputs):
-            raise ValueError("no rows are bound")
-        # One pass finds negative rows too: as numbers without a sign they are the largest.
-        rows = self._memory.rows
-        if rows is not None and len(order) and order.view(np.uint64).max() >= rows:
-            raise IndexError(f"the order names rows outside of 0 .. {rows - 1}")
+        bound = len(self._memory.bound) >= len(self.program.inputs)
+        checked_order(order, batch, self._memory.rows, bound=bound)
         return order
 
     def _write_context(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +31,41 @@ def checked(each: Input, array: NDArray[Any]) -> NDArray[Any]:
     if each.below is not None and not in_range(array, each.below):
         raise wrong("E0722", f"`{each.name}` holds an index outside of 0 .. {each.below - 1}")
     return np.ascontiguousarray(array, TYPES[each.dtype])
+
+
+def checked_fields(
+    inputs: Iterable[Input], fields: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, NDArray[Any]], int | None]:
+    """Return the fields that a program reads, and how many rows they have: None where none has some.
+
+    Errors: E0720 for a field that is missing, and those of `checked`; E0721 too for other numbers of rows.
+    """
+    bound: dict[str, NDArray[Any]] = {}
+    lengths: dict[str, int] = {}
+    for each in inputs:
+        if each.name not in fields:
+            raise wrong("E0720", f"the program reads `{each.name}`, and was given no such field")
+        bound[each.name] = checked(each, np.asarray(fields[each.name]))
+        if is_batched(each.shape):
+            lengths[each.name] = len(bound[each.name])
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"`{name}` has {length}" for name, length in lengths.items())
+        raise wrong("E0721", f"the fields have different numbers of rows: {told}")
+    return bound, next(iter(lengths.values()), None)
+
+
+def checked_order(order: NDArray[np.int64], batch: int, rows: int | None, *, bound: bool) -> None:
+    """Check that rows are bound, and that those of an order are there.
+
+    Errors: IndexError for a row that is not there; ValueError for a batch of no rows, or nothing bound.
+    """
+    if batch < 1:
+        raise ValueError(f"a batch of {batch} rows")
+    if not bound:
+        raise ValueError("no rows are bound")
+    # One pass finds negative rows too: as numbers without a sign they are the largest.
+    if rows is not None and len(order) and order.view(np.uint64).max() >= rows:
+        raise IndexError(f"the order names rows outside of 0 .. {rows - 1}")
 
 
 def in_range(indices: NDArray[Any], below: int) -> bool:

@@ -1,6 +1,7 @@
 """The same graph on the CPU and on a simulated device."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from netdsl.runtime import Executable
 from netdsl.runtime.cuda.executable import DeviceExecutable
 from netdsl.runtime.cuda.simulated import SimulatedDevice
 
-Arrays = Mapping[str, NDArray[np.generic]]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 def on_both(
@@ -25,7 +26,7 @@ def on_both(
     batch: int,
     scalars: Mapping[str, float] | None = None,
     seed: int = 3,
-) -> tuple[dict[str, NDArray[np.generic]], dict[str, NDArray[np.generic]]]:
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Return outputs and kept values of a graph run on the CPU, and on the simulated device."""
     legal = legalize(stage_scans(graph))
     made = Executable(program_of(legal, "test"), threads=1), device_executable(legal)

@@ -34,12 +34,12 @@ from netdsl.program.layout import columns, places
 def inputs_of(graph: Graph, shop: Workshop) -> tuple[Input, ...]:
     """Return the fields that a program reads."""
     return tuple(
-        Input(name, graph[index].shape, graph[index].dtype, shop.places[index].name, _below(graph, index))
+        Input(name, graph[index].shape, graph[index].dtype, shop.places[index].name, below(graph, index))
         for name, index in graph.leaves("input").items()
     )
 
 
-def _below(graph: Graph, index: int) -> int | None:
+def below(graph: Graph, index: int) -> int | None:
     """Return the bound of an index, the least that any of its uses has."""
     if graph[index].dtype != "int":
         return None
@@ -48,7 +48,7 @@ def _below(graph: Graph, index: int) -> int | None:
         node, (first, *others) = graph[user], graph.operands(user)
         match node.operation.name:
             case "reshape" | "broadcast" | "slice" | "transpose" | "concat":
-                bounds.append(_below(graph, user))
+                bounds.append(below(graph, user))
             case "one_hot":
                 bounds.append(node.setting("classes"))
             case "scatter_add" if first == index:

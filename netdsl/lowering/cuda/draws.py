@@ -1,0 +1,59 @@
+"""Random draws as lines of a kernel: the numbers that `netdsl.operations.philox` defines, from a place alone.
+
+Each element works out the four words of its counter and takes its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from netdsl.operations.philox import MULTIPLIERS, WEYL
+
+if TYPE_CHECKING:
+    from netdsl.lowering.cuda.formulas import Formulas
+
+_LOW: Final = "u64(4294967295)"
+_STEP_24: Final = 2.0**-24
+_TURN: Final = 6.283185307179586
+
+
+def draw(of: Formulas, name: str, key: str, step: str, place: str) -> str:
+    """Write the draw of an element, `uniform` or `gaussian`; return its variable."""
+    words = _words(of, key, step, of.set("block", f"u64({place}) >> u64(2)"))
+    which = of.set("which", f"({place}) & 3")
+    a, b, c, d = words
+    if name == "uniform":
+        word = of.set(
+            "word", f"({a} if {which} == 0 else {b}) if {which} < 2 else ({c} if {which} == 2 else {d})"
+        )
+        return of.set(name, f"f32({word} >> u64(8)) * f32({_STEP_24!r})")
+    first, second = (of.set("word", f"{x} if {which} < 2 else {y}") for x, y in ((a, c), (b, d)))
+    even = of.set("u", f"f32(({first} >> u64(8)) + u64(1)) * f32({_STEP_24!r})")
+    angle = of.set("angle", f"f32({second} >> u64(8)) * f32({_STEP_24 * _TURN!r})")
+    radius = of.set("radius", f"sqrt32(f32(-2.0) * log32({even}))")
+    return of.set(name, f"{radius} * (cos32({angle}) if ({which} & 1) == 0 else sin32({angle}))")
+
+
+def _words(of: Formulas, key: str, step: str, block: str) -> tuple[str, ...]:
+    """Write ten rounds of Philox4x32; return the variables of its four words."""
+    names = tuple(of.text.variable("c") for _ in range(4))
+    k0, k1 = of.set("k", f"{key} & {_LOW}"), of.set("k", f"{key} >> u64(32)")
+    starts = f"{block} & {_LOW}", f"{step} & {_LOW}", f"{block} >> u64(32)", "u64(0)"
+    of.text.lines(f"{name} = {start}" for name, start in zip(names, starts, strict=True))
+    c0, c1, c2, c3 = names
+    depth = len(of.text.blocks)
+    of.text.open(f"for {of.text.variable('round')} in range(10):")
+    first = of.set("p", f"u64({int(MULTIPLIERS[0])}) * {c0}")
+    second = of.set("p", f"u64({int(MULTIPLIERS[1])}) * {c2}")
+    of.text.lines(
+        [
+            f"{c0} = (({second} >> u64(32)) ^ {c1}) ^ {k0}",
+            f"{c2} = (({first} >> u64(32)) ^ {c3}) ^ {k1}",
+            f"{c1} = {second} & {_LOW}",
+            f"{c3} = {first} & {_LOW}",
+            f"{k0} = ({k0} + u64({WEYL[0]})) & {_LOW}",
+            f"{k1} = ({k1} + u64({WEYL[1]})) & {_LOW}",
+        ]
+    )
+    of.text.close_to(depth)
+    return names

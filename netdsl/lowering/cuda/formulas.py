@@ -1,0 +1,284 @@
+"""Values as formulas of positions: what a thread computes of one element, from what lies in memory.
+
+Each value is set where the outermost block stands that knows its position, so a loop computes only what
+depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from netdsl.graph import Graph, Node, Shape, is_batched
+from netdsl.kernels.cuda.kernel import Kind
+from netdsl.lowering.cpu.position import ZERO, Position, Variables
+from netdsl.lowering.cuda import words
+from netdsl.lowering.cuda.draws import draw
+from netdsl.lowering.cuda.folds import FOLDS, fold
+from netdsl.lowering.cuda.numbers import NumberSlots
+from netdsl.lowering.cuda.text import DeviceText
+from netdsl.lowering.cuda.windows import taken
+from netdsl.operations.philox import stream_hash
+from netdsl.program import Buffer, Count, address, count_of, rows_of, symbol
+
+CASTS: Final = {
+    "float": "f32({0})",
+    "int": "i32({0})",
+    "bool": "({0} < f32(0.0)) | ({0} > f32(0.0))",
+}
+"""Kinds of each other: what is no number is not true."""
+
+CONTEXT: Final = "context"
+"""Whole numbers that lie in device memory: see `netdsl.lowering.cuda.words`."""
+
+
+@dataclass(slots=True)
+class Formulas:
+    """Writes values. `places` tells where values lie that other launches stored; those of `own` are computed
+    by this launch, so they are never read from memory."""
+
+    graph: Graph
+    places: Mapping[int, Buffer]
+    own: frozenset[int]
+    host: frozenset[int]
+    numbers: NumberSlots
+    fields: Mapping[str, str]
+    text: DeviceText = field(default_factory=DeviceText)
+    index: Variables = field(default_factory=Variables)
+    depths: dict[str, int] = field(default_factory=dict)
+
+    # ---- loops and positions -------------------------------------------------------------------
+
+    def open(self, stem: str, extent: int) -> Count:
+        """Open a loop over an axis; return its index, 0 without a loop where there is nothing to repeat."""
+        if extent == 1:
+            return ZERO
+        name = self.text.variable(stem)
+        depth = self.text.open(f"for {name} in range({self.extent(extent)}):")
+        return self.known(name, depth, extent)
+
+    def known(self, name: str, depth: int, extent: int | None) -> Count:
+        """Return the formula of a variable that is set at a depth and is below an extent."""
+        self.depths[name] = depth
+        return self.index.variable(name, None if extent is None or extent < 0 else extent)
+
+    def extent(self, extent: int) -> str:
+        """Return the text of an extent: a number, or a parameter for the rows of a batch or several."""
+        return str(extent) if extent >= 0 else str(self.rows(extent))
+
+    def rows(self, extent: int) -> Count:
+        """Return the rows of a batch, or of several, as a formula of a parameter."""
+        return -extent * symbol(self.text.parameter("rows", symbol("rows")))
+
+    def depth(self, position: Position) -> int:
+        """Return the depth of the block in which a position is known."""
+        names = {name for at in position for name in at.symbols()}
+        depth = 0
+        while names:
+            name = names.pop()
+            names |= self.index.parts.get(name, frozenset())
+            depth = max(depth, self.depths.get(name, 0))
+        return depth
+
+    # ---- values --------------------------------------------------------------------------------
+
+    def value(self, index: int, position: Position) -> str:
+        """Return the name of a value at a position, set in the outermost block that can."""
+        key = index, position
+        for block in self.text.blocks:
+            if key in block.known:
+                return block.known[key]
+        depth = self.depth(position)
+        with self.text.at(depth):
+            name = self._made(index, self.graph[index], position)
+            self.text.blocks[-1].known[key] = name
+            self.depths.setdefault(name, depth)
+        return name
+
+    def set(self, stem: str, formula: str) -> str:
+        """Set a new variable to a formula."""
+        name = self.text.variable(stem)
+        self.text.line(f"{name} = {formula}")
+        self.depths[name] = len(self.text.blocks) - 1
+        return name
+
+    def _made(self, index: int, node: Node, position: Position) -> str:
+        if index in self.host:
+            return self._number(index, node)
+        if index in self.places and index not in self.own:
+            return self._load(self.places[index], node, position)
+        operands = self.graph.operands(index)
+        match node.operation.name:
+            case "input":
+                return self._field(node, position)
+            case "uniform" | "gaussian" as name:
+                return self._drawn(name, node, position)
+            case "broadcast":
+                shape = self.graph[operands[0]].shape
+                tail = position[len(position) - len(shape) :]
+                repeated = (ZERO if extent == 1 else at for extent, at in zip(shape, tail, strict=True))
+                return self.value(operands[0], tuple(repeated))
+            case "stored":
+                return self.value(operands[0], position)
+            case "stack" | "unstack" | "step" as name:
+                return self.value(operands[0], self._restacked(name, node, position))
+            case "reshape":
+                given = self.graph[operands[0]].shape
+                return self.value(operands[0], self.index.reshaped(position, node.shape, given))
+            case "transpose":
+                axes = node.setting("axes")
+                return self.value(operands[0], tuple(position[axes.index(each)] for each in range(len(axes))))
+            case "slice":
+                bounds = zip(position, node.setting("starts"), node.setting("steps"), strict=True)
+                return self.value(operands[0], tuple(at * step + start for at, start, step in bounds))
+            case "pad":
+                return self._padded(operands[0], node, position)
+            case "concat":
+                return self._concatenated(operands, node, position)
+            case "gather":
+                rank = len(self.graph[operands[1]].shape)
+                row = self.row_of(operands[1], position[:rank], self.graph[operands[0]].shape[0])
+                return self.value(operands[0], (row, *position[rank:]))
+            case "pick":
+                column = self.row_of(operands[1], position[:-1], self.graph[operands[0]].shape[-1])
+                return self.value(operands[0], (*position[:-1], column))
+            case "take_window":
+                return self.value(operands[0], taken(self, index, position))
+            case "one_hot":
+                hit = f"{self.value(operands[0], position[:-1])} == {position[-1]}"
+                return self.set("one_hot", f"f32(1.0) if {hit} else f32(0.0)")
+            case "iota":
+                return f"({position[0]})"
+            case name if name in FOLDS:
+                return fold(self, index, position)
+        return self._computed(index, node, position)
+
+    def _computed(self, index: int, node: Node, position: Position) -> str:
+        if not node.operation.scalar:
+            raise NotImplementedError(f"no device kernel is written for {node.operation.name}")
+        texts = [self.value(each, position) for each in self.graph.operands(index)]
+        if node.operation.name == "cast":
+            return self.set("cast", CASTS[node.dtype].format(*texts))
+        return self.set(node.operation.name, node.operation.scalar.format(*texts, **dict(node.settings)))
+
+    # ---- memory --------------------------------------------------------------------------------
+
+    def element(self, buffer: Buffer, shape: Shape, position: Position) -> str:
+        """Return the text of an element of a buffer."""
+        kind: Kind = "int" if buffer.dtype == "int" else "float"
+        return f"{self.pointer(buffer.name, kind)}[{self.index.flat(position, shape)}]"
+
+    def pointer(self, buffer: str, kind: Kind = "float") -> str:
+        """Return the parameter that a buffer is passed as."""
+        key = "pointer", buffer
+        known = self.text.blocks[0].known
+        if key not in known:
+            number = sum(1 for each in known if isinstance(each, tuple) and each[0] == "pointer")
+            known[key] = self.text.parameter(f"b{number}", address(buffer), kind)
+        return known[key]
+
+    def _load(self, buffer: Buffer, node: Node, position: Position) -> str:
+        element = self.element(buffer, node.shape, position)
+        return self.set("x", f"{element} != f32(0.0)" if node.dtype == "bool" else element)
+
+    def _number(self, index: int, node: Node) -> str:
+        """Return a number of the host, read where the kernel begins unless all models share it."""
+        text = self.numbers.written(node)
+        if text is not None:
+            return text
+        with self.text.at(0):
+            place = self.numbers.place(self.graph, index)
+            slots = self.text.parameter("slots", symbol("slots"))
+            table, base = self.pointer("numbers"), self.text.parameter(f"n{place}", count_of(place))
+            return self.set(
+                "n", self.numbers.read(node, f"{table}[{self.word('CURSOR')} * {slots} + {base}]")
+            )
+
+    def word(self, name: str) -> str:
+        """Return a word of the context, read where the kernel begins."""
+        key = "word", name
+        known = self.text.blocks[0].known
+        if key not in known:
+            with self.text.at(0):
+                known[key] = self.set(
+                    name.lower(), f"{self.pointer(CONTEXT, 'long')}[{getattr(words, name)}]"
+                )
+        return known[key]
+
+    def _field(self, node: Node, position: Position) -> str:
+        """Read a bound field: of a batch the rows that the order names."""
+        where = position
+        if is_batched(node.shape):
+            (first, batch), row = (self.word(name) for name in ("CURSOR", "BATCH")), position[0]
+            place = self.set("row", f"{self.pointer('order', 'long')}[{first} * {batch} + {row}]")
+            where = (symbol(place), *position[1:])
+        kind: Kind = "int" if node.dtype == "int" else "float"
+        field = self.pointer(self.fields[node.setting("name")], kind)
+        element = f"{field}[{self.index.flat(where, node.shape)}]"
+        return self.set("x", f"{element} != f32(0.0)" if node.dtype == "bool" else element)
+
+    # ---- draws ---------------------------------------------------------------------------------
+
+    def _drawn(self, name: str, node: Node, position: Position) -> str:
+        hashed = stream_hash(node.setting("stream"))
+        signed = hashed - 2**64 if hashed >= 2**63 else hashed
+        stream = self.text.parameter(self.text.variable("stream"), count_of(signed))
+        key = self.set("key", f"u64({self.word('SEED')} ^ {stream})")
+        step = self.set("step", f"u64({self.word('FIRST_STEP')} + {self.word('CURSOR')})")
+        return draw(self, name, key, step, str(self.index.flat(position, node.shape)))
+
+    # ---- movements -----------------------------------------------------------------------------
+
+    def row_of(self, index: int, position: Position, extent: int) -> Count:
+        """Return the index that a value holds, never outside of a table of such an extent."""
+        name = self.value(index, position)
+        if not name.isidentifier():
+            name = self.set("at", name)
+        self.index.bounds.setdefault(name, None)
+        self.depths.setdefault(name, len(self.text.blocks) - 1)
+        return self.index.clamped(symbol(name), extent)
+
+    def _restacked(self, name: str, node: Node, position: Position) -> Position:
+        """Return the place in a sequence of a place in a stack, or the other way round."""
+        rows = self.rows(-1)
+        match name:
+            case "stack":
+                step, row = self.index.divided_by(position[0], rows)
+                return row, step, *position[1:]
+            case "unstack":
+                return position[1] * rows + position[0], *position[2:]
+        return position[0] + node.setting("number") * rows, *position[1:]
+
+    def _padded(self, operand: int, node: Node, position: Position) -> str:
+        tests: list[str] = []
+        inside: list[Count] = []
+        sides = zip(
+            position, self.graph[operand].shape, node.setting("before"), node.setting("after"), strict=True
+        )
+        for at, extent, before, after in sides:
+            inside.append(self.index.clamped(at + -before, extent) if before or after else at)
+            tests += [f"({at} >= {before})"] * bool(before) + [f"({at} < {before + extent})"] * bool(after)
+        value = self.value(operand, tuple(inside))
+        return self.set("pad", f"{value} if {' & '.join(tests)} else f32(0.0)") if tests else value
+
+    def _concatenated(self, operands: tuple[int, ...], node: Node, position: Position) -> str:
+        axis = node.setting("axis")
+        at, start = position[axis], 0
+        parts: list[str] = []
+        ends: list[int] = []
+        for operand in operands:
+            extent = self.graph[operand].shape[axis]
+            inside = self.index.clamped(at + -start, extent) if len(operands) > 1 else at
+            parts.append(self.value(operand, (*position[:axis], inside, *position[axis + 1 :])))
+            start += extent
+            ends.append(start)
+        formula = parts.pop()
+        for part, end in reversed(list(zip(parts, ends, strict=False))):
+            formula = f"({part} if {at} < {end} else {formula})"
+        return self.set("concat", formula)
+
+
+def total_of(shape: Shape, elements: int) -> Count:
+    """Return how many elements a value has, those of all rows."""
+    return elements * rows_of(shape)

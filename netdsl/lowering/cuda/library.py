@@ -1,0 +1,97 @@
+"""Products and convolutions as kernels written by hand: which, and what they read where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from netdsl.graph import Graph, Shape, is_batched
+from netdsl.kernels.cuda.convolution import Geometry, convolve, convolve_input, convolve_kernel
+from netdsl.kernels.cuda.kernel import Work
+from netdsl.kernels.cuda.products import Strided, product
+from netdsl.operations.linear import places
+from netdsl.program import Count, count_of, rows_of
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A value as memory shows it: whose memory that is, and how far apart elements lie along each axis."""
+
+    source: int
+    strides: tuple[int, ...]
+
+
+def view_of(graph: Graph, index: int) -> View:
+    """Return how a value is seen through transposes, and reshapes under them."""
+    node = graph[index]
+    if node.operation.name == "transpose":
+        below = view_of(graph, graph.operands(index)[0])
+        return View(below.source, tuple(below.strides[axis] for axis in node.setting("axes")))
+    source = index
+    while graph[source].operation.name == "reshape":
+        source = graph.operands(source)[0]
+    return View(source, strides_of(node.shape))
+
+
+def strides_of(shape: Shape) -> tuple[int, ...]:
+    """Return how far apart elements lie along each axis, row by row."""
+    return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def library_work(graph: Graph, index: int, rows: int) -> tuple[Work, Mapping[str, int]]:
+    """Return the kernels of a product or convolution, and the value behind each of their operands.
+
+    `rows` is the number of examples that the kernels are made for; they are right for any.
+    """
+    left, right = graph.operands(index)
+    if graph[index].operation.name == "matmul":
+        views = view_of(graph, left), view_of(graph, right)
+        return _product(graph, index, views, rows), {"x": views[0].source, "w": views[1].source}
+    make = {"convolve": convolve, "convolve_input": convolve_input, "convolve_kernel": convolve_kernel}
+    work = make[graph[index].operation.name](geometry_of(graph, index), rows)
+    return work, {"x": view_of(graph, left).source, "w": view_of(graph, right).source}
+
+
+def _product(graph: Graph, index: int, views: Sequence[View], rows: int) -> Work:
+    node = graph[index]
+    left, right = (graph[each].shape for each in graph.operands(index))
+    contract, align = node.setting("contract"), node.setting("align")
+    apart = strides_of(node.shape)
+    groups: tuple[list[Strided], list[Strided], list[Strided]] = ([], [], [])
+    for axis, (a, b) in enumerate(places(len(left), len(right), contract, align)):
+        strides = (views[0].strides[a] if a is not None else 0, views[1].strides[b] if b is not None else 0)
+        which = groups[0 if a is not None and b is not None else 1 if a is not None else 2]
+        which.append((_extent(node.shape[axis]), *strides, apart[axis]))
+    summed = [(_extent(left[a]), views[0].strides[a], views[1].strides[b], 0) for a, b in contract]
+    return product(*groups, summed, rows)
+
+
+def _extent(extent: int) -> Count:
+    return rows_of((extent,)) if extent < 0 else count_of(extent)
+
+
+def geometry_of(graph: Graph, index: int) -> Geometry:
+    """Return the geometry of a convolution or of one of its ways back."""
+    node = graph[index]
+    first, second = (graph[each].shape for each in graph.operands(index))
+    strides = node.setting("strides")
+    match node.operation.name:
+        case "convolve":
+            x, kernel, y = first, second, node.shape
+        case "convolve_input":
+            x, kernel, y = node.shape, second, first
+        case _:
+            x, kernel, y = first, node.shape, second
+    return Geometry(
+        lead=_extent(x[0]) if is_batched(x) else x[0],
+        space=x[1:-1],
+        windows=y[1:-1],
+        channels=x[-1],
+        out=y[-1],
+        size=kernel[:-2],
+        strides=strides,
+        before=node.setting("before"),
+        dilation=dict(node.settings).get("dilation", (1,) * len(strides)),
+        groups=node.setting("groups"),
+    )

@@ -1,0 +1,300 @@
+"""From a graph to a device program: buffers, kernels, and a list of launches that follow each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Final
+
+from netdsl.graph import BATCH, Graph, count, formula
+from netdsl.kernels.cuda.kernel import CudaKernel
+from netdsl.lowering.cpu.headers import about
+from netdsl.lowering.cpu.ways import below
+from netdsl.lowering.cuda.formulas import CONTEXT, Formulas
+from netdsl.lowering.cuda.library import library_work
+from netdsl.lowering.cuda.numbers import NumberSlots
+from netdsl.lowering.cuda.plan import Plan
+from netdsl.lowering.cuda.points import THREADS, Store, total_of, write_points
+from netdsl.lowering.cuda.reductions import write_reduction
+from netdsl.program import (
+    Access,
+    Buffer,
+    Call,
+    Count,
+    Grid,
+    Input,
+    Kernel,
+    Origin,
+    Output,
+    Phase,
+    Program,
+    Role,
+    Step,
+    address,
+    count_of,
+    symbol,
+)
+
+ROWS: Final = 128
+"""Rows of a batch that the tiles of products are chosen for."""
+
+ADVANCE: Final = Kernel(
+    "advance",
+    "def advance(context):\n    if cuda.threadIdx.x == 0:\n        context[0] = context[0] + 1\n",
+    ("the next batch",),
+    ("long",),
+    32,
+)
+
+
+def lower_to_device(graph: Graph, name: str, rows: int = ROWS) -> Program:
+    """Return the program of a graph that has been legalized: a phase is one launch.
+
+    `rows` is the number of examples in a batch that it is made for; it runs any.
+    """
+    return _Lowering(graph, rows).program(name)
+
+
+@dataclass(slots=True)
+class _Lowering:
+    graph: Graph
+    rows: int
+    plan: Plan = field(init=False)
+    numbers: NumberSlots = field(default_factory=NumberSlots)
+    buffers: dict[str, Buffer] = field(default_factory=dict)
+    places: dict[int, Buffer] = field(default_factory=dict)
+    kernels: dict[str, Kernel] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    fields: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.plan = Plan(self.graph)
+
+    def program(self, name: str) -> Program:
+        """Make the program."""
+        self._place_leaves()
+        copies = self._place_values()
+        for level in range(self.plan.end):
+            self._level([index for index in sorted(self.plan.levels) if self.plan.levels[index] == level])
+        self._points(self._results())
+        self._points(copies)
+        self._add(
+            ADVANCE, (address(CONTEXT),), Grid(((count_of(1), 1),)), (), (), (Origin("the next batch"),)
+        )
+        kept = {label: self.places[index].name for label, index in self.graph.kept().items()}
+        outputs = tuple(
+            Output(each, self.graph[index].shape, self.graph[index].dtype)
+            for each, index in self.graph.outputs.items()
+        )
+        phases = tuple(Phase((step,)) for step in self.steps)
+        return Program(
+            name, self.buffers, self.kernels, phases, kept, self._inputs(), outputs, self.numbers.scalars()
+        )
+
+    # ---- memory --------------------------------------------------------------------------------
+
+    def _place_leaves(self) -> None:
+        for index in self.graph:
+            node = self.graph[index]
+            role: Role
+            match node.operation.name:
+                case "weight" | "state" as role:
+                    self._place(index, node.setting("name"), role, label=node.setting("name"))
+                case "constant" if index not in self.plan.host:
+                    self._place(index, f"constant {index}", "constant", values=node.setting("value"))
+                case "input":
+                    self.fields[node.setting("name")] = f"field {len(self.fields)}"
+
+    def _place(self, index: int, name: str, role: Role = "value", **more: object) -> None:
+        node = self.graph[index]
+        buffer = Buffer(name, node.shape, node.dtype, role=role, **more)  # type: ignore[arg-type]
+        self.buffers[name] = self.places[index] = buffer
+
+    def _place_values(self) -> list[Store]:
+        """Give each stored value a buffer, a new weight that of the old one; else it is copied at the end."""
+        leaves = self.graph.kept()
+        taken: set[int] = set()
+        copies: list[Store] = []
+        for name, index in self.graph.updates.items():
+            leaf = leaves.get(name)
+            if index in taken or leaf is None or not self._may_overwrite(index, leaf):
+                copies.append(Store(index, name))
+            else:
+                taken.add(index)
+                self.places[index] = self.places[leaf]
+        for index in sorted(self.plan.stored):
+            if index not in self.places:
+                self._place(index, f"v{index}", label=formula(self.graph, index, 2))
+        return copies
+
+    def _may_overwrite(self, index: int, leaf: int) -> bool:
+        """Tell whether nobody reads a weight in or after the launch that makes its new value, but the thread
+        that writes it."""
+        plan = self.plan
+        if index not in plan.stored or leaf in self.graph.outputs.values():
+            return False
+        level = plan.levels[index]
+        for each, reads in plan.reads.items():
+            if leaf not in reads or plan.levels[each] < level:
+                continue
+            same = plan.levels[each] == level and reads[leaf] and plan.together(each, index)
+            if not (same and self.graph[each].shape == self.graph[leaf].shape):
+                return False
+        return True
+
+    def _inputs(self) -> tuple[Input, ...]:
+        return tuple(
+            Input(
+                name,
+                self.graph[index].shape,
+                self.graph[index].dtype,
+                self.fields[name],
+                below(self.graph, index),
+            )
+            for name, index in self.graph.leaves("input").items()
+        )
+
+    # ---- launches ------------------------------------------------------------------------------
+
+    def _level(self, members: Sequence[int]) -> None:
+        together: list[Store] = []
+        for index in members:
+            if self.graph[index].operation.name == "loop":
+                raise NotImplementedError("loops are not lowered yet")
+            if not self.plan.has_own_launch(index):
+                kind = "int" if self.graph[index].dtype == "int" else "float"
+                together.append(Store(index, self.places[index].name, kind))
+            elif self.graph[index].operation.name in (
+                "matmul",
+                "convolve",
+                "convolve_input",
+                "convolve_kernel",
+            ):
+                self._library(index)
+            else:
+                self._reduction(index)
+        self._points(together)
+
+    def _formulas(self, own: Iterable[int]) -> Formulas:
+        return Formulas(self.graph, self.places, frozenset(own), self.plan.host, self.numbers, self.fields)
+
+    def _results(self) -> list[Store]:
+        found = []
+        for name, index in self.graph.outputs.items():
+            kind = "int" if self.graph[index].dtype == "int" else "float"
+            found.append(Store(index, f"result {name}", kind, result=True))
+        return found
+
+    def _points(self, stores: Sequence[Store]) -> None:
+        if not stores:
+            return
+        of = self._formulas(each.index for each in stores if not each.result and self._is_own(each))
+        grid = write_points(of, stores)
+        nodes = [each.index for each in stores]
+        kernel = of.text.finish("points", about(self.graph, nodes, nodes), THREADS)
+        reads = {other for each in nodes for other in self._sources(each)}
+        work = sum((total_of(self.graph[each].shape) for each in nodes), Count())
+        writes = [each.buffer for each in stores if each.buffer in self.buffers]
+        self._add(kernel, of.text.passed(), grid, reads, writes, self._origins(nodes), work)
+
+    def _is_own(self, store: Store) -> bool:
+        """Tell whether a store computes its value: a copy of what lies in memory does not."""
+        return store.index in self.places and self.places[store.index].name == store.buffer
+
+    def _sources(self, index: int) -> Iterable[int]:
+        if index in self.plan.stored:
+            return (*self.plan.reads[index], index)
+        return (index,) if index in self.places else self.plan.read_by(index)
+
+    def _reduction(self, index: int) -> None:
+        of = self._formulas([index])
+        grid, team = write_reduction(of, index, self.places[index].name)
+        kernel = of.text.finish("fold", about(self.graph, [index], [index]), team.threads)
+        (operand,) = self.graph.operands(index)
+        work = total_of(self.graph[operand].shape)
+        writes = [self.places[index].name]
+        reads = self.plan.reads[index]
+        self._add(kernel, of.text.passed(), grid, reads, writes, self._origins([index]), work)
+
+    def _library(self, index: int) -> None:
+        work, operands = library_work(self.graph, index, self.rows)
+        known = {name: address(self.places[each].name) for name, each in operands.items()}
+        known |= {"result": address(self.places[index].name), "rows": symbol("rows")}
+        written = [self.places[index].name]
+        scratch = count_of(work.scratch)
+        if scratch.terms:
+            shape = (
+                (BATCH, int(scratch.value({"rows": 1}))) if scratch.symbols() else (int(scratch.value({})),)
+            )
+            buffer = self.buffers[f"sums {index}"] = Buffer(f"sums {index}", shape, label="partial sums")
+            known["scratch"] = address(buffer.name)
+            written.append(buffer.name)
+        flops = self._flops(index)
+        for each in work.kernels:
+            kernel = replace(of_library(each), about=about(self.graph, [index], [index]))
+            arguments = tuple(known[parameter.name] for parameter in each.parameters)
+            grid = Grid(tuple((count_of(extent), share) for extent, share in each.blocks))
+            self._add(kernel, arguments, grid, operands.values(), written, self._origins([index]), flops)
+            flops = Count()
+
+    def _flops(self, index: int) -> Count:
+        """Return the arithmetic of a product or convolution."""
+        node = self.graph[index]
+        shapes = [self.graph[each].shape for each in self.graph.operands(index)]
+        match node.operation.name:
+            case "matmul":
+                summed = count_of(2)
+                for axis, _ in node.setting("contract"):
+                    extent = shapes[0][axis]
+                    summed = summed * (extent if extent >= 0 else -extent * symbol("rows"))
+                return total_of(node.shape) * summed
+            case "convolve_kernel":
+                kernel, windows = node.shape, shapes[1]
+            case "convolve_input":
+                kernel, windows = shapes[1], shapes[0]
+            case _:
+                kernel, windows = shapes[1], node.shape
+        return 2 * total_of(windows) * (count(kernel) // kernel[-1])
+
+    def _origins(self, nodes: Iterable[int]) -> tuple[Origin, ...]:
+        return tuple(
+            Origin(formula(self.graph, index), node.path, node.span, node.of)
+            for index in nodes
+            for node in (self.graph[index],)
+        )
+
+    def _add(
+        self,
+        kernel: Kernel,
+        arguments: tuple[Count, ...],
+        grid: Grid,
+        reads: Iterable[int],
+        writes: Iterable[str],
+        origins: tuple[Origin, ...],
+        flops: Count = Count(),  # noqa: B008 - a number
+    ) -> None:
+        self.kernels[kernel.name] = kernel
+        named = dict.fromkeys(self.places[each].name for each in reads if each in self.places)
+        written = tuple(dict.fromkeys(writes))
+        touched = sum((4 * total_of(self.buffers[name].shape) for name in (*named, *written)), Count())
+        self.steps.append(
+            Step(
+                (Call(kernel.name, arguments),),
+                grid,
+                tuple(map(Access, named)),
+                tuple(map(Access, written)),
+                origins,
+                flops,
+                touched,
+            )
+        )
+
+
+def of_library(kernel: CudaKernel) -> Kernel:
+    """Return a hand-written kernel under a name of its own: texts differ by shape."""
+    digest = sha256(kernel.text.encode()).hexdigest()[:8]
+    name = f"{kernel.name}_{digest}"
+    text = re.sub(rf"^def {kernel.name}\(", f"def {name}(", kernel.text, count=1)
+    return Kernel(name, text, (), tuple(each.kind for each in kernel.parameters), kernel.threads)

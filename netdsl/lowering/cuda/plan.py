@@ -1,0 +1,209 @@
+"""Which values of a graph lie in device memory, and the order in which launches make them.
+
+A launch is a list of sections, each over all elements of some values: what a thread needs of other values it
+computes from what lies in memory. A value is stored where an operation reads each of its elements often, or
+where several launches need it and it is dear. Each stored value has a level: it reads values of lower levels,
+or of its own level at the very place that the thread computes itself. All of one level is one launch, but for
+products, convolutions and long folds, which have launches of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Final
+
+from netdsl.graph import Graph, Shape, count, is_batched
+from netdsl.lowering.cuda.folds import FOLDS, WINDOWS, folded_extents
+from netdsl.lowering.cuda.library import view_of
+from netdsl.passes.fuse import host_numbers
+from netdsl.passes.storing import CHEAP, COSTS, FEW, MOVEMENTS, REDUCTIONS
+
+PLACED: Final = frozenset({"weight", "state", "constant"})
+"""Leaves that lie in memory, unless they are numbers of the host."""
+
+LIBRARY: Final = frozenset({"matmul", "convolve", "convolve_input", "convolve_kernel"})
+"""Operations with kernels written by hand."""
+
+LONG: Final = 32
+"""Terms from which on a reduction has a launch of its own, in which threads share the terms of one result."""
+
+DRAW_COST: Final = 40
+"""Of a random draw, in additions: ten rounds of multiplications."""
+
+REPEATED_COST: Final = 16
+"""From which on what is repeated is stored, rather than computed for each copy at the cost of no launch."""
+
+FLAT: Final = frozenset({"reshape", "stored", "cast"})
+
+
+def is_long(graph: Graph, index: int) -> bool:
+    """Tell whether a reduction is over so many numbers that threads share them."""
+    node = graph[index]
+    if node.operation.name not in REDUCTIONS:
+        return False
+    extents = folded_extents(graph, index)
+    return any(extent < 0 for extent in extents) or prod(extents) >= LONG
+
+
+@dataclass(slots=True)
+class Plan:
+    """Decides what is stored. `late` are updates: nobody waits for them, and they come after all else."""
+
+    graph: Graph
+    host: frozenset[int] = field(init=False)
+    stored: set[int] = field(init=False, default_factory=set)
+    levels: dict[int, int] = field(init=False, default_factory=dict)
+    reads: dict[int, dict[int, bool]] = field(init=False, default_factory=dict)
+    """For each stored value those in memory that it is made of: whether only at its own place."""
+
+    last: int = field(init=False, default=0)
+    """The level of updates."""
+
+    def __post_init__(self) -> None:
+        self.host = host_numbers(self.graph)
+        needed = self._needed()
+        costs: dict[int, int] = {}
+        sources: dict[int, frozenset[int]] = {}
+        for index in self.graph:
+            if self.is_leaf(index):
+                costs[index], sources[index] = 0, frozenset({index} - self.host)
+                continue
+            operands = self.graph.operands(index)
+            costs[index] = self._own_cost(index) + sum(costs[each] for each in operands)
+            sources[index] = (
+                frozenset({index})
+                if not operands
+                else frozenset().union(*(sources[each] for each in operands))
+            )
+            if self._is_stored(index, needed, costs[index], len(sources[index])):
+                self.stored.add(index)
+                costs[index], sources[index] = 0, frozenset({index})
+        for index in sorted(self.stored):
+            self.reads[index] = self.read_by(index)
+        self._order()
+
+    # ---- what is stored ------------------------------------------------------------------------
+
+    def is_leaf(self, index: int) -> bool:
+        """Tell whether a value is a number of the host, or lies in memory before the step."""
+        return index in self.host or self.graph[index].operation.name in PLACED
+
+    def _own_cost(self, index: int) -> int:
+        name = self.graph[index].operation.name
+        if name in MOVEMENTS:
+            return 0
+        if name in ("uniform", "gaussian"):
+            return DRAW_COST
+        return CHEAP + 1 if name in FOLDS else COSTS.get(name, 2 if name == "input" else 1)
+
+    def _is_stored(self, index: int, needed: set[int], cost: int, sources: int) -> bool:
+        name, users = self.graph[index].operation.name, self.graph.users(index)
+        if name in FOLDS or name == "loop":
+            return True
+        if index in needed or self.graph.is_root(index):
+            return True
+        dear = cost > CHEAP or sources > FEW
+        return (dear and len(users) > 1) or (cost > REPEATED_COST and self._is_repeated(index))
+
+    def _is_repeated(self, index: int) -> bool:
+        size = count(self.graph[index].shape)
+        return any(
+            is_batched(self.graph[user].shape) != is_batched(self.graph[index].shape)
+            or count(self.graph[user].shape) > size
+            for user in self.graph.users(index)
+        )
+
+    def _needed(self) -> set[int]:
+        """Find what is read again and again: factors, tables, what windows see, what is counted and moved."""
+        found: set[int] = set()
+        for index in self.graph:
+            name, operands = self.graph[index].operation.name, self.graph.operands(index)
+            if name == "stored":
+                found.add(index)
+            elif name in LIBRARY:
+                found.update(view_of(self.graph, each).source for each in operands)
+            elif name in WINDOWS | {"scatter_add", "rank_over"}:
+                found.update(self.behind(each) for each in operands)
+            elif name in ("gather", "concat"):
+                found.update(self.behind(each) for each in operands[: 1 if name == "gather" else None])
+            elif name == "loop":
+                found.update(operands)
+        return {each for each in found if not self.is_leaf(each)}
+
+    def behind(self, index: int) -> int:
+        """Return the value that reshapes show: it lies in memory as they do."""
+        while self.graph[index].operation.name == "reshape" and index not in self.host:
+            index = self.graph.operands(index)[0]
+        return index
+
+    # ---- who reads what ------------------------------------------------------------------------
+
+    def read_by(self, index: int) -> dict[int, bool]:
+        """Return the values in memory that one is made of: whether each is read only at the same place."""
+        found: dict[int, bool] = {}
+        seen: set[tuple[int, bool]] = set()
+        todo = [(each, self._keeps_place(index)) for each in self.graph.operands(index)]
+        while todo:
+            each, here = todo.pop()
+            if (each, here) in seen or each in self.host:
+                continue
+            seen.add((each, here))
+            if each in self.stored or self.graph[each].operation.name in PLACED:
+                found[each] = found.get(each, True) and here
+            else:
+                todo += [(other, here and self._keeps_place(each)) for other in self.graph.operands(each)]
+        return found
+
+    def _keeps_place(self, index: int) -> bool:
+        node = self.graph[index]
+        return node.operation.family == "elementwise" or node.operation.name in FLAT
+
+    def has_own_launch(self, index: int) -> bool:
+        """Tell whether a value is made by a launch of its own."""
+        return self.graph[index].operation.name in LIBRARY | {"loop"} or is_long(self.graph, index)
+
+    # ---- levels --------------------------------------------------------------------------------
+
+    def _order(self) -> None:
+        updates = {index for index in self.graph.updates.values() if index in self.stored}
+        self._levels(frozenset(), 0)
+        after = self._after(updates)
+        self.last = 1 + max((level for each, level in self.levels.items() if each not in after), default=0)
+        self._levels(frozenset(updates), self.last)
+
+    def _after(self, updates: set[int]) -> set[int]:
+        found = set(updates)
+        for index in sorted(self.stored):
+            if not found.isdisjoint(self.reads[index]):
+                found.add(index)
+        return found
+
+    def _levels(self, late: frozenset[int], last: int) -> None:
+        self.levels = {}
+        for index in sorted(self.stored):
+            level = last if index in late and not self.has_own_launch(index) else 0
+            for each, here in self.reads[index].items():
+                if each in self.levels:
+                    level = max(level, self.levels[each] + (0 if here and self.together(each, index) else 1))
+            self.levels[index] = level
+
+    def together(self, one: int, other: int) -> bool:
+        """Tell whether one thread can make the elements of both at one place."""
+        if self.has_own_launch(one) or self.has_own_launch(other):
+            return False
+        return self.space(one) == self.space(other)
+
+    def space(self, index: int) -> tuple[int, int]:
+        """Return how many batches a value goes over, 0 for none, and how many elements an example has."""
+        return space_of(self.graph[index].shape)
+
+    @property
+    def end(self) -> int:
+        """Return the level behind all others."""
+        return 1 + max([self.last, *self.levels.values()])
+
+
+def space_of(shape: Shape) -> tuple[int, int]:
+    """Return how many batches a shape has, 0 for none, and the elements of an example."""
+    return (-shape[0] if is_batched(shape) else 0), count(shape)

@@ -1,0 +1,224 @@
+"""A device program with its memory, ready to run: the same to the trainer as an executable of the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl.lowering.cuda import words
+from netdsl.lowering.cuda.formulas import CONTEXT
+from netdsl.passes.plan_memory import MemoryPlan, plan_memory
+from netdsl.program import Buffer, Grid, Program, Step
+from netdsl.program.layout import size
+from netdsl.runtime.cuda.device import Device, Recorded, Region
+from netdsl.runtime.fields import checked_fields, checked_order, room
+from netdsl.runtime.numbers import Numbers
+
+UNIT: Final = 64
+"""Floats in 256 bytes: each buffer begins at a multiple of them."""
+
+
+@dataclass(slots=True)
+class Array:
+    """Memory of the device that grows when more is wanted."""
+
+    device: Device
+    address: int = 0
+    size: int = 0
+
+    def fit(self, size: int) -> bool:
+        """Make room for so many bytes; tell whether it lies elsewhere now."""
+        if size <= self.size and self.address:
+            return False
+        self.free()
+        self.address, self.size = self.device.allocate(max(size, 4 * UNIT)), max(size, 4 * UNIT)
+        return True
+
+    def free(self) -> None:
+        """Give it back."""
+        if self.address:
+            self.device.free(self.address)
+        self.address = self.size = 0
+
+
+class DeviceExecutable:
+    """One program on a device. Not to be used by two Python threads at once."""
+
+    def __init__(self, program: Program, device: Device) -> None:
+        """Load or compile the kernels and make room for what is kept."""
+        self.program = program
+        self._device = device
+        device.prepare(program.kernels)
+        plan = plan_memory(program, 1, unit=UNIT)
+        self._places = plan.kept
+        self._kept, self._values = Array(device), Array(device)
+        self._others: dict[str, Array] = {}
+        """What lies beside the planned memory: the context, numbers, the order of rows, fields, results."""
+
+        self._recorded: dict[int, Recorded] = {}
+        self._kept.fit(4 * plan.kept_size)
+        self._other(CONTEXT, 8 * words.COUNT)
+        self._numbers = Numbers(program.scalars)
+        self._bound = False
+        self._rows: int | None = None
+        for buffer in program.buffers.values():
+            if buffer.role == "constant":
+                self._put(buffer, np.asarray(buffer.values, np.float32))
+            elif buffer.role in ("weight", "state"):
+                self._put(buffer, np.zeros(buffer.shape, np.float32))
+
+    # ---- weights ------------------------------------------------------------------------------
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the weights and states that it keeps."""
+        return tuple(self.program.kept)
+
+    def read(self, name: str) -> NDArray[np.float32]:
+        """Return a copy of a weight or state, row-major."""
+        buffer = self.program.buffers[self.program.kept[name]]
+        array = np.empty(buffer.shape, np.float32)
+        self._device.read(self._kept.address + 4 * self._places[buffer.name], array)
+        return array
+
+    def write(self, name: str, value: NDArray[Any]) -> None:
+        """Set a weight or state.
+
+        Errors: ValueError for another shape; KeyError for a name it does not keep.
+        """
+        buffer = self.program.buffers[self.program.kept[name]]
+        if value.shape != buffer.shape:
+            raise ValueError(f"{name} has shape {buffer.shape}, and is given {value.shape}")
+        self._put(buffer, np.asarray(value, np.float32))
+
+    def _put(self, buffer: Buffer, value: NDArray[Any]) -> None:
+        self._device.write(self._kept.address + 4 * self._places[buffer.name], value)
+
+    # ---- rows ---------------------------------------------------------------------------------
+
+    def bind(self, fields: Mapping[str, NDArray[Any]]) -> None:
+        """Take all rows of a part, to be picked from by `run`: they stay on the device.
+
+        Errors: E0720 for a field that is missing, E0721 for one of another shape or kind, E0722 for an index
+        out of range.
+        """
+        bound, self._rows = checked_fields(self.program.inputs, fields)
+        for each in self.program.inputs:
+            array = bound[each.name]
+            self._device.write(self._other(each.buffer, array.nbytes), array)
+        self._bound = True
+
+    def run(
+        self,
+        order: NDArray[np.int64],
+        batch: int,
+        *,
+        step: int = 0,
+        seed: int = 0,
+        scalars: Mapping[str, float] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """Pass once over the rows of `order`, in batches, the steps numbered from `step`.
+
+        Shapes: an output for each example is (rows of `order`, …), one for each batch (batches, …).
+        Errors: IndexError for a row that is not there; ValueError for a batch of no rows.
+        """
+        rows = np.ascontiguousarray(order, np.int64)
+        checked_order(rows, batch, self._rows, bound=self._bound or not self.program.inputs)
+        return self._pass(rows, batch, step, seed, scalars or {})
+
+    def apply(self, fields: Mapping[str, NDArray[Any]], rows: int, batch: int) -> dict[str, NDArray[Any]]:
+        """Bind fields of so many rows and pass over them from the first to the last.
+
+        Errors: as those of `bind`; IndexError where the fields that the program reads have fewer rows.
+        """
+        self.bind(fields)
+        if self._rows is not None and rows > self._rows:
+            raise IndexError(f"there are {self._rows} rows, and {rows} are asked for")
+        return self._pass(np.arange(rows, dtype=np.int64), batch, 0, 0, {})
+
+    def _pass(
+        self, order: NDArray[np.int64], batch: int, step: int, seed: int, scalars: Mapping[str, float]
+    ) -> dict[str, NDArray[Any]]:
+        full, rest = divmod(len(order), batch)
+        steps = full + (rest > 0)
+        results = {each.name: room(each, len(order), steps) for each in self.program.outputs}
+        rows = np.full(steps, batch, np.float64)
+        rows[full:] = rest
+        table = self._numbers.table(rows, step, scalars)
+        table = np.ascontiguousarray(np.broadcast_to(table, (steps, table.shape[1])))
+        context = np.zeros(words.COUNT, np.int64)
+        context[words.BATCH], context[words.FIRST_STEP] = batch, step
+        context[words.SEED] = np.uint64(seed % 2**64).astype(np.int64)
+        for name, array in ((CONTEXT, context), ("numbers", table), ("order", order)):
+            self._device.write(self._other(name, array.nbytes), array)
+        for name, array in results.items():
+            self._other(f"result {name}", array.nbytes)
+        if full:
+            self._steps(batch).run(full)
+        if rest:
+            self._steps(rest).run(1)
+        for name, array in results.items():
+            if array.size:
+                self._device.read(self._others[f"result {name}"].address, array)
+        self._device.finish()
+        return results
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._recorded.clear()
+        for each in (self._kept, self._values, *self._others.values()):
+            each.free()
+        self._others.clear()
+
+    # ---- launches -----------------------------------------------------------------------------
+
+    def _other(self, name: str, size: int) -> int:
+        """Return the address of memory beside the planned, which has room for so many bytes."""
+        array = self._others.setdefault(name, Array(self._device))
+        if array.fit(size):
+            # Recorded launches know addresses.
+            self._recorded.clear()
+        return array.address
+
+    def _steps(self, rows: int) -> Recorded:
+        """Return the launches of a step of so many rows, recorded when they are first wanted."""
+        plan = plan_memory(self.program, rows, unit=UNIT)
+        if self._values.fit(4 * plan.values_size):
+            self._recorded.clear()
+        if rows not in self._recorded:
+            self._recorded[rows] = self._record(plan, rows)
+        return self._recorded[rows]
+
+    def _record(self, plan: MemoryPlan, rows: int) -> Recorded:
+        symbols = {"rows": rows, "slots": len(self.program.scalars.slots)}
+        regions = []
+        for places, array in ((plan.kept, self._kept), (plan.values, self._values)):
+            for name, place in places.items():
+                symbols[f"at({name})"] = array.address + 4 * place
+                elements = size(self.program.buffers[name], rows)
+                regions.append(Region(array.address + 4 * place, 4 * elements))
+        for name, array in self._others.items():
+            symbols[f"at({name})"] = array.address
+            regions.append(Region(array.address, array.size))
+        launches = [
+            _launch(step, symbols | turn)
+            for phase in self.program.phases
+            for turn in turns_of(phase.times, phase.repeat)
+            for step in phase.steps
+        ]
+        return self._device.recorded(launches, self.program.kernels, regions)
+
+
+def turns_of(times: int, repeat: object) -> list[dict[str, int]]:
+    """Return the symbols of each turn of a phase: none where it is not repeated."""
+    return [{}] if repeat is None else [{"t": turn} for turn in range(times)]
+
+
+def _launch(step: Step, symbols: Mapping[str, int]) -> tuple[Step, tuple[int, ...], int]:
+    (call,) = step.calls
+    assert isinstance(step.work, Grid)
+    arguments = tuple(int(each.value(symbols)) for each in call.arguments)
+    return step, arguments, step.work.count(symbols)

@@ -1,0 +1,119 @@
+"""A device in plain Python: memory that is NumPy's, kernels that a stepper runs thread by thread.
+
+It shows what a program computes where there is no device, and finds accesses beside buffers. It is slow.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netdsl.kernels.cuda.kernel import CudaKernel, Parameter
+from netdsl.kernels.cuda.simulation import simulate
+from netdsl.program import Kernel, Step
+from netdsl.runtime.cuda.device import Region
+
+_APART: Final = 1 << 32
+"""Bytes from the address of one piece of memory to that of the next: no kernel reaches so far by mistake."""
+
+_TYPES: Final = {"float": np.float32, "int": np.int32, "long": np.int64}
+
+
+class SimulatedDevice:
+    """Runs launches one thread after the other."""
+
+    def __init__(self) -> None:
+        self._memory: dict[int, NDArray[np.uint8]] = {}
+        self._regions: list[tuple[int, int]] = []
+        self._made = 0
+
+    def allocate(self, size: int) -> int:
+        """Return the address of so many bytes."""
+        self._made += 1
+        address = self._made * _APART
+        self._memory[address] = np.zeros(size, np.uint8)
+        return address
+
+    def free(self, address: int) -> None:
+        """Give memory back."""
+        del self._memory[address]
+
+    def write(self, address: int, array: NDArray[Any]) -> None:
+        """Copy an array to the device."""
+        data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        self._bytes(address, len(data))[:] = data
+
+    def read(self, address: int, array: NDArray[Any]) -> None:
+        """Copy from the device into an array, which is in one piece."""
+        flat = array.reshape(-1).view(np.uint8)
+        flat[:] = self._bytes(address, len(flat))
+
+    def prepare(self, kernels: Mapping[str, Kernel]) -> None:
+        """Have nothing to compile."""
+
+    def recorded(
+        self,
+        steps: Sequence[tuple[Step, tuple[int, ...], int]],
+        kernels: Mapping[str, Kernel],
+        regions: Sequence[Region],
+    ) -> SimulatedSteps:
+        """Return launches, each with its arguments and blocks; regions are what may be touched."""
+        return SimulatedSteps(self, steps, kernels, regions)
+
+    def finish(self) -> None:
+        """Have nothing to wait for."""
+
+    def close(self) -> None:
+        """Give all memory back."""
+        self._memory.clear()
+
+    def _bytes(self, address: int, size: int) -> NDArray[np.uint8]:
+        base = address // _APART * _APART
+        piece = self._memory[base][address - base : address - base + size]
+        assert len(piece) == size, "a copy leaves its memory"
+        return piece
+
+    def array(self, address: int, end: int, kind: str) -> NDArray[Any]:
+        """Return memory from an address to before the end of its region."""
+        return self._bytes(address, end - address).view(_TYPES[kind])
+
+
+class SimulatedSteps:
+    """Launches of one step."""
+
+    def __init__(
+        self,
+        device: SimulatedDevice,
+        steps: Sequence[tuple[Step, tuple[int, ...], int]],
+        kernels: Mapping[str, Kernel],
+        regions: Sequence[Region],
+    ) -> None:
+        self._device, self._steps, self._kernels = device, steps, kernels
+        self._regions = sorted((each.address, each.address + each.size) for each in regions)
+
+    def run(self, times: int) -> None:
+        """Take so many steps."""
+        with np.errstate(all="ignore"):
+            for _ in range(times):
+                for step, arguments, blocks in self._steps:
+                    self._launch(self._kernels[step.calls[0].kernel], arguments, blocks)
+
+    def _launch(self, kernel: Kernel, arguments: tuple[int, ...], blocks: int) -> None:
+        names = kernel.text.partition("(")[2].partition(")")[0].replace(" ", "").split(",")
+        parameters = tuple(Parameter(n, k) for n, k in zip(names, kernel.kinds, strict=True))  # type: ignore[arg-type]
+        given: dict[str, Any] = {
+            each.name: value if each.kind == "count" else self._array(value, each.kind)
+            for each, value in zip(parameters, arguments, strict=True)
+        }
+        text = CudaKernel("", kernel.name, kernel.text, parameters, kernel.threads, ((blocks, 1),))
+        simulate(text, given, given.get("rows", 0))
+
+    def _array(self, address: int, kind: str) -> NDArray[Any]:
+        place = bisect_right(self._regions, (address, 1 << 62)) - 1
+        start, end = self._regions[place]
+        assert start <= address <= end, "an address in no buffer"
+        return self._device.array(address, end, kind)

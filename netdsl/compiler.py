@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from netdsl.lazy_dataclass import dataclass, field, replace
 from functools import cached_property
 
 from netdsl.graph import Builder, Graph, Value, is_batched, verify
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.lowering.cpu.lower import lower
 from netdsl.lowering.cpu.within_pieces import within_pieces
 from netdsl.operations import REGISTRY

@@ -1,10 +1,10 @@
 """What a source may use to get at its rows: folders, the network, a seed."""
 
 import os
-from netdsl.lazy_dataclass import dataclass
 from typing import TYPE_CHECKING
 
 from netdsl.data.places import Places
+from netdsl.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from netdsl.data.download import Opener, Report

@@ -3,10 +3,10 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Fix, Label, Span
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.experiment import SourcePlan
 from netdsl.semantics.problems import nearest
 

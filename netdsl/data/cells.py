@@ -3,10 +3,11 @@
 import math
 from array import array
 from collections.abc import Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 import numpy as np
+
+from netdsl.lazy_dataclass import dataclass
 
 # The largest double that 32 bits round to a finite number: half a step above their largest one is none.
 _LARGEST: Final = float(np.nextafter(2.0**128 - 2.0**103, 0))

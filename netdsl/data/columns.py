@@ -1,12 +1,12 @@
 """Which columns of a table make up which fields."""
 
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import Any
 
 from netdsl.data.arguments import span_of, word_in
 from netdsl.data.problems import fail
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, Fix, Label, Span
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.experiment import SourcePlan
 from netdsl.semantics.problems import nearest
 

@@ -1,12 +1,12 @@
 """What a source gives: fields that are known at once, and arrays that are read when they are asked for."""
 
 from collections.abc import Callable, Mapping
-from netdsl.lazy_dataclass import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
 from netdsl.diagnostics import Diagnostic
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.schema import FieldSchema
 
 Arrays: TypeAlias = Mapping[str, np.ndarray]

@@ -1,7 +1,6 @@
 """From the cells of a table to the arrays of its fields."""
 
 import math
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from netdsl.data.problems import fail, warn
 from netdsl.data.table import Missing, Table
 from netdsl.diagnostics import Diagnostic, Span
 from netdsl.files import shown, size_text
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.schema import Column, FieldKind, FieldSchema
 
 _MOST_CATEGORIES: Final = 1000

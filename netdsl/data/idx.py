@@ -3,7 +3,6 @@
 import hashlib
 import math
 from collections.abc import Iterator
-from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from netdsl.data.inflate import inflated, size_limit
 from netdsl.data.problems import fail
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, Label, Span
 from netdsl.files import shown
+from netdsl.lazy_dataclass import dataclass
 
 _DTYPES: Final = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST_CLASSES: Final = 100_000

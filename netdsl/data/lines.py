@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterator
-from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
@@ -10,6 +9,7 @@ from netdsl.data.inflate import inflated
 from netdsl.data.problems import fail
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, Label, Span
 from netdsl.files import shown, size_text
+from netdsl.lazy_dataclass import dataclass
 
 ENCODINGS: Final = ("utf-8", "latin-1", "cp1252")
 _LINE_LIMIT: Final = 16 << 20

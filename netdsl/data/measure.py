@@ -5,7 +5,6 @@ rows, a piece at a time; what does not depend on single rows is kept from pass t
 """
 
 from collections.abc import Iterator, Mapping
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from netdsl.data.content import Arrays
 from netdsl.graph import Graph, Node, Run, is_batched
 from netdsl.graph.evaluate import evaluate
+from netdsl.lazy_dataclass import dataclass
 
 _PIECE: Final = 1 << 20  # numbers of the inputs in one piece
 _EXTREMES: Final = {"maximum_over": np.maximum, "minimum_over": np.minimum}

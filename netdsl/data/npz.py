@@ -6,7 +6,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final, NoReturn, TypeAlias
@@ -21,6 +20,7 @@ from netdsl.data.inflate import size_limit
 from netdsl.data.problems import fail
 from netdsl.diagnostics import Exit, Span
 from netdsl.files import reading, shown
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.experiment import SourcePlan
 from netdsl.semantics.problems import nearest
 from netdsl.semantics.schema import FieldSchema

@@ -1,13 +1,12 @@
 """Pairs of examples, and whether they are of one class: what a siamese network learns from."""
 
-from netdsl.lazy_dataclass import dataclass
-
 import numpy as np
 
 from netdsl.data.content import Arrays, Content
 from netdsl.data.draws import uniform
 from netdsl.data.problems import fail
 from netdsl.diagnostics import Exit, Span
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.schema import FieldSchema
 
 _ANSWERS = ("different", "same")

@@ -4,7 +4,6 @@ import os
 import struct
 import warnings
 from collections.abc import Callable, Sequence
-from netdsl.lazy_dataclass import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,6 +17,7 @@ from netdsl.data.images import image_content
 from netdsl.data.problems import fail
 from netdsl.diagnostics import Exit, Span
 from netdsl.files import reading, shown
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.experiment import SourcePlan
 
 if TYPE_CHECKING:

@@ -1,12 +1,12 @@
 """Where data files are looked for, and where not."""
 
 import os
-from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 
 from netdsl.data.problems import fail
 from netdsl.diagnostics import Exit, Span
 from netdsl.files import shown
+from netdsl.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """Published files: their sizes, their checksums, where they can be had."""
 
-from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import Final
 
 from netdsl.files import shown, size_text
+from netdsl.lazy_dataclass import dataclass
 
 _NAMES: Final = (
     "train-images-idx3-ubyte.gz",

@@ -1,7 +1,6 @@
 """Which rows make up each part: their numbers by count and share, and the draw."""
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass
 from typing import Final, NoReturn
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from netdsl.data.draws import permutation
 from netdsl.data.problems import fail
 from netdsl.diagnostics import Exit
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.experiment import SplitPlan
 from netdsl.semantics.schema import PartName
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -14,6 +13,7 @@ from netdsl.data.lines import Format, Row, read_rows
 from netdsl.data.problems import cell_text, fail, some
 from netdsl.diagnostics import Span
 from netdsl.files import shown
+from netdsl.lazy_dataclass import dataclass, field
 
 Missing: TypeAlias = Literal["error", "drop", "mean", "category"]
 

@@ -1,10 +1,10 @@
 """What is told to a user: one mistake, where it is, why it is one, and how to mend it."""
 
 from collections.abc import Iterable
-from netdsl.lazy_dataclass import dataclass
 from enum import Enum, IntEnum
 
 from netdsl.diagnostics.span import Span
+from netdsl.lazy_dataclass import dataclass
 
 
 class Severity(Enum):

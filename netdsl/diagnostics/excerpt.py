@@ -1,12 +1,12 @@
 """The part of a source that a message shows: its lines with what is said about them underlined."""
 
 from collections.abc import Callable, Sequence
-from netdsl.lazy_dataclass import dataclass
 from itertools import groupby
 from typing import TypeAlias
 
 from netdsl.diagnostics.cells import Cells, printable
 from netdsl.diagnostics.span import Source, Span
+from netdsl.lazy_dataclass import dataclass
 
 # Puts a text into a color: (text, style) -> text. Styles: "error", "warning", "note", "secondary", "gutter".
 Paint: TypeAlias = Callable[[str, str], str]

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError
 from netdsl.explain.dot import label
+from netdsl.lazy_dataclass import dataclass
 
 _WIDTH, _HEIGHT = 640, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 110, 40, 44

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from netdsl.lazy_dataclass import dataclass, replace
 from string import digits
 from typing import Final
 
 from netdsl.graph import Graph, Node, Operation, Shape, shape_text
 from netdsl.graph.formula import formula
+from netdsl.lazy_dataclass import dataclass, replace
 from netdsl.operations import REGISTRY
 
 _LEAVES: Final = {"input", "weight", "state", "scalar", "constant", "iota"}

@@ -1,9 +1,9 @@
 """From DOT to a picture, by Graphviz's `dot`."""
 
-from netdsl.lazy_dataclass import dataclass
 from typing import Literal, TypeAlias
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit, Severity
+from netdsl.lazy_dataclass import dataclass
 
 PictureKind: TypeAlias = Literal["svg", "png", "pdf", "dot"]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import Literal, TypeAlias
 
 from netdsl.diagnostics import Span
 from netdsl.explain.tables import Column, table
 from netdsl.graph import Shape, shape_text
+from netdsl.lazy_dataclass import dataclass
 
 Verdict: TypeAlias = Literal["fine", "corner", "unsure", "WRONG"]
 

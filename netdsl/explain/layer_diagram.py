@@ -2,11 +2,11 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass
 
 from netdsl.explain import dot
 from netdsl.explain.layers import Layer, LayerGraph, layers_of
 from netdsl.graph import count, shape_text
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.experiment import Experiment
 
 _INK, _QUIET, _LINE = "#1f2933", "#66727f", "#8a97a5"

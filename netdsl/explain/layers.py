@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, replace
 from typing import Literal, TypeAlias
 
 from netdsl.diagnostics import Span
 from netdsl.graph import Graph, Shape, count, example
+from netdsl.lazy_dataclass import dataclass, replace
 from netdsl.semantics.experiment import Experiment, Output
 
 LayerKind: TypeAlias = Literal["input", "scaling", "layer", "formula", "unscaling", "output"]

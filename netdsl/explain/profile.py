@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from netdsl.lazy_dataclass import dataclass
 from typing import Final, Literal, TypeAlias
 
 from netdsl.explain.traffic import Traffic, portions, traffic
+from netdsl.lazy_dataclass import dataclass
 from netdsl.program import Each, Origin, Program
 from netdsl.runtime.limits import Limits
 from netdsl.runtime.watch import Spent

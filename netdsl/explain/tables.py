@@ -1,8 +1,9 @@
 """Plain tables: aligned columns that keep to a given width."""
 
 from collections.abc import Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import Literal
+
+from netdsl.lazy_dataclass import dataclass
 
 _GAP = "  "
 _LEAST = 8

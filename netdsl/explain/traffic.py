@@ -8,11 +8,11 @@ step that touches it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field
 from itertools import groupby
 from math import prod
 from typing import TypeAlias
 
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.program import ELSEWHERE, Each, Phase, Pieces, Portion, Program, Step
 from netdsl.program.layout import size
 from netdsl.runtime.limits import Level

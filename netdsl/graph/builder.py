@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from netdsl.lazy_dataclass import dataclass
 
 from netdsl.diagnostics import Span
 from netdsl.graph.graph import Graph, all_below
 from netdsl.graph.node import Node, Operation, Setting
 from netdsl.graph.shape import BATCH, DType, Shape, shape_text
+from netdsl.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

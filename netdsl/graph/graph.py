@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from netdsl.lazy_dataclass import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netdsl.graph.node import Node
+from netdsl.lazy_dataclass import dataclass, field
 
 if TYPE_CHECKING:
     import networkx

@@ -1,13 +1,13 @@
 """A node of the graph: one operation with its settings, and where it came from."""
 
 from collections.abc import Callable, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from netdsl.diagnostics import Span
 from netdsl.graph.shape import DType, Shape
+from netdsl.lazy_dataclass import dataclass, field
 
 if TYPE_CHECKING:
     from netdsl.graph.builder import Value

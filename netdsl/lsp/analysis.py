@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from netdsl.lazy_dataclass import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Severity, Source
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.lsp.resolution import resolve
 from netdsl.lsp.schemas import Schemas, Told
 from netdsl.lsp.sightings import Sightings

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from netdsl.lazy_dataclass import dataclass
 
 from netdsl.diagnostics import Span
+from netdsl.lazy_dataclass import dataclass
 from netdsl.lsp.names import children
 from netdsl.syntax import tree
 

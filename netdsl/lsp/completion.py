@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 from lsprotocol import types
 
+from netdsl.lazy_dataclass import dataclass
 from netdsl.lsp.analysis import Analysis
 from netdsl.lsp.documentation import setting_text, teaching
 from netdsl.lsp.fields import FIELDS as TEXTS

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from netdsl.lazy_dataclass import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from pygls.uris import to_fs_path
 
 from netdsl.diagnostics import DiagnosticError
 from netdsl.files import read_bytes
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lsp.analysis import Analysis, Request, analyze
 from netdsl.lsp.schemas import Schemas
 from netdsl.lsp.sightings import SupersededError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from netdsl.lazy_dataclass import dataclass, field
 
 from netdsl.diagnostics import Span
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lsp.parts import outputs_of
 from netdsl.lsp.symbols import Builtin, Declared, Index, Occurrence, Symbol
 from netdsl.semantics.files import Module, find

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from netdsl.lazy_dataclass import dataclass, field
 
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lsp.names import Table, Walk, children
 from netdsl.lsp.parts import outputs_of, part_of
 from netdsl.lsp.symbols import Builtin, Index, Symbol

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as WaitedError
-from netdsl.lazy_dataclass import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Label, Span, is_allowed
+from netdsl.lazy_dataclass import dataclass, replace
 from netdsl.semantics.experiment import DataPlan
 from netdsl.semantics.schema import Schema
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from netdsl.lazy_dataclass import dataclass, field
 
 from netdsl.diagnostics import Span
 from netdsl.graph import Shape
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.semantics.items import Item, Tensor, text_of
 
 _MOST = 64

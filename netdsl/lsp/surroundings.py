@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from netdsl.lazy_dataclass import dataclass
 
+from netdsl.lazy_dataclass import dataclass
 from netdsl.syntax.expectation import Expectation, expectation
 from netdsl.syntax.scan import Piece, pieces
 from netdsl.syntax.words import SECTIONS

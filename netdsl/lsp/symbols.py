@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from netdsl.lazy_dataclass import dataclass, field
 from typing import TypeAlias
 
 from netdsl.diagnostics import Span
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.syntax import tree
 
 Declared: TypeAlias = (

@@ -7,11 +7,11 @@ A value of the body that changes from step to step becomes one with an axis of t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field
 from typing import Final, TypeAlias
 
 from netdsl.graph import Builder, Node, Origin, Shape, Value, is_batched
 from netdsl.graph.formula import Nodes
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.operations.linear import labeled_product, labels
 from netdsl.operations.movement import part
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass
 
 import numpy as np
 
 from netdsl.graph import BATCH, Setting, Shape, shape_text
+from netdsl.lazy_dataclass import dataclass
 
 Extents = tuple[int, ...]
 """One number for each spatial axis."""

@@ -8,9 +8,9 @@ after it. What is left in a body is what has to wait for the step before.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from netdsl.lazy_dataclass import dataclass, field
 
 from netdsl.graph import Builder, Graph, Node, Origin, Value, count, is_batched
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.operations import REGISTRY
 from netdsl.operations.sub_graph import FIXED, ITEM, OUT, STATE, apart, apply_scan, collected, cut, outputs_of
 from netdsl.operations.through_time import ThroughTime, is_done_at_once

@@ -6,10 +6,10 @@ of them, and no gate has to be cut out of a wider value, nor its gradient put ba
 
 from __future__ import annotations
 
-from netdsl.lazy_dataclass import dataclass, field
 from typing import Final
 
 from netdsl.graph import Builder, Graph, Origin, Value, is_batched
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.operations import REGISTRY
 from netdsl.operations.movement import part
 

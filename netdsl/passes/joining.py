@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from netdsl.lazy_dataclass import dataclass, field, replace
 
 from netdsl.graph import Graph, is_batched
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.passes.contractions import in_memory
 from netdsl.passes.layouts import Layouts
 from netdsl.passes.waiting import reaches

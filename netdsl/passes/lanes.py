@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import Literal, TypeAlias
 
 from netdsl.graph import Graph, Shape, batches, count, is_batched
+from netdsl.lazy_dataclass import dataclass
 from netdsl.program.layout import columns, places
 
 Extent: TypeAlias = Literal["full", "vector", "place", "column", "image", "example", "number"]

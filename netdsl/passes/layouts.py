@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from netdsl.lazy_dataclass import dataclass, field
 from typing import Final, TypeAlias
 
 from netdsl.graph import Graph, is_batched
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.operations.sub_graph import FIXED, ITEM, OUT, STATE, apart, outputs_of
 from netdsl.passes.contractions import (
     contraction_of,

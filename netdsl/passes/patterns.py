@@ -7,10 +7,10 @@ repeated; the operands of a sum or product match in either order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import Any, TypeAlias
 
 from netdsl.graph import Node, Value
+from netdsl.lazy_dataclass import dataclass
 from netdsl.passes.rewriting import COMMUTATIVE, Rewriter, Rule, number, operand
 
 Found: TypeAlias = dict[str, Any]

@@ -4,8 +4,8 @@ does not."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from netdsl.lazy_dataclass import dataclass
 
+from netdsl.lazy_dataclass import dataclass
 from netdsl.program import Buffer, Program, Step
 from netdsl.program.layout import size
 

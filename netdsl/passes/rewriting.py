@@ -7,11 +7,11 @@ node and never up, and one walk over a graph is enough.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, replace
 from typing import Final, TypeAlias
 
 from netdsl.diagnostics import Span
 from netdsl.graph import Builder, Graph, Node, Origin, Setting, Value, formula
+from netdsl.lazy_dataclass import dataclass, replace
 from netdsl.operations import REGISTRY
 
 COMMUTATIVE: Final = frozenset({"add", "multiply", "equal", "not_equal", "logical_and", "logical_or"})

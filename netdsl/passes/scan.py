@@ -7,9 +7,9 @@ collect more than is asked for. Here each scan collects what is read, once.
 from __future__ import annotations
 
 from collections.abc import Container, Hashable, Sequence
-from netdsl.lazy_dataclass import dataclass, field
 
 from netdsl.graph import Builder, Graph, Node, Origin, Value, count
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.operations import REGISTRY
 from netdsl.operations.movement import part
 from netdsl.operations.sub_graph import OUT, STATE, apart, apply_scan, out_shapes, outputs_of

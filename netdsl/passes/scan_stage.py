@@ -8,9 +8,9 @@ stack is. Only what asks for another order of the elements is given a copy.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass, field
 
 from netdsl.graph import Builder, Graph, Origin, Shape, Value, count, is_batched
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.operations import REGISTRY
 from netdsl.operations.movement import part
 from netdsl.operations.sub_graph import OUT, STATE, apart, out_shapes, outputs_of

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from netdsl.lazy_dataclass import dataclass
 from typing import Any, Final, TypeAlias
 
 from netdsl.graph import BATCH, Graph, Node, Shape, is_batched
+from netdsl.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

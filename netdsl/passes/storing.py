@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from netdsl.lazy_dataclass import dataclass, field
 from typing import Final
 
 from netdsl.graph import Graph, count, is_batched
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.passes.contractions import is_flattening, is_view, product_form
 from netdsl.program import Form
 

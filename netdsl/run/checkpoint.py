@@ -1,9 +1,9 @@
 """From the folder of a run, or from a weights file alone, back to what was trained."""
 
-from netdsl.lazy_dataclass import dataclass, replace
 from pathlib import Path
 
 from netdsl.files import fail, shown
+from netdsl.lazy_dataclass import dataclass, replace
 from netdsl.run.manifest import schema_from
 from netdsl.run.opening import Opened, open_texts
 from netdsl.run.options import Options

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.graph import Graph, Run, has_pieces, pieces
+from netdsl.lazy_dataclass import dataclass, field
 
 Array: TypeAlias = NDArray[np.float64]
 Values: TypeAlias = Mapping[int, NDArray[Any]]

@@ -1,12 +1,12 @@
 """Measures the weights of a run, or of a file, on a part of its data."""
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
+from netdsl.lazy_dataclass import dataclass
 from netdsl.run.checkpoint import restore
 from netdsl.run.engine import Engine
 from netdsl.run.options import Options

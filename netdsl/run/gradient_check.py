@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from netdsl.diagnostics import DiagnosticError
 from netdsl.explain.gradient_table import Checked, GradientReport, Verdict
 from netdsl.graph import Builder, Graph, compute, formula
+from netdsl.lazy_dataclass import dataclass, replace
 from netdsl.operations import REGISTRY
 from netdsl.run.corners import Corners, place_of
 from netdsl.run.differences import Array, Slope, Surface

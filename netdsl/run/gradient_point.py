@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
 from netdsl.graph import Graph, Run, count, evaluate, is_batched
+from netdsl.lazy_dataclass import dataclass
 from netdsl.run.start import overlaid
 
 if TYPE_CHECKING:

@@ -1,11 +1,11 @@
 """From a file, or from what a weights file holds, to an experiment and its data."""
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Source, is_allowed
+from netdsl.lazy_dataclass import dataclass
 from netdsl.run.options import Options
 from netdsl.run.reading import Reader
 from netdsl.semantics.experiment import DataPlan, Experiment

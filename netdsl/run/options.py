@@ -1,10 +1,10 @@
 """How a file is to be run: what a command line or a call from Python says besides the file."""
 
 from collections.abc import Callable, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field
 from pathlib import Path
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError
+from netdsl.lazy_dataclass import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

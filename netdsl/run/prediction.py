@@ -1,13 +1,13 @@
 """Predictions for new rows, as the columns of a table."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
+from netdsl.lazy_dataclass import dataclass
 from netdsl.run.checkpoint import restore
 from netdsl.run.engine import Engine
 from netdsl.run.net import Net

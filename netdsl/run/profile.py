@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from netdsl.lazy_dataclass import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
+from netdsl.lazy_dataclass import dataclass, replace
 from netdsl.run.engine import BATCH, Engine
 from netdsl.run.gradient_point import scalars_of_first_step
 from netdsl.run.opening import ABSENT, Opened, open_file

@@ -3,7 +3,6 @@
 import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import Final, NoReturn, TextIO
 
@@ -15,6 +14,7 @@ from netdsl.data.lines import Format, Row, read_rows
 from netdsl.data.pictures import ENDINGS, read_picture, require_pillow
 from netdsl.data.problems import cell_text, fail, some
 from netdsl.diagnostics import suggest
+from netdsl.lazy_dataclass import dataclass
 from netdsl.run.net import shaped
 from netdsl.run.windows import read_windows
 from netdsl.semantics.schema import Column, FieldSchema

@@ -1,7 +1,6 @@
 """Trains what a file says, from its text to the folder of a run."""
 
 from collections.abc import Callable, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError
 from netdsl.files import Lock, fail
+from netdsl.lazy_dataclass import dataclass, replace
 from netdsl.run.engine import Engine
 from netdsl.run.inspect import inspect
 from netdsl.run.manifest import manifest_of

@@ -1,9 +1,9 @@
 """A training that begins with the weights of another: which are taken over, and which begin anew."""
 
 from collections.abc import Sequence
-from netdsl.lazy_dataclass import dataclass
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Label, Severity
+from netdsl.lazy_dataclass import dataclass
 from netdsl.run.opening import Opened
 from netdsl.run.start import Numbers, overlaid
 from netdsl.semantics.experiment import Experiment

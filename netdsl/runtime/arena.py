@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from netdsl.lazy_dataclass import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from netdsl.lazy_dataclass import dataclass, field
 
 PAGE: Final = 4096
 

@@ -3,12 +3,12 @@
 import hashlib
 import os
 import stat
-from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import Final
 
 from netdsl.diagnostics.diagnostic import DiagnosticError
 from netdsl.files import cache_folder, write_atomic
+from netdsl.lazy_dataclass import dataclass
 from netdsl.runtime.trimming import is_due, trim, used
 
 _FIRST_LINE: Final = b"netdsl object 1\n"

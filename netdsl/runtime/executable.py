@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.kernels.cpu.context import ALIGNMENT, BARRIER_WORDS
+from netdsl.lazy_dataclass import dataclass
 from netdsl.lowering.cpu import words
 from netdsl.lowering.cpu.expand import Site, Tables, expand
 from netdsl.lowering.cpu.text import module_text

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
 from netdsl.kernels.cpu.machine import machine
+from netdsl.lazy_dataclass import dataclass
 from netdsl.runtime.load import library
 from netdsl.runtime.measure import LANES, Launch, floats, launch_table
 from netdsl.runtime.threads import Threads

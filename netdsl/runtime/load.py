@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ import llvmlite.binding as llvm
 
 from netdsl.kernels.cpu.catalog import KERNELS, kernel_function, library_version
 from netdsl.kernels.cpu.machine import machine
+from netdsl.lazy_dataclass import dataclass
 from netdsl.runtime.cache import ObjectCache, open_cache
 
 PRELUDE: Final = "netdsl.kernels.cpu.prelude"

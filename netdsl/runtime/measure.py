@@ -6,12 +6,12 @@
 import ctypes
 import time
 from collections.abc import Callable, Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 import numpy as np
 
 from netdsl.kernels.cpu.machine import machine
+from netdsl.lazy_dataclass import dataclass
 from netdsl.runtime.load import library
 
 LANES: Final = 16

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
+from netdsl.lazy_dataclass import dataclass
 from netdsl.program import Program
 
 FLOPS_A_CYCLE: Final = 16

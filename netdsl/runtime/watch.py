@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from netdsl.lazy_dataclass import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lowering.cpu.expand import Table, Tables, calls_of
 from netdsl.program import Program
 from netdsl.runtime.threads import Threads

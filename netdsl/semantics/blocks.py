@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from netdsl.lazy_dataclass import dataclass, replace
 from typing import Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Label
+from netdsl.lazy_dataclass import dataclass, replace
 from netdsl.semantics.elsewhere import field_here, field_hint
 from netdsl.semantics.files import Files, Module, find
 from netdsl.semantics.problems import Problems, mistake, nearest, unknown

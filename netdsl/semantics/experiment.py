@@ -1,11 +1,11 @@
 """What a `.net` file says, worked out: frozen data that the compiler, the data and the trainer read."""
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from netdsl.diagnostics import Span
 from netdsl.graph import Graph
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.semantics.schema import Schema
 
 WeightKind: TypeAlias = Literal["weight", "offset", "gain", "running", "fitted"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass, field, replace
 from math import prod
 from typing import Final, Literal, TypeAlias
 
 from netdsl.diagnostics import Label
 from netdsl.graph import Builder, Graph, Value
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.semantics.cones import cone
 from netdsl.semantics.experiment import Figure
 from netdsl.semantics.expressions import evaluate

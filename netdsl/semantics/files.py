@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from netdsl.lazy_dataclass import dataclass, field, replace
 from functools import cache
 from typing import Final, TypeAlias
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Label, Source, Span
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.resources import resource_names, resource_text
 from netdsl.semantics.problems import MistakeError, Problems, mistake
 from netdsl.syntax import Salvage, attempt, outline, parse, tree

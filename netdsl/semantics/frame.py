@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from netdsl.lazy_dataclass import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from netdsl.diagnostics import Fix, Label, Span
 from netdsl.graph import Builder, Operation, Origin, Shape, Value
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.semantics.amount import MOST_USES
 from netdsl.semantics.experiment import WeightKind
 from netdsl.semantics.files import Files, Module

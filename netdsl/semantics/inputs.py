@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass, field, replace
 
 from netdsl.diagnostics import Label, Span
 from netdsl.graph import BATCH, Builder, Value
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.semantics.blocks import Block
 from netdsl.semantics.expressions import evaluate
 from netdsl.semantics.frame import Frame, World

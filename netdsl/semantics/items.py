@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from netdsl.diagnostics import Label, Span
 from netdsl.graph import Shape, Value, example, is_batched
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from netdsl.lazy_dataclass import dataclass, field
 from typing import Final
 
 from netdsl.diagnostics import Span
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.semantics.bodies import bound_twice
 from netdsl.semantics.expressions import param_item
 from netdsl.semantics.files import Found, Module, find

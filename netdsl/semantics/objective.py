@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field, replace
 
 from netdsl.diagnostics import Span
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.semantics.expressions import operand
 from netdsl.semantics.frame import Frame, Site
 from netdsl.semantics.functions import Function

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from netdsl.lazy_dataclass import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Fix, Label, Severity, Span, is_allowed
 from netdsl.diagnostics.suggestion import suggest
+from netdsl.lazy_dataclass import dataclass
 
 IDLE: Final = frozenset({"W0101", "W0102"})
 """Warnings of what nothing uses: not told beside errors, which may be why."""

@@ -6,10 +6,10 @@ A part may be cut further, `(stem=(dense_1=0.1, rest=0.2), rest=1)`: its `rest` 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 from netdsl.diagnostics import Label, Span
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.items import Item, Record
 from netdsl.semantics.parts import check_part, in_part, parts_of
 from netdsl.semantics.problems import MistakeError, mistake

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, replace
 
 from netdsl.diagnostics import Source, Span
+from netdsl.lazy_dataclass import dataclass, replace
 from netdsl.semantics.files import Files, Module
 from netdsl.semantics.overrides import is_called, positional_names
 from netdsl.syntax import parse, tree

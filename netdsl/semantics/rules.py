@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field, replace
 
 from netdsl.graph import Builder, Graph, Shape, Value
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.semantics.cones import cone
 from netdsl.semantics.experiment import UpdateRule, Weight
 from netdsl.semantics.expressions import evaluate

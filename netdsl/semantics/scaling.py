@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from netdsl.lazy_dataclass import dataclass, field
 from itertools import chain, count, groupby
 from typing import Final
 
 from netdsl.diagnostics import Span
 from netdsl.graph import Builder, Graph, Node, Value
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.semantics.cones import cone
 from netdsl.semantics.experiment import Weight
 from netdsl.semantics.frame import Frame, Site, World

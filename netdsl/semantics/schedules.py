@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass, field, replace
 from math import inf, isfinite
 from typing import Final
 
 from netdsl.diagnostics import Span
 from netdsl.graph import Builder, Graph, Run, Value, evaluate
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.semantics.cones import cone
 from netdsl.semantics.experiment import ScheduleState
 from netdsl.semantics.frame import Frame, Site, World

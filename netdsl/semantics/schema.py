@@ -1,10 +1,10 @@
 """What is known of data before it is read: fields with their shapes, kinds and classes."""
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass, field
 from typing import Literal, TypeAlias
 
 from netdsl.diagnostics import Span
+from netdsl.lazy_dataclass import dataclass, field
 
 FieldKind: TypeAlias = Literal["number", "label", "category"]
 PartName: TypeAlias = Literal["train", "valid", "test"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 from netdsl.diagnostics import Label, Span
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.elements import TIMES, elements
 from netdsl.semantics.frame import Site
 from netdsl.semantics.items import (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.blocks import data_block, train_block
 from netdsl.semantics.data_plan import planned
 from netdsl.semantics.elaborate import assembled, beside_unread, without_idle, worked_out

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from netdsl.lazy_dataclass import dataclass
 
 from netdsl.diagnostics import Span
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.files import Found, find
 from netdsl.semantics.frame import Frame, Site
 from netdsl.semantics.functions import FUNCTIONS

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field, replace
 from typing import Final
 
 from netdsl.diagnostics import Label, Span
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.semantics.amount import MOST_USES, uses_within
 from netdsl.semantics.bodies import run_body
 from netdsl.semantics.expressions import argument, evaluate, implied, make_slot, operand

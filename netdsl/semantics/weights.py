@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass, field
 from math import prod
 from typing import Final
 
 from netdsl.diagnostics import Label, Span
 from netdsl.graph import Builder, Graph, Shape, Value
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.semantics.experiment import WeightKind
 from netdsl.semantics.frame import Frame, Maker, Site, take
 from netdsl.semantics.functions import Function, Given

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from netdsl.graph import Builder, Graph
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.semantics.blocks import Block, data_block
 from netdsl.semantics.data_plan import planned
 from netdsl.semantics.experiment import DataPlan, EarlyStop, TargetStop, TrainingPlan, UpdateRule, Weight

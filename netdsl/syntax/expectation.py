@@ -1,11 +1,11 @@
 """What could be written at a place in a text, whatever is wrong elsewhere in it."""
 
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 from lark.exceptions import UnexpectedInput
 from lark.lexer import PatternStr
 
+from netdsl.lazy_dataclass import dataclass
 from netdsl.syntax import tables
 from netdsl.syntax.limits import TooMuch
 from netdsl.syntax.reading import Reading, read

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 from netdsl.diagnostics import Source
+from netdsl.lazy_dataclass import dataclass
 from netdsl.syntax import tables, tree
 from netdsl.syntax.builder import Builder
 from netdsl.syntax.words import DEFINITIONS

@@ -1,9 +1,9 @@
 """How the pieces of a text hang together: brackets, statements, declarations, even where they are wrong."""
 
 from bisect import bisect_right
-from netdsl.lazy_dataclass import dataclass, field
 from typing import Final
 
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.syntax.limits import NESTING
 from netdsl.syntax.scan import Piece, pieces
 from netdsl.syntax.words import DECLARATIONS

@@ -5,7 +5,6 @@ parses or nothing is left of it. Blanks keep everything else in its place, so th
 """
 
 from collections.abc import Iterable
-from netdsl.lazy_dataclass import dataclass, field, replace
 from itertools import islice
 from typing import Final
 
@@ -13,6 +12,7 @@ from lark import Token
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from netdsl.diagnostics import Diagnostic, Severity, Source, suggest
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.syntax import tables, tree
 from netdsl.syntax.builder import Builder
 from netdsl.syntax.limits import TooMuch

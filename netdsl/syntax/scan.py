@@ -5,9 +5,9 @@ of the text with nothing but a regular expression, which takes every text.
 """
 
 import re
-from netdsl.lazy_dataclass import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
+from netdsl.lazy_dataclass import dataclass
 from netdsl.syntax.limits import TOKENS
 
 Kind: TypeAlias = Literal["newline", "text", "quoted", "number", "word", "open", "close", "sign", "odd"]

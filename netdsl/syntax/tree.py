@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from netdsl.lazy_dataclass import dataclass, field
 from typing import TypeAlias
 
 from netdsl.diagnostics import Source, Span
+from netdsl.lazy_dataclass import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

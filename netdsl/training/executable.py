@@ -1,13 +1,13 @@
 """What the trainer is handed: programs that run, and rows for them. It sees nothing else of a compiler."""
 
 from collections.abc import Callable, Mapping
-from netdsl.lazy_dataclass import dataclass, field
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.diagnostics import Span
+from netdsl.lazy_dataclass import dataclass, field
 
 Array: TypeAlias = NDArray[np.generic]
 Values: TypeAlias = Mapping[str, Array]

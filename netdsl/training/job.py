@@ -1,12 +1,12 @@
 """All that a training is handed, and how long it is."""
 
 from collections.abc import Callable, Mapping
-from netdsl.lazy_dataclass import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.experiment import Figure, TrainingPlan
 from netdsl.training.executable import Inspect, Part, Programs, Values
 from netdsl.training.schedules import Schedule

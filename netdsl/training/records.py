@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass, field
 from pathlib import Path
 
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.semantics.experiment import TargetStop
 from netdsl.training.executable import Values
 from netdsl.training.measure import Figures

@@ -1,8 +1,9 @@
 """Schedules with memory: evaluated at the end of an epoch, from figures and states of their own."""
 
 from collections.abc import Callable, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import TypeAlias
+
+from netdsl.lazy_dataclass import dataclass
 
 Advance: TypeAlias = Callable[[Mapping[str, float]], tuple[float, Mapping[str, float]]]
 """From figures ("valid.loss"), scalars (`epoch`) and states, by name, to the new value and the new states."""

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import Literal, TypeAlias
 
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.experiment import EarlyStop, Figure, Stop, TargetStop, TimeStop
 
 Reason: TypeAlias = Literal["finished", "early", "target", "time", "interrupted"]

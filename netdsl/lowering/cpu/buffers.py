@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field, replace
 
 from netdsl.graph import BATCH, Graph, Shape, formula, is_batched
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.lowering.cpu.numbers import NumberTable
 from netdsl.passes.contractions import is_view
 from netdsl.program import (

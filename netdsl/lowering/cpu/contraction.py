@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from netdsl.lazy_dataclass import dataclass, replace
 from itertools import product
 from math import prod
 from typing import Final
 
 from netdsl.graph import Graph, batches, is_batched
+from netdsl.lazy_dataclass import dataclass, replace
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.groups import examples_of_rows
 from netdsl.lowering.cpu.pieces import HI, LO, THREAD, work_of

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field
 from itertools import groupby
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lowering.cpu.kernel_text import DIRECT
 from netdsl.program import Call, Each, Everyone, Phase, Pieces, Program, Range, Step
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from netdsl.lazy_dataclass import dataclass, replace
 from itertools import product
 from typing import Final
 
+from netdsl.lazy_dataclass import dataclass, replace
 from netdsl.program import LANES, Count
 
 Plane = tuple[int, int]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from netdsl.lazy_dataclass import dataclass, field
 from hashlib import sha256
 
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.program import Count, Kernel, count_of, symbol
 
 DIRECT = 11

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field
 
 from netdsl.graph import Graph
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lowering.cpu.kernel_text import INDEPENDENT, KernelText
 from netdsl.lowering.cpu.numbers import read_number
 from netdsl.lowering.cpu.pieces import Piece, Reach

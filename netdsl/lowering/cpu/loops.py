@@ -10,11 +10,11 @@ in memory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from netdsl.lazy_dataclass import dataclass, field
 from math import prod
 from typing import Final
 
 from netdsl.graph import Shape, is_batched
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lowering.cpu.kernel_text import INDEPENDENT
 from netdsl.lowering.cpu.nests import IN_ONE_GO, PLACED, Nest, Plan
 from netdsl.lowering.cpu.position import ZERO, Position

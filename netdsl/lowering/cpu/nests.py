@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass, field
 from math import prod
 from typing import Final
 
 from netdsl.graph import Graph, Shape
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lowering.cpu.taps import summed_extents
 from netdsl.passes.fuse import WINDOWS
 from netdsl.passes.storing import CHEAP, COSTS, MOVEMENTS, REDUCTIONS

@@ -3,9 +3,8 @@ share them."""
 
 from __future__ import annotations
 
-from netdsl.lazy_dataclass import dataclass, field
-
 from netdsl.graph import Builder, Graph
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lowering.cpu.kernel_text import KernelText
 from netdsl.operations import REGISTRY
 from netdsl.program import Count, Scalars, symbol

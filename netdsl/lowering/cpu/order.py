@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass
 
 from netdsl.graph import Graph
+from netdsl.lazy_dataclass import dataclass
 from netdsl.passes.joining import reads_of
 from netdsl.passes.layouts import lying_in_memory
 from netdsl.passes.storing import MOVEMENTS

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from netdsl.lazy_dataclass import dataclass
 from typing import Final, Literal, TypeAlias
 
+from netdsl.lazy_dataclass import dataclass
 from netdsl.program import (
     LANES,
     ROWS,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from netdsl.lazy_dataclass import dataclass, field
 from typing import TypeAlias
 
 from netdsl.graph import Shape, is_batched
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.program.count import Count, count_of, symbol
 
 Position: TypeAlias = tuple[Count, ...]

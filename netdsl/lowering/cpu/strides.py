@@ -7,11 +7,11 @@ there. An axis of a row-major value is one digit; that of a reshaped view may be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from netdsl.lazy_dataclass import dataclass
 from math import prod
 from typing import TypeAlias
 
 from netdsl.graph import Shape, is_batched
+from netdsl.lazy_dataclass import dataclass
 from netdsl.program import LANES, Buffer, Count, count_of, stride
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from netdsl.lazy_dataclass import dataclass
-
 from netdsl.graph import Graph, Node, Shape
+from netdsl.lazy_dataclass import dataclass
 from netdsl.lowering.cpu.position import Position, Variables
 from netdsl.program import Count
 

@@ -4,10 +4,10 @@ on."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from netdsl.lazy_dataclass import dataclass, field
 from math import prod
 
 from netdsl.graph import BATCH, Node, Shape
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lowering.cpu.kernel_text import KernelText
 from netdsl.lowering.cpu.nests import Plan
 from netdsl.lowering.cpu.numbers import read_number

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 from netdsl.graph import Node, Shape
+from netdsl.lazy_dataclass import dataclass
 from netdsl.lowering.cpu.position import ZERO, Position
 from netdsl.lowering.cpu.taps import Place, backward, seen_by
 from netdsl.lowering.cpu.values import Values

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
+from netdsl.lazy_dataclass import dataclass
 from netdsl.semantics.frame import Site, Whole
 from netdsl.semantics.items import Item, Tensor, Word, describe, text_of, whole
 from netdsl.semantics.problems import unknown

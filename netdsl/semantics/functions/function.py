@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field
 from typing import TypeAlias
 
 from netdsl.diagnostics import Span
+from netdsl.lazy_dataclass import dataclass, field
 from netdsl.semantics.elsewhere import setting_here, setting_hint
 from netdsl.semantics.frame import Site
 from netdsl.semantics.items import Item

@@ -8,11 +8,11 @@ use, and what it draws at random is drawn for all steps before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from netdsl.lazy_dataclass import dataclass, field, replace
 from typing import Final
 
 from netdsl.diagnostics import Span
 from netdsl.graph import BATCH, Shape, Value
+from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.operations.sub_graph import collected, cut
 from netdsl.operations.through_time import time_axis, with_time
 from netdsl.semantics.frame import Site

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from netdsl.lazy_dataclass import dataclass
 from math import ceil
 from typing import Final
 
 from netdsl.diagnostics import Span
+from netdsl.lazy_dataclass import dataclass
 from netdsl.operations.windows import Windows
 from netdsl.semantics.frame import Site
 from netdsl.semantics.functions.function import Given

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from netdsl.lazy_dataclass import dataclass
 from typing import Final
 
 from netdsl.diagnostics import Source
+from netdsl.lazy_dataclass import dataclass
 
 _COMMENT: Final = re.compile(r'"[^"\n]*"?|#[^\n]*')
 

@@ -6,8 +6,9 @@ Source: P. Wadler, A prettier printer, 2003; C. Lindig, Strictly pretty, 2000.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from netdsl.lazy_dataclass import dataclass
 from typing import Final, TypeAlias
+
+from netdsl.lazy_dataclass import dataclass
 
 STEP: Final = 4
 

@@ -1,9 +1,10 @@
 """Lines, one under the other: empty lines between them, comments beside them, `=` under `=`."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from netdsl.lazy_dataclass import dataclass, replace
 from itertools import groupby, pairwise
 from typing import Final
+
+from netdsl.lazy_dataclass import dataclass, replace
 
 WIDTH: Final = 100
 # Further apart than this, `=` under `=` is hard to follow.

@@ -1,9 +1,9 @@
 """Where the parser stopped: what stands there, before it, around it, and what could go on."""
 
-from netdsl.lazy_dataclass import dataclass
 from functools import cached_property
 
 from netdsl.diagnostics import Source, Span
+from netdsl.lazy_dataclass import dataclass
 from netdsl.syntax.mistakes.report import quote
 from netdsl.syntax.reading import Line, Reading
 from netdsl.syntax.scan import Piece

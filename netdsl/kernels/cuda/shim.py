@@ -146,12 +146,17 @@ def _number(value: float) -> Any:
     return ir.Constant(_FLOAT, value)
 
 
+def _negated(builder: Any, value: Any) -> Any:
+    # NVVM's form of LLVM has no instruction for it before devices of 2024.
+    return builder.fsub(_number(-0.0), value)
+
+
 @intrinsic
 def sigmoid32(context: Any, x: Any) -> Signed:
     """Return 1 / (1 + exp(-x))."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Sequence[Any]) -> Any:
-        power = _call(builder, "__nv_expf", builder.fneg(values[0]))
+        power = _call(builder, "__nv_expf", _negated(builder, values[0]))
         return builder.fdiv(_number(1.0), builder.fadd(_number(1.0), power))
 
     return types.float32(types.float32), generate
@@ -162,7 +167,7 @@ def softplus32(context: Any, x: Any) -> Signed:
     """Return log(1 + exp(x)) without an overflow."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Sequence[Any]) -> Any:
-        power = _call(builder, "__nv_expf", builder.fneg(_call(builder, "__nv_fabsf", values[0])))
+        power = _call(builder, "__nv_expf", _negated(builder, _call(builder, "__nv_fabsf", values[0])))
         positive = builder.fcmp_unordered(">", values[0], _number(0.0))
         above = builder.select(positive, values[0], _number(0.0))
         return builder.fadd(above, _call(builder, "__nv_log1pf", power))

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError
-from netdsl.kernels.cuda.kernel import CudaKernel, Parameter
+from netdsl.kernels.cuda.kernel import CudaKernel
 from netdsl.runtime.cache import ObjectCache, open_cache
 
 PACKAGES: Final = (
@@ -69,19 +69,18 @@ def compiled(kernel: CudaKernel, architecture: str) -> DeviceCode:
 
     Errors: E0963 where a package of the toolchain is missing.
     """
-    return compiled_text(kernel.text, kernel.name, kernel.parameters, kernel.threads, architecture)
+    kinds = [each.kind for each in kernel.parameters]
+    return compiled_text(kernel.text, kernel.name, kinds, kernel.threads, architecture)
 
 
-def compiled_text(
-    text: str, name: str, parameters: Sequence[Parameter], threads: int, architecture: str
-) -> DeviceCode:
+def compiled_text(text: str, name: str, kinds: Sequence[str], threads: int, architecture: str) -> DeviceCode:
     """Return the code of a text that defines the function `name`; see `compiled`."""
     check_packages()
-    key = _key(text, name, parameters, threads, architecture)
+    key = _key(text, name, kinds, threads, architecture)
     kept = _cache()
     content = kept.read(key)
     if content is None:
-        code = _compile(text, name, parameters, threads, architecture)
+        code = _compile(text, name, kinds, threads, architecture)
         kept.write(key, _packed(code))
         return code
     return _unpacked(content)
@@ -108,9 +107,8 @@ def _words_digest() -> str:
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def _key(text: str, name: str, parameters: Sequence[Parameter], threads: int, architecture: str) -> str:
-    kinds = [each.kind for each in parameters]
-    about = [_FORMAT, text, name, kinds, threads, architecture, dict(versions()), _words_digest()]
+def _key(text: str, name: str, kinds: Sequence[str], threads: int, architecture: str) -> str:
+    about = [_FORMAT, text, name, list(kinds), threads, architecture, dict(versions()), _words_digest()]
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
@@ -133,17 +131,19 @@ def _unpacked(content: bytes) -> DeviceCode:
 # ---- making code ------------------------------------------------------------------------------
 
 
-def _compile(
-    text: str, name: str, parameters: Sequence[Parameter], threads: int, architecture: str
-) -> DeviceCode:
+def _compile(text: str, name: str, kinds: Sequence[str], threads: int, architecture: str) -> DeviceCode:
     """Compile and assemble a text; see `compiled_text`."""
     from numba import cuda
 
     function = _function(text, name)
     capability = int(architecture[3:-1]), int(architecture[-1])
-    ptx, _ = cuda.compile(
-        function, _signature(parameters), cc=capability, device=False, abi="numba", launch_bounds=threads
-    )
+    try:
+        ptx, _ = cuda.compile(
+            function, _signature(kinds), cc=capability, device=False, abi="numba", launch_bounds=threads
+        )
+    except Exception as error:
+        error.add_note(f"in the kernel\n{text}")
+        raise
     ptx = _renamed(ptx, name)
     cubin, log = _assembled(ptx, architecture)
     return DeviceCode(name, ptx, cubin, *_usage(log))
@@ -160,17 +160,17 @@ def _function(text: str, name: str) -> Any:
     return words[name]
 
 
-def _signature(parameters: Sequence[Parameter]) -> Any:
+def _signature(kinds: Sequence[str]) -> Any:
     from numba.cuda import types
 
-    kinds = {
+    known = {
         "float": types.CPointer(types.float32),
         "int": types.CPointer(types.int32),
         "bool": types.CPointer(types.int8),
         "long": types.CPointer(types.int64),
         "count": types.int64,
     }
-    return types.void(*(kinds[each.kind] for each in parameters))
+    return types.void(*(known[each] for each in kinds))
 
 
 def _renamed(ptx: str, name: str) -> str:

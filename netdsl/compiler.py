@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
+from netdsl.garbage import seldom_collected
 from netdsl.graph import Builder, Graph, Value, is_batched, verify
 from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.lowering.cpu.lower import lower
@@ -104,6 +105,7 @@ class Compiled:
         graph = self._experiment.whole
         return self._work.figures("whole", graph, list(graph.outputs)) if graph else None
 
+    @seldom_collected()
     def program(self, name: str) -> Program | None:
         """Return one of `PROGRAMS`."""
         found: Program | None = getattr(self, name)

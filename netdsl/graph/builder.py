@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from netdsl.diagnostics import Span
 from netdsl.graph.graph import Graph, all_below
@@ -37,14 +36,9 @@ class Builder:
         self._nodes: list[Node] = []
         self._operands: list[tuple[int, ...]] = []
 
-    @contextmanager
-    def within(self, origin: Origin) -> Iterator[None]:
+    def within(self, origin: Origin) -> Within:
         """Stamp the nodes that are added inside with an origin."""
-        before, self.origin = self.origin, origin
-        try:
-            yield
-        finally:
-            self.origin = before
+        return Within(self, origin)
 
     def apply(self, operation: str, *operands: Value, **settings: Setting) -> Value:
         """Add an operation by name. Raises ValueError, with a sentence, when the operands do not fit."""
@@ -123,6 +117,21 @@ class Builder:
     def ancestors(self, values: Iterable[Value]) -> set[int]:
         """Return the indices of values and of all that they are computed from."""
         return all_below((each.index for each in values), self.operands)
+
+
+class Within:
+    """The time in which a builder has an origin. No generator: it is entered for each node of a pass."""
+
+    __slots__ = "_before", "_builder", "_origin"
+
+    def __init__(self, builder: Builder, origin: Origin) -> None:
+        self._builder, self._origin = builder, origin
+
+    def __enter__(self) -> None:
+        self._before, self._builder.origin = self._builder.origin, self._origin
+
+    def __exit__(self, *_: object) -> None:
+        self._builder.origin = self._before
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,22 +32,35 @@ class Nodes(Protocol):
 
 def formula(nodes: Nodes, index: int, depth: int = 6, *, latex: bool = False) -> str:
     """Write a value as a formula of those it comes from, so many operations deep; deeper ones are dots."""
-    return _Writer(nodes, latex).write(index, depth)[0]
+    return Formulas(nodes, latex=latex)(index, depth)
 
 
-class _Writer:
-    """Writes formulas; each text comes with how tightly it binds."""
+class Formulas:
+    """Writes formulas of a graph's values, and keeps their parts."""
 
-    def __init__(self, nodes: Nodes, latex: bool) -> None:
+    def __init__(self, nodes: Nodes, *, latex: bool = False) -> None:
         self.nodes = nodes
         self.latex = latex
+        self._kept: dict[tuple[int, int], tuple[str, int]] = {}
 
-    def write(self, index: int, depth: int) -> tuple[str, int]:
+    def __call__(self, index: int, depth: int) -> str:
+        """Write a value as a formula of those it comes from, so many operations deep; deeper ones are
+        dots."""
+        return self._part(index, depth)[0]
+
+    def _part(self, index: int, depth: int) -> tuple[str, int]:
+        """Return a text, and how tightly it binds."""
+        key = index, depth
+        if key not in self._kept:
+            self._kept[key] = self._write(index, depth)
+        return self._kept[key]
+
+    def _write(self, index: int, depth: int) -> tuple[str, int]:
         node = self.nodes[index]
         sources = self.nodes.operands(index)
         form = self._form(node)
         if form == "{0}":
-            return self.write(sources[0], depth)
+            return self._part(sources[0], depth)
         if depth == 0 and sources:
             return (r"\ldots" if self.latex else "…"), FUNCTION
         if node.operation.name == "constant":
@@ -57,7 +70,7 @@ class _Writer:
         return form.format(*parts, operands=", ".join(parts), **settings), node.operation.binds
 
     def _operand(self, node: Node, place: int, index: int, depth: int) -> str:
-        text, binds = self.write(index, depth)
+        text, binds = self._part(index, depth)
         own, name = node.operation.binds, node.operation.name
         if own == FUNCTION or (self.latex and place in GROUPED.get(name, ())):
             return text

@@ -27,6 +27,9 @@ _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _MASK = 0xFFFFFFFF
 
+PIECE = 4096
+"""Counters at a time, so that what is between their words stays in the second cache: half the time."""
+
 
 def stream_hash(stream: str) -> int:
     """Return the 64-bit number that a stream's name stands for."""
@@ -60,10 +63,14 @@ def philox(counters: tuple[np.ndarray, ...], words: tuple[int, int]) -> tuple[np
 
 def words(count: int, stream: str, seed: int, step: int, attempt: int = 0) -> np.ndarray:
     """Return the words of so many elements, as uint64, a multiple of four of them."""
-    blocks = np.arange(-(-count // 4), dtype=np.uint64)
-    constant = [np.full_like(blocks, value) for value in (step & _MASK, attempt)]
-    four = philox((blocks & _LOW, constant[0], blocks >> _HALF, constant[1]), key(seed, stream))
-    return np.stack(four, axis=-1).reshape(-1)
+    made = np.empty((-(-count // 4), 4), np.uint64)
+    for first in range(0, len(made), PIECE):
+        blocks = np.arange(first, min(first + PIECE, len(made)), dtype=np.uint64)
+        constant = [np.full_like(blocks, value) for value in (step & _MASK, attempt)]
+        four = philox((blocks & _LOW, constant[0], blocks >> _HALF, constant[1]), key(seed, stream))
+        for place, each in enumerate(four):
+            made[first : first + len(blocks), place] = each
+    return made.reshape(-1)
 
 
 def uniform(count: int, stream: str, seed: int, step: int) -> np.ndarray:
@@ -76,7 +83,10 @@ def gaussian(count: int, stream: str, seed: int, step: int, attempt: int = 0) ->
     fractions = (words(count, stream, seed, step, attempt) >> np.uint64(8)).reshape(-1, 2)
     radius = np.sqrt(-2 * np.log((fractions[:, 0] + np.uint64(1)) * 2.0**-24))
     angle = 2 * np.pi * (fractions[:, 1] * 2.0**-24)
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1).reshape(-1)[:count]
+    made = np.empty(fractions.shape)
+    np.multiply(radius, np.cos(angle), out=made[:, 0])
+    np.multiply(radius, np.sin(angle), out=made[:, 1])
+    return made.reshape(-1)[:count]
 
 
 def truncated(count: int, stream: str, seed: int, step: int) -> np.ndarray:

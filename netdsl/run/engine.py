@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from netdsl.garbage import seldom_collected
 from netdsl.semantics.experiment import Experiment
 from netdsl.semantics.schema import PartName
 from netdsl.training.executable import Part, Programs, Values
@@ -39,7 +40,8 @@ class Engine:
     """Runs an experiment's programs with at most `threads` threads."""
 
     def __init__(self, experiment: Experiment, threads: int | None) -> None:
-        from netdsl.compiler import compile_experiment
+        with seldom_collected():
+            from netdsl.compiler import compile_experiment
 
         self.experiment = experiment
         self.compiled: Compiled = compile_experiment(experiment)
@@ -54,6 +56,7 @@ class Engine:
     ) -> None:
         self.close()
 
+    @seldom_collected()
     def executable(self, kind: Kind) -> "Executable | None":
         """Return the executable of a program; None where the experiment has no such program."""
         from netdsl.runtime import Executable

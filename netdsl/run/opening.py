@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Source, is_allowed
+from netdsl.garbage import seldom_collected
 from netdsl.lazy_dataclass import dataclass
 from netdsl.run.options import Options
 from netdsl.run.reading import Reader
@@ -61,6 +62,7 @@ def open_file(path: Path, options: Options, text: str | None = None) -> Opened:
     return open_texts(reader, reader.folder, options)
 
 
+@seldom_collected()
 def open_texts(reader: Reads, folder: Path, options: Options, schema: Schema | None = None) -> Opened:
     """Work out what a file says; its data is opened unless its schema is given."""
     from netdsl.semantics import elaborate, load_files, mistakes, plan_data, resolved_text

@@ -80,10 +80,10 @@ def load(source: str, names: Sequence[str], hand_written: Sequence[str] = ()) ->
 
     Errors: ValueError for a module of another form; KeyError for a name it has not.
     """
-    kernels = _kernels(source)
+    kernels, lines = _kernels(source), source.split("\n")
     # What is written by hand is dearer: the second process, which begins later, takes the others first.
     wanted = {name: _hand_written(name) for name in hand_written}
-    wanted |= {name: Wanted(_key(_essence(kernels[name])), name, source) for name in names}
+    wanted |= {name: Wanted(_key(_essence(kernels[name], lines)), name, source) for name in names}
     return addresses(wanted, open_cache())
 
 
@@ -174,10 +174,11 @@ def _kernels(source: str) -> dict[str, ast.FunctionDef]:
     return kernels
 
 
-def _essence(function: ast.FunctionDef) -> str:
-    """Return a kernel's text without what changes nothing: name, comments, docstring, spacing."""
+def _essence(function: ast.FunctionDef, lines: Sequence[str]) -> str:
+    """Return a kernel's text without its name, its docstring and lines of comments."""
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
-    return ast.unparse(function.args) + "\n" + "\n".join(ast.unparse(statement) for statement in body)
+    text = lines[body[0].lineno - 1 : function.end_lineno] if body else []
+    return "\n".join([ast.unparse(function.args), *(each for each in text if each.strip()[:1] != "#")])
 
 
 @functools.cache

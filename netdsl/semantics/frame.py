@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from netdsl.diagnostics import Fix, Label, Span
 from netdsl.graph import Builder, Operation, Origin, Shape, Value
+from netdsl.graph.builder import Within
 from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.semantics.amount import MOST_USES
 from netdsl.semantics.experiment import WeightKind
@@ -221,11 +221,9 @@ class Site:
             help="repeat fewer times, or use fewer layers",
         )
 
-    @contextmanager
-    def building(self) -> Iterator[None]:
+    def building(self) -> Within:
         """Stamp all nodes added inside with this place."""
-        with self.graph.within(self.origin):
-            yield
+        return self.graph.within(self.origin)
 
     def constant(self, number: float) -> Value:
         """Add a number. Errors: E0208 for one that no float holds: the size of a tensor beyond all memory."""

@@ -20,11 +20,11 @@ _SHIFT = 0  # as Lark writes an action that goes to a state; any other takes a r
 @cache
 def parser() -> lark.Lark:
     """Return the parser, from the kept tables if they are those of this grammar and this version of Lark."""
-    kept = json.loads(resource_text(TABLES))
+    kept = json.loads(resource_text(TABLES), object_pairs_hook=_integer_keys)
     if kept["lark"] != lark.__version__:
         return build()  # how Lark writes its tables may differ between versions
     loaded: lark.Lark = lark.Lark.__new__(lark.Lark)._load(
-        {"data": _integer_keys(kept["data"]), "memo": _integer_keys(kept["memo"])}, postlex=Layout()
+        {"data": kept["data"], "memo": kept["memo"]}, postlex=Layout()
     )
     return loaded
 
@@ -74,11 +74,6 @@ def _canonical(tables: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _integer_keys(value: Any) -> Any:
+def _integer_keys(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:
     """Turn keys that JSON made text back into the integers that they were."""
-    match value:
-        case dict():
-            return {int(k) if k.isdecimal() else k: _integer_keys(v) for k, v in value.items()}
-        case list():
-            return [_integer_keys(each) for each in value]
-    return value
+    return {int(key) if key.isdecimal() else key: value for key, value in pairs}

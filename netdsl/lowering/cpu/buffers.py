@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from netdsl.graph import BATCH, Graph, Shape, formula, is_batched
+from netdsl.graph import BATCH, Graph, Shape, is_batched
+from netdsl.graph.formula import Formulas
 from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.lowering.cpu.numbers import NumberTable
 from netdsl.passes.contractions import is_view
@@ -47,6 +48,11 @@ class Workshop:
 
     prefix: str = ""
     """What the names of a loop's own buffers begin with."""
+
+    formulas: Formulas = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.formulas = Formulas(self.graph)
 
     @property
     def graph(self) -> Graph:
@@ -153,7 +159,7 @@ class Workshop:
 
     def _origin(self, index: int) -> Origin:
         node = self.graph[index]
-        return Origin(formula(self.graph, index, 3), node.path, node.span, node.of)
+        return Origin(self.formulas(index, 3), node.path, node.span, node.of)
 
 
 def piece_shape(shape: Shape, cut: Cut) -> Shape:

@@ -136,7 +136,7 @@ def along(shop: Workshop, index: int) -> Domain:
 def _generated(shop: Workshop, text: KernelText, nodes: Sequence[int], stores: Iterable[int]) -> Call:
     shop.numbers.pass_to(text)
     names = [shop.graph[index].operation.name for index in nodes]
-    kernel = text.finish(_stem(names), about(shop.graph, nodes, stores))
+    kernel = text.finish(_stem(names), about(shop.graph, nodes, stores, shop.formulas))
     return shop.call(kernel, *text.passed())
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from netdsl.graph import Graph, Node, formula
+from netdsl.graph import Graph, Node
+from netdsl.graph.formula import Formulas
 
 DEEP = 5
 """How many operations of a formula are shown."""
 
 
-def about(graph: Graph, nodes: Sequence[int], stores: Iterable[int]) -> tuple[str, ...]:
-    """Return the header of a kernel, a line of text each."""
+def about(
+    graph: Graph, nodes: Sequence[int], stores: Iterable[int], formulas: Formulas | None = None
+) -> tuple[str, ...]:
+    """Return the header of a kernel, a line of text each; who asks often has the graph's `formulas`."""
+    written = formulas or Formulas(graph)
     lines = dict.fromkeys(_line(graph[index]) for index in nodes)
-    shown = dict.fromkeys(_formula(graph, index) for index in stores)
+    shown = dict.fromkeys(_formula(graph, written, index) for index in stores)
     return (*(line for line in lines if line), *shown)
 
 
@@ -26,8 +30,8 @@ def _line(node: Node) -> str:
     return f"{source.name}:{node.span.line}: {line.strip()}"
 
 
-def _formula(graph: Graph, index: int) -> str:
+def _formula(graph: Graph, formulas: Formulas, index: int) -> str:
     node = graph[index]
     role = f" ({node.of})" if node.of else ""
     name = f"{node.path}{role}: " if node.path or role else ""
-    return f"{name}{formula(graph, index, DEEP)}"
+    return f"{name}{formulas(index, DEEP)}"

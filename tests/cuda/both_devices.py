@@ -14,6 +14,7 @@ from netdsl.passes.scan_stage import stage_scans
 from netdsl.runtime import Executable
 from netdsl.runtime.cuda.executable import DeviceExecutable
 from netdsl.runtime.cuda.simulated import SimulatedDevice
+from tests.lowering.running import close, oracle, start_of
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -44,3 +45,29 @@ def on_both(
 def device_executable(legal: Graph, rows: int = 4) -> DeviceExecutable:
     """Return the executable of a legal graph on a simulated device."""
     return DeviceExecutable(lower_to_device(legal, "test", rows), SimulatedDevice())
+
+
+def compare_on_device(
+    graph: Graph,
+    fields: Arrays,
+    rows: int,
+    kept: Arrays | None = None,
+    *,
+    tolerance: float = 1e-5,
+    scalars: Mapping[str, float] | None = None,
+    step: int = 0,
+    seed: int = 0,
+) -> None:
+    """Run one step of so many rows on a simulated device, and check each output and update by the oracle."""
+    kept = kept if kept is not None else start_of(graph, np.random.default_rng(3))
+    executable = device_executable(legalize(graph))
+    for name in executable.names():
+        executable.write(name, kept[name])
+    executable.bind(fields)
+    found = executable.run(np.arange(rows), rows, scalars=scalars or {}, step=step, seed=seed)
+    outputs, updates = oracle(graph, kept, fields, rows, scalars=scalars or {}, step=step, seed=seed)
+    for name, value in outputs.items():
+        close(found[name].reshape(value.shape), value, tolerance, name)
+    for name, value in updates.items():
+        close(executable.read(name), value, tolerance, name)
+    executable.close()

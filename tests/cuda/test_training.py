@@ -1,7 +1,10 @@
 """A whole training on a simulated device is that of the CPU."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from netdsl.compiler import compile_experiment
 from netdsl.graph import Graph
@@ -21,7 +24,7 @@ def training_graph() -> Graph:
 @pytest.mark.parametrize("batch", [4, 11])
 def test_steps_of_a_network_with_dropout_and_adam(batch: int) -> None:
     graph, rng = training_graph(), np.random.default_rng(0)
-    fields = {
+    fields: dict[str, NDArray[Any]] = {
         "prepared/x": rng.normal(size=(ROWS, 8)).astype(np.float32),
         "label": rng.integers(0, 3, ROWS),
     }

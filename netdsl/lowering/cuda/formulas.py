@@ -47,6 +47,8 @@ class Formulas:
     text: DeviceText = field(default_factory=DeviceText)
     index: Variables = field(default_factory=Variables)
     depths: dict[str, int] = field(default_factory=dict)
+    flats: dict[tuple[Position, Shape], Count] = field(default_factory=dict)
+    """The places in row-major order that positions were made of."""
 
     # ---- loops and positions -------------------------------------------------------------------
 
@@ -70,6 +72,17 @@ class Formulas:
     def rows(self, extent: int) -> Count:
         """Return the rows of a batch, or of several, as a formula of a parameter."""
         return -extent * symbol(self.text.parameter("rows", symbol("rows")))
+
+    def unflattened(self, place: Count, shape: Shape) -> Position:
+        """Return the position of a place in row-major order."""
+        position = self.index.unflattened(place, shape) if shape else ()
+        self.flats[position, shape] = place
+        return position
+
+    def flat(self, position: Position, shape: Shape) -> Count:
+        """Return the place of a position in row-major order."""
+        known = self.flats.get((position, shape))
+        return self.index.flat(position, shape) if known is None else known
 
     def depth(self, position: Position) -> int:
         """Return the depth of the block in which a position is known."""
@@ -124,8 +137,9 @@ class Formulas:
             case "stack" | "unstack" | "step" as name:
                 return self.value(operands[0], self._restacked(name, node, position))
             case "reshape":
-                given = self.graph[operands[0]].shape
-                return self.value(operands[0], self.index.reshaped(position, node.shape, given))
+                return self.value(
+                    operands[0], self._reshaped(position, node.shape, self.graph[operands[0]].shape)
+                )
             case "transpose":
                 axes = node.setting("axes")
                 return self.value(operands[0], tuple(position[axes.index(each)] for each in range(len(axes))))
@@ -167,7 +181,7 @@ class Formulas:
     def element(self, buffer: Buffer, shape: Shape, position: Position) -> str:
         """Return the text of an element of a buffer."""
         kind: Kind = "int" if buffer.dtype == "int" else "float"
-        return f"{self.pointer(buffer.name, kind)}[{self.index.flat(position, shape)}]"
+        return f"{self.pointer(buffer.name, kind)}[{self.flat(position, shape)}]"
 
     def pointer(self, buffer: str, kind: Kind = "float") -> str:
         """Return the parameter that a buffer is passed as."""
@@ -226,7 +240,11 @@ class Formulas:
         stream = self.text.parameter(self.text.variable("stream"), count_of(signed))
         key = self.set("key", f"u64({self.word('SEED')} ^ {stream})")
         step = self.set("step", f"u64({self.word('FIRST_STEP')} + {self.word('CURSOR')})")
-        return draw(self, name, key, step, str(self.index.flat(position, node.shape)))
+        return draw(self, name, key, step, str(self.flat(position, node.shape)))
+
+    def _reshaped(self, position: Position, shape: Shape, to: Shape) -> Position:
+        place = self.flats.get((position, shape))
+        return self.index.reshaped(position, shape, to) if place is None else self.unflattened(place, to)
 
     # ---- movements -----------------------------------------------------------------------------
 

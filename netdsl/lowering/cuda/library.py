@@ -29,7 +29,8 @@ def view_of(graph: Graph, index: int) -> View:
         below = view_of(graph, graph.operands(index)[0])
         return View(below.source, tuple(below.strides[axis] for axis in node.setting("axes")))
     source = index
-    while graph[source].operation.name == "reshape":
+    # A number may be the host's, and lie in no memory.
+    while graph[source].operation.name == "reshape" and graph[graph.operands(source)[0]].shape:
         source = graph.operands(source)[0]
     return View(source, strides_of(node.shape))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
@@ -14,6 +14,7 @@ from netdsl.lowering.cpu.headers import about
 from netdsl.lowering.cpu.ways import below
 from netdsl.lowering.cuda.formulas import CONTEXT, Formulas
 from netdsl.lowering.cuda.library import library_work
+from netdsl.lowering.cuda.loops import launch_loop, place_states
 from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.plan import Plan
 from netdsl.lowering.cuda.points import THREADS, Store, total_of, write_points
@@ -54,32 +55,39 @@ def lower_to_device(graph: Graph, name: str, rows: int = ROWS) -> Program:
 
     `rows` is the number of examples in a batch that it is made for; it runs any.
     """
-    return _Lowering(graph, rows).program(name)
+    return Lowering(graph, rows).program(name)
 
 
 @dataclass(slots=True)
-class _Lowering:
+class Lowering:
+    """Makes the launches of a graph. `views` are places within buffers, by name: of which, how many bytes
+    behind its beginning. The body of a loop is lowered by one of its own, whose inputs lie in `views`."""
+
     graph: Graph
     rows: int
-    plan: Plan = field(init=False)
     numbers: NumberSlots = field(default_factory=NumberSlots)
     buffers: dict[str, Buffer] = field(default_factory=dict)
-    places: dict[int, Buffer] = field(default_factory=dict)
     kernels: dict[str, Kernel] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
+    views: dict[str, tuple[str, Count]] = field(default_factory=dict)
+    prefix: str = ""
+    places: dict[int, Buffer] = field(default_factory=dict)
+    phases: list[Phase] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
+    plan: Plan = field(init=False)
 
     def __post_init__(self) -> None:
-        self.plan = Plan(self.graph)
+        self.plan = Plan(self.graph, is_body=bool(self.prefix))
 
     def program(self, name: str) -> Program:
         """Make the program."""
-        self._place_leaves()
-        copies = self._place_values()
-        for level in range(self.plan.end):
-            self._level([index for index in sorted(self.plan.levels) if self.plan.levels[index] == level])
-        self._points(self._results())
-        self._points(copies)
+        self.place_leaves()
+        for index in self.graph:
+            if self.graph[index].operation.name == "loop":
+                place_states(self, index)
+        copies = self.place_values()
+        self.launch_levels({})
+        self.launch_points(self._results())
+        self.launch_points(copies)
         self._add(
             ADVANCE, (address(CONTEXT),), Grid(((count_of(1), 1),)), (), (), (Origin("the next batch"),)
         )
@@ -88,31 +96,46 @@ class _Lowering:
             Output(each, self.graph[index].shape, self.graph[index].dtype)
             for each, index in self.graph.outputs.items()
         )
-        phases = tuple(Phase((step,)) for step in self.steps)
         return Program(
-            name, self.buffers, self.kernels, phases, kept, self._inputs(), outputs, self.numbers.scalars()
+            name,
+            self.buffers,
+            self.kernels,
+            tuple(self.phases),
+            kept,
+            self._inputs(),
+            outputs,
+            self.numbers.scalars(),
         )
 
     # ---- memory --------------------------------------------------------------------------------
 
-    def _place_leaves(self) -> None:
+    def place_leaves(self) -> None:
+        """Give weights, states and constants their memory."""
         for index in self.graph:
             node = self.graph[index]
             role: Role
             match node.operation.name:
                 case "weight" | "state" as role:
-                    self._place(index, node.setting("name"), role, label=node.setting("name"))
+                    self.place(index, node.setting("name"), role, label=node.setting("name"))
                 case "constant" if index not in self.plan.host:
-                    self._place(index, f"constant {index}", "constant", values=node.setting("value"))
-                case "input":
+                    name = f"{self.prefix}constant {index}"
+                    self.place(index, name, "constant", values=node.setting("value"))
+                case "input" if not self.prefix:
                     self.fields[node.setting("name")] = f"field {len(self.fields)}"
 
-    def _place(self, index: int, name: str, role: Role = "value", **more: object) -> None:
+    def place(self, index: int, name: str, role: Role = "value", **more: object) -> None:
+        """Give a value a buffer of its own."""
         node = self.graph[index]
         buffer = Buffer(name, node.shape, node.dtype, role=role, **more)  # type: ignore[arg-type]
         self.buffers[name] = self.places[index] = buffer
 
-    def _place_values(self) -> list[Store]:
+    def view(self, index: int, name: str, whole: str, offset: Count) -> None:
+        """Let a value lie in a buffer, so many bytes behind its beginning."""
+        node = self.graph[index]
+        self.views[name] = whole, offset
+        self.places[index] = Buffer(name, node.shape, node.dtype)
+
+    def place_values(self) -> list[Store]:
         """Give each stored value a buffer, a new weight that of the old one; else it is copied at the end."""
         leaves = self.graph.kept()
         taken: set[int] = set()
@@ -125,8 +148,8 @@ class _Lowering:
                 taken.add(index)
                 self.places[index] = self.places[leaf]
         for index in sorted(self.plan.stored):
-            if index not in self.places:
-                self._place(index, f"v{index}", label=formula(self.graph, index, 2))
+            if index not in self.places and self.graph[index].operation.name != "loop":
+                self.place(index, f"{self.prefix}v{index}", label=formula(self.graph, index, 2))
         return copies
 
     def _may_overwrite(self, index: int, leaf: int) -> bool:
@@ -158,36 +181,42 @@ class _Lowering:
 
     # ---- launches ------------------------------------------------------------------------------
 
-    def _level(self, members: Sequence[int]) -> None:
-        together: list[Store] = []
-        for index in members:
-            if self.graph[index].operation.name == "loop":
-                raise NotImplementedError("loops are not lowered yet")
-            if not self.plan.has_own_launch(index):
-                kind = "int" if self.graph[index].dtype == "int" else "float"
-                together.append(Store(index, self.places[index].name, kind))
-            elif self.graph[index].operation.name in (
-                "matmul",
-                "convolve",
-                "convolve_input",
-                "convolve_kernel",
-            ):
+    def launch_levels(self, also: Mapping[int, Sequence[Store]]) -> None:
+        """Launch what makes all stored values; `also` are more stores of some of them."""
+        for level in range(self.plan.end):
+            members = [index for index in sorted(self.plan.levels) if self.plan.levels[index] == level]
+            together: list[Store] = []
+            for index in members:
+                if self.plan.has_own_launch(index):
+                    self._launch_alone(index)
+                else:
+                    together.append(self.store(index, self.places[index].name))
+                    together += also.get(index, ())
+            self.launch_points(together)
+
+    def store(self, index: int, buffer: str, *, result: bool = False) -> Store:
+        """Return the store of a value to a buffer, or a result."""
+        return Store(index, buffer, "int" if self.graph[index].dtype == "int" else "float", result)
+
+    def _launch_alone(self, index: int) -> None:
+        match self.graph[index].operation.name:
+            case "loop":
+                launch_loop(self, index)
+            case "loop_part":
+                pass  # its loop has stored it
+            case _ if self.plan.is_of_library(index):
                 self._library(index)
-            else:
+            case _:
                 self._reduction(index)
-        self._points(together)
 
     def _formulas(self, own: Iterable[int]) -> Formulas:
         return Formulas(self.graph, self.places, frozenset(own), self.plan.host, self.numbers, self.fields)
 
     def _results(self) -> list[Store]:
-        found = []
-        for name, index in self.graph.outputs.items():
-            kind = "int" if self.graph[index].dtype == "int" else "float"
-            found.append(Store(index, f"result {name}", kind, result=True))
-        return found
+        return [self.store(each, f"result {name}", result=True) for name, each in self.graph.outputs.items()]
 
-    def _points(self, stores: Sequence[Store]) -> None:
+    def launch_points(self, stores: Sequence[Store]) -> None:
+        """Launch threads that compute whole elements."""
         if not stores:
             return
         of = self._formulas(each.index for each in stores if not each.result and self._is_own(each))
@@ -196,7 +225,7 @@ class _Lowering:
         kernel = of.text.finish("points", about(self.graph, nodes, nodes), THREADS)
         reads = {other for each in nodes for other in self._sources(each)}
         work = sum((total_of(self.graph[each].shape) for each in nodes), Count())
-        writes = [each.buffer for each in stores if each.buffer in self.buffers]
+        writes = [each.buffer for each in stores if not each.result]
         self._add(kernel, of.text.passed(), grid, reads, writes, self._origins(nodes), work)
 
     def _is_own(self, store: Store) -> bool:
@@ -228,7 +257,8 @@ class _Lowering:
             shape = (
                 (BATCH, int(scratch.value({"rows": 1}))) if scratch.symbols() else (int(scratch.value({})),)
             )
-            buffer = self.buffers[f"sums {index}"] = Buffer(f"sums {index}", shape, label="partial sums")
+            name = f"{self.prefix}sums {index}"
+            buffer = self.buffers[name] = Buffer(name, shape, label="partial sums")
             known["scratch"] = address(buffer.name)
             written.append(buffer.name)
         flops = self._flops(index)
@@ -276,20 +306,18 @@ class _Lowering:
         flops: Count = Count(),  # noqa: B008 - a number
     ) -> None:
         self.kernels[kernel.name] = kernel
-        named = dict.fromkeys(self.places[each].name for each in reads if each in self.places)
-        written = tuple(dict.fromkeys(writes))
+        symbols = {f"at({name})": address(whole) + offset for name, (whole, offset) in self.views.items()}
+        arguments = tuple(each.where(symbols) for each in arguments)
+        named = dict.fromkeys(self._whole(self.places[each].name) for each in reads if each in self.places)
+        written = tuple(dict.fromkeys(map(self._whole, writes)))
         touched = sum((4 * total_of(self.buffers[name].shape) for name in (*named, *written)), Count())
-        self.steps.append(
-            Step(
-                (Call(kernel.name, arguments),),
-                grid,
-                tuple(map(Access, named)),
-                tuple(map(Access, written)),
-                origins,
-                flops,
-                touched,
-            )
-        )
+        accesses = tuple(map(Access, named)), tuple(map(Access, written))
+        step = Step((Call(kernel.name, arguments),), grid, *accesses, origins, flops, touched)
+        self.phases.append(Phase((step,)))
+
+    def _whole(self, name: str) -> str:
+        """Return the buffer that a name shows."""
+        return self.views[name][0] if name in self.views else name
 
 
 def of_library(kernel: CudaKernel) -> Kernel:

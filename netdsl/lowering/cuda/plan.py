@@ -51,6 +51,9 @@ class Plan:
     """Decides what is stored. `late` are updates: nobody waits for them, and they come after all else."""
 
     graph: Graph
+    is_body: bool = False
+    """Whether it is of a loop's body, whose inputs lie in memory."""
+
     host: frozenset[int] = field(init=False)
     stored: set[int] = field(init=False, default_factory=set)
     levels: dict[int, int] = field(init=False, default_factory=dict)
@@ -87,7 +90,11 @@ class Plan:
 
     def is_leaf(self, index: int) -> bool:
         """Tell whether a value is a number of the host, or lies in memory before the step."""
-        return index in self.host or self.graph[index].operation.name in PLACED
+        return index in self.host or self._is_placed(index)
+
+    def _is_placed(self, index: int) -> bool:
+        name = self.graph[index].operation.name
+        return name in PLACED or (self.is_body and name == "input")
 
     def _own_cost(self, index: int) -> int:
         name = self.graph[index].operation.name
@@ -99,7 +106,7 @@ class Plan:
 
     def _is_stored(self, index: int, needed: set[int], cost: int, sources: int) -> bool:
         name, users = self.graph[index].operation.name, self.graph.users(index)
-        if name in FOLDS or name == "loop":
+        if name in FOLDS or name in ("loop", "loop_part"):
             return True
         if index in needed or self.graph.is_root(index):
             return True
@@ -149,7 +156,7 @@ class Plan:
             if (each, here) in seen or each in self.host:
                 continue
             seen.add((each, here))
-            if each in self.stored or self.graph[each].operation.name in PLACED:
+            if each in self.stored or self._is_placed(each):
                 found[each] = found.get(each, True) and here
             else:
                 todo += [(other, here and self._keeps_place(each)) for other in self.graph.operands(each)]
@@ -161,7 +168,15 @@ class Plan:
 
     def has_own_launch(self, index: int) -> bool:
         """Tell whether a value is made by a launch of its own."""
-        return self.graph[index].operation.name in LIBRARY | {"loop"} or is_long(self.graph, index)
+        name = self.graph[index].operation.name
+        return name in ("loop", "loop_part") or self.is_of_library(index) or is_long(self.graph, index)
+
+    def is_of_library(self, index: int) -> bool:
+        """Tell whether a kernel written by hand makes a value: its operands lie in memory then."""
+        operands = self.graph.operands(index)
+        if self.graph[index].operation.name not in LIBRARY:
+            return False
+        return all(view_of(self.graph, each).source not in self.host for each in operands)
 
     # ---- levels --------------------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ def total_text(of: Formulas, shape: Shape) -> str:
 
 
 def _value(of: Formulas, store: Store, place: Count, shape: Shape) -> str:
-    value = of.value(store.index, of.index.unflattened(place, shape) if shape else ())
+    value = of.value(store.index, of.unflattened(place, shape))
     if of.graph[store.index].dtype == "bool":
         return f"(f32(1.0) if {value} else f32(0.0))"
     return value

@@ -80,7 +80,7 @@ def _write_shares(of: Formulas, index: int, team: Team) -> None:
     text.open(f"if result < {total_text(of, shape)}:")
     of.depths["result"] = depth
     result = of.index.variable("result", None if is_batched(shape) else count(shape))
-    position = of.index.unflattened(result, shape) if shape else ()
+    position = of.unflattened(result, shape)
     total = " * ".join(of.extent(each) for each in extents)
     inside = text.open(f"for k in range(lane, {total}, {team.lanes}):")
     of.depths["k"] = inside

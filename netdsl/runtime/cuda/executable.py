@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby, product
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.formulas import CONTEXT
 from netdsl.passes.plan_memory import MemoryPlan, plan_memory
-from netdsl.program import Buffer, Grid, Program, Step
+from netdsl.program import Buffer, Grid, Program, Repeat, Step
 from netdsl.program.layout import size
 from netdsl.runtime.cuda.device import Device, Recorded, Region
 from netdsl.runtime.fields import checked_fields, checked_order, room
@@ -205,16 +206,18 @@ class DeviceExecutable:
             regions.append(Region(array.address, array.size))
         launches = [
             _launch(step, symbols | turn)
-            for phase in self.program.phases
-            for turn in turns_of(phase.times, phase.repeat)
-            for step in phase.steps
+            for repeat, phases in groupby(self.program.phases, lambda phase: phase.repeat)
+            for turn, step in product(turns_of(repeat), [step for each in phases for step in each.steps])
         ]
         return self._device.recorded(launches, self.program.kernels, regions)
 
 
-def turns_of(times: int, repeat: object) -> list[dict[str, int]]:
-    """Return the symbols of each turn of a phase: none where it is not repeated."""
-    return [{}] if repeat is None else [{"t": turn} for turn in range(times)]
+def turns_of(repeat: Repeat | None) -> list[dict[str, int]]:
+    """Return the symbols of each turn of a loop, in order; one turn without symbols where there is none."""
+    if repeat is None:
+        return [{}]
+    turns = [{"t": turn} for turn in range(repeat.times)]
+    return turns[::-1] if repeat.reverse else turns
 
 
 def _launch(step: Step, symbols: Mapping[str, int]) -> tuple[Step, tuple[int, ...], int]:

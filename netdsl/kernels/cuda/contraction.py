@@ -278,22 +278,18 @@ class _Writer:
             line for side in sides for load in range(self._loads(side)) for line in self._write(side, load)
         ]
         a_room, b_room = self._room(self.left), self._room(self.right)
+        # A turn reads one tile and works on the one before. So what reads stands in the text once.
         return [
-            "k_next = k_begin",
-            *reads,
-            "a_to = 0",
-            "b_to = 0",
-            *writes,
-            "cuda.syncthreads()",
-            "for step in range(steps):",
-            f"    k_next = k_begin + (step + 1) * {self.tile.depth}",
+            "for step in range(steps + 1):",
+            f"    k_next = k_begin + step * {self.tile.depth}",
             *(f"    {line}" for line in reads),
-            f"    a_now = (step & 1) * {a_room}",
-            f"    b_now = (step & 1) * {b_room}",
-            f"    for k in range({self.tile.depth}):",
-            *(f"        {line}" for line in self._multiply()),
-            f"    a_to = {a_room} - a_now",
-            f"    b_to = {b_room} - b_now",
+            f"    a_to = (step & 1) * {a_room}",
+            f"    b_to = (step & 1) * {b_room}",
+            "    if step > 0:",
+            f"        a_now = {a_room} - a_to",
+            f"        b_now = {b_room} - b_to",
+            f"        for k in range({self.tile.depth}):",
+            *(f"            {line}" for line in self._multiply()),
             *(f"    {line}" for line in writes),
             "    cuda.syncthreads()",
         ]
@@ -320,32 +316,38 @@ class _Writer:
     def _closing(self) -> list[str]:
         given = self.given
         target = given.result if self.splits == 1 else self._partial_sums()
-        wide = is_vector(target, given.columns) and (self.splits > 1 or not given.finish)
-        high, broad = text_of(volume(given.rows)), text_of(volume(given.columns))
-        prefixes = {axis.name: "z_" for axis in given.batch}
-        prefixes |= {axis.name: "m_" for axis in given.rows} | {axis.name: "n_" for axis in given.columns}
-        lines = []
+        lanes = 4 if is_vector(target, given.columns) and not self._finish() else 1
+        places = range(0, self.tile.own, lanes)
+        lines = [line for j in places for line in self._column(target, j)]
         for i in range(self.tile.own):
             lines += [
                 f"m_index = m_begin + ty * 4 + {i % 4 + i // 4 * 4 * self.down}",
-                f"if m_index < {high}:",
+                f"if m_index < {text_of(volume(given.rows))}:",
                 *(f"    {line}" for line in decomposed("m_index", given.rows, "m_")),
+                f"    m_at = {address(_only(target, given.rows), {axis.name: 'm_' for axis in given.rows})}",
+                *(f"    {line}" for j in places for line in self._store(target, i, j, lanes)),
             ]
-            for j in range(0, self.tile.own, 4 if wide else 1):
-                values = ", ".join(f"c{i}_{j + lane}" for lane in range(4 if wide else 1))
-                store = (
-                    [f"st4({target.name}, at, {values})"]
-                    if wide
-                    else [f"v = {values}", *self._finish(), f"{target.name}[at] = v"]
-                )
-                lines += [
-                    f"    n_index = n_begin + tx * 4 + {j % 4 + j // 4 * 4 * self.across}",
-                    f"    if n_index < {broad}:",
-                    *(f"        {line}" for line in decomposed("n_index", given.columns, "n_")),
-                    f"        at = {address(target, prefixes)}",
-                    *(f"        {line}" for line in store),
-                ]
         return lines
+
+    def _column(self, target: Operand, j: int) -> list[str]:
+        """Return lines that find whether a column of a thread is there, and its part of an address."""
+        given, tag = self.given, f"n{j}"
+        fixed = _only(target, (*given.batch, *given.columns))
+        prefixes = {axis.name: "z_" for axis in given.batch}
+        prefixes |= {axis.name: f"{tag}_" for axis in given.columns}
+        return [
+            f"{tag}_index = n_begin + tx * 4 + {j % 4 + j // 4 * 4 * self.across}",
+            f"{tag}_there = {tag}_index < {text_of(volume(given.columns))}",
+            *decomposed(f"{tag}_index", given.columns, f"{tag}_"),
+            f"{tag}_at = {address(Operand(target.name, fixed.coordinates, target.offset), prefixes)}",
+        ]
+
+    def _store(self, target: Operand, i: int, j: int, lanes: int) -> list[str]:
+        values = ", ".join(f"c{i}_{j + lane}" for lane in range(lanes))
+        if lanes == 4:
+            return [f"if n{j}_there:", f"    st4({target.name}, m_at + n{j}_at, {values})"]
+        store = [f"v = {values}", *self._finish(), f"{target.name}[at] = v"]
+        return [f"if n{j}_there:", f"    at = m_at + n{j}_at", *(f"    {line}" for line in store)]
 
     def _finish(self) -> tuple[str, ...]:
         return self.given.finish if self.splits == 1 else ()
@@ -357,6 +359,12 @@ class _Writer:
             strides.append((axis.name, step))
             step = step * axis.extent
         return plain("scratch", strides, step * symbol("split"))
+
+
+def _only(operand: Operand, axes: Sequence[Axis]) -> Operand:
+    """Return the coordinates of an operand that some axes make, without its offset."""
+    names = {axis.name for axis in axes}
+    return Operand(operand.name, tuple(each for each in operand.coordinates if each.terms[0][0] in names))
 
 
 def _second_pass(given: Contraction, splits: int) -> CudaKernel:

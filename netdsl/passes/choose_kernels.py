@@ -6,7 +6,7 @@ from typing import Final
 
 from netdsl.graph import Graph, Shape, batches, count, is_batched
 from netdsl.passes.contractions import in_memory, is_sum_over_places
-from netdsl.passes.convolutions import images_of, is_lanewise
+from netdsl.passes.convolutions import images_of, is_by_winograd, is_lanewise
 from netdsl.passes.joining import Joining, passing
 from netdsl.passes.lanes import domain_of, goes_along_lanes
 from netdsl.passes.layouts import Layouts, is_column_sum, lanes_domain
@@ -86,16 +86,16 @@ def _unit(grouping: Grouping, group: Group, layouts: Layouts) -> Unit:
         case "copy" | "loop" as template:
             return Unit((Part(template, group),), Whole())
         case "windows" if layouts.is_convolution(group):
-            return _convolution_unit(graph, group)
+            return _convolution_unit(graph, group, layouts)
         case "windows" if layouts.is_pool(group):
             shape = graph[group.stores[0]].shape
             return Unit((Part("pool", group),), Examples(_together(shape), batches(shape)))
     return _loops_unit(graph, group, layouts)
 
 
-def _convolution_unit(graph: Graph, group: Group) -> Unit:
-    """Cut a convolution into pieces of images, and a kernel's gradient into tiles, if each of them has whole
-    groups of 16 channels."""
+def _convolution_unit(graph: Graph, group: Group, layouts: Layouts) -> Unit:
+    """Cut a convolution into pieces of images, and a kernel's gradient into sums of some examples, or into
+    tiles, if each of them has whole groups of 16 channels."""
     (index,) = group.stores
     shape = graph[index].shape
     cut: Cut = Whole()
@@ -104,6 +104,8 @@ def _convolution_unit(graph: Graph, group: Group) -> Unit:
         cut = Examples(_together(shape), batches(shape))
     elif is_summed_by_examples(graph, index):
         cut = Examples(1, batches(behind))
+    elif is_by_winograd(graph, index, layouts.panels):
+        cut = Examples(_summed_together(graph, index), batches(behind))
     elif is_lanewise(graph, index) or shape[-2] % 16 == 0:
         cut = tiles_of(shape)
     return Unit((Part("convolution", group),), cut)
@@ -112,9 +114,23 @@ def _convolution_unit(graph: Graph, group: Group) -> Unit:
 def is_summed_by_examples(graph: Graph, index: int) -> bool:
     """Tell whether a kernel is no larger than an example's images: a sum for each example is then written and
     read sooner than the images are once more, which the unit that makes them has in the cache."""
+    behind = graph[images_of(graph, index)[1]].shape
+    return places(behind) >= TOGETHER and count(graph[index].shape) <= _floats_of_images(graph, index)
+
+
+def _summed_together(graph: Graph, index: int) -> int:
+    """Return over how many examples a kernel's gradient is summed before it is stored: until it is a quarter
+    of what is read of them, but not so many that a batch of 64 had less than 8 pieces for threads to
+    share."""
+    in_cache = _floats_of_images(graph, index)
+    return next(
+        size for size in (1, 2, 4, 8) if size == 8 or 4 * count(graph[index].shape) <= size * in_cache
+    )
+
+
+def _floats_of_images(graph: Graph, index: int) -> int:
     before, behind = (graph[each].shape for each in images_of(graph, index))
-    in_cache = places(before) * columns(before) + places(behind) * columns(behind)
-    return places(behind) >= TOGETHER and count(graph[index].shape) <= in_cache
+    return places(before) * columns(before) + places(behind) * columns(behind)
 
 
 def _product_unit(graph: Graph, group: Group, layouts: Layouts) -> Unit:

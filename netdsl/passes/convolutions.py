@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from math import prod
 from typing import Final
 
 from netdsl.graph import Graph, Node, Shape, is_batched
+from netdsl.passes.contractions import is_view
 
 CONVOLUTIONS: Final = ("convolve", "convolve_input", "convolve_kernel")
+FEWEST_CHANNELS: Final = 16
+MOST_WEIGHTS: Final = 128 * 128
+"""Pairs of channels up to which transformed weights, 64 bytes each, take up half of the second cache."""
+
 POOLS: Final = ("max_pool", "argmax_pool", "sum_pool")
 POOLS_BACK: Final = ("put_window", "spread_pool")
 
@@ -38,6 +44,38 @@ def is_lanewise(graph: Graph, index: int) -> bool:
     groups: int = graph[index].setting("groups")
     kernel = kernel_shape(graph, index)
     return groups > 1 and kernel[-2] == 1 and kernel[-1] == groups
+
+
+def is_by_winograd(graph: Graph, index: int, panels: Container[int]) -> bool:
+    """Tell whether Winograd's kernels compute a convolution or an adjoint; `panels` are the values that lie
+    in panels, as what they read must."""
+    source = images_of(graph, index)[0] if graph[index].operation.name != "convolve_input" else None
+    while source is not None and source not in panels and is_view(graph, source):
+        (source,) = graph.operands(source)
+    return is_planar(graph, index) and (source is None or source in panels) and _suits_winograd(graph, index)
+
+
+def _suits_winograd(graph: Graph, index: int) -> bool:
+    """Tell whether Winograd's F(2x2, 3x3) computes a convolution or an adjoint in less time: windows of 3x3
+    that move one place at a time, over enough channels for what transforms take (of 16 to 16 a gradient takes
+    as long), whose weights stay in the second cache, transformed, and few of whose tiles stick out.
+
+    Measured with AVX-512 for 16 to 64 channels, at 8x8 to 32x32 places: 0.50 to 0.85 of the time.
+    """
+    node, kernel = graph[index], kernel_shape(graph, index)
+    if kernel[:-2] != (3, 3) or node.setting("groups") != 1:
+        return False
+    if {*node.setting("strides"), *node.setting("dilation")} != {1}:
+        return False
+    before, behind = images_of(graph, index)
+    is_back = node.operation.name == "convolve_input"
+    if is_back and max(*node.setting("before"), *node.setting("after")) > 2:
+        return False
+    down, across = graph[before if is_back else behind].shape[1:-1]
+    few_stick_out = 3 * 4 * -(-down // 2) * -(-across // 2) <= 4 * down * across
+    least = FEWEST_CHANNELS * (2 if node.operation.name == "convolve_kernel" else 1)
+    channels, outputs = kernel[-2:]
+    return few_stick_out and min(channels, outputs) >= least and channels * outputs <= MOST_WEIGHTS
 
 
 def reads_rows(graph: Graph, index: int) -> bool:

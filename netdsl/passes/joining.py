@@ -89,7 +89,13 @@ class Joining:
         }
 
     def _is_aligned(self, unit: Unit, cut: Cut) -> bool:
-        """Tell whether pieces of examples begin at multiples of 16 rows where products back want that."""
+        """Tell whether pieces of examples begin at multiples of 16 rows where products back want that, and
+        have as many examples as a gradient is summed over before it is stored."""
+        gradients = isinstance(unit.cut, Examples) and any(
+            not is_batched(self.graph[index].shape) for index in unit.stores()
+        )
+        if gradients and unit.cut != cut:
+            return False
         backs = [part.group.stores[0] for part in unit.parts if part.template == "back"]
         return not isinstance(cut, Examples) or all(
             cut.size * places(self.graph[index].shape) % 16 == 0 for index in backs

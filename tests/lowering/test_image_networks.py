@@ -129,6 +129,13 @@ NETS: dict[str, tuple[Ints, tuple[Layer, ...]]] = {
             transposed(8, (4, 4), (1, 1), (4, 4)), relu, transposed(1, (2, 2), (2, 2), (8, 8)), tanh,
         ),
     ),
+    "transformed tiles": (
+        (9, 10, 3),
+        (
+            conv(32, (3, 3), pad=(1, 1), offset=False), normalized, relu, conv(36, (3, 3), pad=(1, 1)), relu,
+            pool("max_pool", (2, 2)), conv(32, (3, 3), pad=(2, 2)), tanh, averaged,
+        ),
+    ),
     "many channels as data": ((4, 4, 16), (conv(16, (3, 3)), flat, dense(10), tanh)),
     "many taps": ((14, 13, 8), (conv(0, (13, 12), depthwise=True), tanh, conv(20, (1, 1)), averaged)),
     "overlapping pools": (
@@ -159,6 +166,30 @@ def test_steps_of_image_networks(name: str, rows: int) -> None:
         for each in executable.names():
             value = executable.read(each)
             np.testing.assert_array_equal(bits.setdefault(each, value), value, err_msg=each)
+
+
+@pytest.mark.parametrize("rows", [3, 64])
+def test_bits_of_sums_of_some_examples(rows: int) -> None:
+    """Kernels whose gradients are summed over 4 and 8 examples before they are stored, and their sums
+    after."""
+    layers = (conv(32, (3, 3), pad=(1, 1)), relu, conv(32, (3, 3), pad=(1, 1)), relu, averaged)
+    deep = (
+        conv(32, (3, 3), pad=(1, 1)),
+        relu,
+        pool("max_pool", (2, 2)),
+        conv(48, (3, 3), pad=(1, 1)),
+        averaged,
+    )
+    for shape, each in (((12, 10, 3), layers), ((8, 8, 3), deep)):
+        graph = training(shape, each)
+        fields = {"x": np.random.default_rng(rows).normal(size=(rows, *shape)).astype(np.float32)}
+        bits: dict[str, NDArray[np.float32]] = {}
+        for threads in (1, 2, 3, 8):
+            executable = compare(graph, fields, rows, kept=kept_of(graph), threads=threads, tolerance=1e-4)
+            assert executable.intruded() == ()
+            for name in executable.names():
+                value = executable.read(name)
+                np.testing.assert_array_equal(bits.setdefault(name, value), value, err_msg=name)
 
 
 def _templates(layers: tuple[Callable[[Net, Value], Value], ...], shape: Ints) -> list[str]:

@@ -12,6 +12,7 @@ _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "products": ("product", "product_back", "weight_gradient", "turn_panel"),
     "contraction": ("contraction",),
     "convolution": ("convolution", "convolution_in_halves", "turn_kernel", "convolution_gradient"),
+    "winograd": ("winograd_kernel", "winograd", "winograd_gradient"),
     "halves": ("halve_kernel", "gradient_in_halves"),
     "depthwise": ("depthwise", "depthwise_gradient"),
     "pooling": ("max_pool", "put_window", "sum_pool"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netdsl.graph import BATCH, Graph, Shape, count
-from netdsl.lowering.cpu import depthwise, geometry, gradients
+from netdsl.lowering.cpu import depthwise, geometry, gradients, winograd
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.geometry import Description, Images, Windows
-from netdsl.lowering.cpu.moves import ADD_PARTS
+from netdsl.lowering.cpu.moves import ADD_FURTHER_PARTS, ADD_PARTS
 from netdsl.lowering.cpu.pieces import FIRST, HI, ITEM, LAST, LO, THREAD, Piece, panels_of, pieces_of, work_of
-from netdsl.passes.convolutions import images_of, is_lanewise, kernel_shape
+from netdsl.passes.convolutions import images_of, is_by_winograd, is_lanewise, kernel_shape
 from netdsl.program import (
     LANES,
     Access,
@@ -69,7 +69,13 @@ def turn_step(shop: Workshop, index: int) -> Step:
         depth = windows.outputs if back else windows.channels
         numbers = map(count_of, (*windows.size, depth, int(back)))
         calls.append(shop.call("halve_kernel", (address(source.name), address(target.name), *numbers)))
-    orders = ("turned",) * back + ("halved",) * _in_halves(windows, back)
+    if is_winograd := is_by_winograd(shop.graph, index, shop.choice.panels):
+        source, target = target, _ordered(shop, index, "transformed")
+        depth, width = (windows.outputs, windows.channels) if back else (windows.channels, windows.outputs)
+        panels, places = panels_of(width), (address(source.name), address(target.name))
+        words = count_of(depth), count_of(int(back)), ITEM, ITEM + 1
+        calls.append(shop.call("winograd_kernel", (*places, *words)))
+    orders = ("turned",) * back + ("halved",) * _in_halves(windows, back) + ("transformed",) * is_winograd
     writes = tuple(Access(_ordered(shop, index, each).name, "Panels") for each in orders)
     return Step(tuple(calls), Each((count_of(panels),)), (Access(weights.name),), writes)
 
@@ -80,7 +86,7 @@ def _ordered(shop: Workshop, index: int, order: str) -> Buffer:
     windows, back = windows_of(shop.graph, index), _is_back(shop.graph, index)
     down, across = windows.size
     depth, width = (windows.outputs, windows.channels) if back else (windows.channels, windows.outputs)
-    taps = down * (across + 1) if order == "halved" else windows.taps
+    taps = {"halved": down * (across + 1), "transformed": winograd.FREQUENCIES}.get(order, windows.taps)
     name = f"{weights.name} {'back ' if back else ''}{order}"
     return shop.buffers.get(name) or shop.add(
         Buffer(name, (taps * depth, width), layout="panels", label=name)
@@ -95,11 +101,12 @@ def _in_halves(windows: Windows, back: bool) -> bool:
     return windows.back_in_halves if back else windows.in_halves
 
 
-def needs_turned_kernel(graph: Graph, index: int) -> bool:
+def needs_turned_kernel(shop: Workshop, index: int) -> bool:
     """Tell whether a convolution reads its kernel in another order."""
-    windows, back = windows_of(graph, index), _is_back(graph, index)
-    forward = graph[index].operation.name == "convolve"
-    return not windows.lanewise and (back or (forward and windows.in_halves))
+    windows, back = windows_of(shop.graph, index), _is_back(shop.graph, index)
+    forward = shop.graph[index].operation.name == "convolve"
+    other = windows.in_halves or is_by_winograd(shop.graph, index, shop.choice.panels)
+    return not windows.lanewise and (back or (forward and other))
 
 
 def convolution_step(shop: Workshop, index: int, cut: Examples) -> Step:
@@ -117,6 +124,8 @@ def convolution_step(shop: Workshop, index: int, cut: Examples) -> Step:
         places = piece.address(source), address(weights.name), piece.address(target)
         call = shop.call("depthwise", (*places, symbol("block"), LAST + -1 * FIRST), _counts(words))
         return Step((call,), work_of(cut), reads, writes, flops=flops)
+    if is_by_winograd(graph, index, shop.choice.panels):
+        return _winograd_step(shop, index, cut)
     if graph[index].operation.name == "convolve":
         described = geometry.forward(
             windows, _lying(source, windows.space, windows.channels), stride(target.name)
@@ -125,7 +134,7 @@ def convolution_step(shop: Workshop, index: int, cut: Examples) -> Step:
         assert source.layout == "panels"
         described = geometry.backward(windows, stride(source.name), stride(target.name))
     halved = _in_halves(windows, _is_back(graph, index))
-    if needs_turned_kernel(graph, index):
+    if needs_turned_kernel(shop, index):
         weights = _ordered(shop, index, "halved" if halved else "turned")
     call = shop.call(
         "convolution_in_halves" if halved else "convolution",
@@ -135,6 +144,22 @@ def convolution_step(shop: Workshop, index: int, cut: Examples) -> Step:
         _words(described),
     )  # fmt: skip
     reads = Access(source.name, piece.own), Access(weights.name)
+    return Step((call,), work_of(cut), reads, writes, flops=flops)
+
+
+def _winograd_step(shop: Workshop, index: int, cut: Examples) -> Step:
+    """Make the step of a convolution, or of the way back, whose tiles are transformed."""
+    windows, piece = windows_of(shop.graph, index), Piece(cut)
+    seen = windows.mirrored if _is_back(shop.graph, index) else windows
+    assert seen is not None
+    source, target = shop.at(shop.graph.operands(index)[0]), shop.target(index, cut)
+    weights = _ordered(shop, index, "transformed")
+    described = winograd.forward(seen, _lying(source, seen.space, seen.channels), stride(target.name))
+    places = piece.address(source), address(weights.name), piece.address(target), symbol("block")
+    scratch = _scratch(shop, described.scratch)
+    call = shop.call("winograd", (*places, scratch, LAST + -1 * FIRST), _words(described))
+    reads, writes = (Access(source.name, piece.own), Access(weights.name)), (Access(target.name, piece.own),)
+    flops = 2 * winograd.multiplications(seen) * rows_of(shop.graph[index].shape)
     return Step((call,), work_of(cut), reads, writes, flops=flops)
 
 
@@ -176,9 +201,12 @@ def kernel_steps(shop: Workshop, index: int, cut: Examples) -> list[Step]:
     this. Measured: a third of the time of 1x1 convolutions of 64 channels, which wait for memory otherwise.
     """
     graph = shop.graph
+    if is_by_winograd(graph, index, shop.choice.panels):
+        return _winograd_steps(shop, index, cut)
     windows = windows_of(graph, index)
     x, dy = (shop.at(each) for each in graph.operands(index))
     target = shop.target(index, cut)
+    assert cut.size == 1
     lying = _lying(x, windows.space, windows.channels)
     halved = windows.in_halves and lying.group is None
     described = (gradients.gradient_in_halves if halved else gradients.gradient)(
@@ -209,6 +237,42 @@ def kernel_steps(shop: Workshop, index: int, cut: Examples) -> list[Step]:
     added = shop.call(ADD_PARTS, (address(parts.name), address(target.name), rows, count_of(width), LO, HI))
     ended = Step(
         (added,), Range(count_of(lines * panels)), (Access(parts.name),), (Access(target.name),),
+        shop.origins([index]), width * rows,
+    )  # fmt: skip
+    return [swept, ended]
+
+
+def _winograd_steps(shop: Workshop, index: int, cut: Examples) -> list[Step]:
+    """Make the steps of a kernel's gradient whose tiles are transformed: a sum for each piece, the first
+    where the gradient lies, and the sum over the pieces in their order."""
+    graph = shop.graph
+    windows, piece = windows_of(graph, index), Piece(cut)
+    x, dy = (shop.at(each) for each in graph.operands(index))
+    target = shop.target(index, cut)
+    described = winograd.gradient(
+        windows,
+        _lying(x, windows.space, windows.channels),
+        _lying(dy, windows.counts, windows.outputs),
+        cut.size,
+    )
+    lines = windows.taps * windows.channels * panels_of(windows.outputs)
+    width = LANES * lines
+    room = graph[dy_of(graph, index)].shape[0], width // cut.size
+    parts = shop.add(Buffer(f"parts of {target.name}", room, label="sums of examples"))
+    behind = address(parts.name) + 4 * (width // cut.size) * FIRST + count_of(-4 * width)
+    images = piece.address(x), piece.address(dy)
+    places = *images, address(target.name), behind, symbol("block"), _scratch(shop, described.scratch)
+    call = shop.call("winograd_gradient", (*places, LAST + -1 * FIRST, FIRST), _words(described))
+    rows = rows_of(graph[dy_of(graph, index)].shape)
+    swept = Step(
+        (call,), work_of(cut), (Access(x.name, "Examples"), Access(dy.name, "Examples")),
+        (Access(parts.name, "Examples"), Access(target.name, "Examples")),
+        flops=2 * winograd.multiplications(windows) * rows,
+    )  # fmt: skip
+    ends = address(parts.name), address(target.name), rows, count_of(cut.size), count_of(width)
+    added = shop.call(ADD_FURTHER_PARTS, (*ends, LO, HI))
+    ended = Step(
+        (added,), Range(count_of(lines)), (Access(parts.name), Access(target.name)), (Access(target.name),),
         shop.origins([index]), width * rows,
     )  # fmt: skip
     return [swept, ended]

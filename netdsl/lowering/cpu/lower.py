@@ -98,7 +98,7 @@ def _steps(shop: Workshop, unit: Unit) -> list[Step]:
     before = [
         of_group(shop, turn_step(shop, each.stores[0]), each)
         for each in convolved
-        if needs_turned_kernel(shop.graph, each.stores[0])
+        if needs_turned_kernel(shop, each.stores[0])
     ]
     made: list[Step] = []
     after: list[Step] = []

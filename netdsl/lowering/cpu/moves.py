@@ -107,3 +107,22 @@ def add_parts(parts: int, target: int, rows: int, width: int, lo: int, hi: int) 
 ''',
     ("sums of examples added up",),
 )
+
+ADD_FURTHER_PARTS: Final = Kernel(
+    "add_further_parts",
+    '''@kernel
+def add_further_parts(parts: int, target: int, rows: int, apart: int, width: int, lo: int, hi: int) -> None:
+    """Add rows of so many floats to a target, for the lines lo .. hi of 16 of them: a row for every `apart`
+    examples but the first, in their order."""
+    total = at(target)
+    row = apart
+    place = parts
+    while row < rows:
+        x = at(place)
+        for i in range(16 * lo, 16 * hi):
+            total[i] = total[i] + x[i]
+        place += 4 * width
+        row += apart
+''',
+    ("sums of examples added up",),
+)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from netdsl.program import Program
     from netdsl.semantics.experiment import Experiment
 
+ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_103", "sm_120")
+"""Kinds of CUDA devices that code is made for, oldest first."""
+
 BATCH = 256
 """Rows that costs are told for where a batch is all rows and no data is at hand."""
 
@@ -33,8 +36,10 @@ def parser() -> Parser:
     result = command_parser(
         "compile",
         "Show what the compiler makes of a .net file: layers and parameters, programs with their kernels,\n"
-        "operations and memory, and the time that each part of the work took.",
-        "  netdsl compile digits.net --rewrites\n  netdsl compile digits.net --out build",
+        "operations and memory, and the time that each part of the work took. With `--device cuda` it makes\n"
+        "the code of all kernels for a kind of CUDA devices, which need not be there.",
+        "  netdsl compile digits.net --rewrites\n  netdsl compile digits.net --out build\n"
+        "  netdsl compile digits.net --device cuda --arch sm_90 --out build",
     )
     add_experiment(result)
     add_machine(result)
@@ -43,6 +48,12 @@ def parser() -> Parser:
     )
     result.add_argument("--steps", action="store_true", help="list the steps of the training program")
     result.add_argument("--passes", action="store_true", help="list the passes with their times")
+    result.add_argument(
+        "--arch",
+        choices=ARCHITECTURES,
+        metavar="SM",
+        help="the kind of CUDA devices (sm_90); with --device cuda",
+    )
     result.add_argument(
         "--out", type=Path, metavar="DIR", help="write generated kernels, launch lists and graphs as text"
     )
@@ -53,6 +64,10 @@ def parser() -> Parser:
 
 def run(arguments: Namespace) -> int:
     """Compile, print what came out, and write it where that is asked for."""
+    if arguments.device == "cuda" or arguments.arch is not None:
+        from netdsl.cli import device_code
+
+        return device_code.run(arguments)
     from netdsl.run.engine import Engine, programs_of
     from netdsl.run.opening import open_file
 

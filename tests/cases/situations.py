@@ -243,6 +243,16 @@ def no_pygls(_: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("netdsl.cli.lsp.find_spec", lambda name: None)
 
 
+def no_device(_: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let there be no CUDA device."""
+    patch.setattr("netdsl.runtime.cuda.choice.devices", lambda: 0)
+
+
+def no_cuda(_: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let no package of the extra `[cuda]` be installed."""
+    patch.setattr("netdsl.runtime.cuda.toolchain._version", lambda name: None)
+
+
 def started(part: str) -> str:
     """Return a training that begins with the weights of another, for wider layers."""
     return WIDER.replace("epochs ", f'start     = "{part}"\n    epochs ')
@@ -340,7 +350,7 @@ SITUATIONS: dict[str, Situation] = {
     "E0903": Situation("train moons.net --threads many"),
     "E0904": Situation("train moons.net lr = 0.1"),
     "E0905": Situation("train moons.net lr=0.1 lr=0.2"),
-    "E0906": Situation("train moons.net --device cuda", {"moons.net": MOONS}),
+    "E0906": Situation("train moons.net --device cuda", {"moons.net": MOONS}, no_device),
     "E0908": Situation("new digts"),
     "E0909": Situation("new digits here", {"here/digits_mlp.net": ""}),
     "E0912": run("predict runs/moons-1 rows.xlsx", {"rows.xlsx": b""}),
@@ -351,6 +361,7 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "E0961": Situation("train moons.net --quiet", {"moons.net": MOONS}, environment(NETDSL_CPU="fast")),
     "E0962": Situation("lsp", prepare=no_pygls),
+    "E0963": Situation("compile moons.net --device cuda", {"moons.net": MOONS}, no_cuda),
     "E0981": Situation("render moons.net", {"moons.net": MOONS}, broken_dot),
     "E0982": run("render runs/moons-1 --figure f1"),
     "E0990": Situation("explain E0102x"),

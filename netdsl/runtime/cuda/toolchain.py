@@ -27,9 +27,6 @@ PACKAGES: Final = (
 )
 """What the extra `[cuda]` installs."""
 
-ARCHITECTURES: Final = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_103", "sm_120")
-"""Kinds of devices that code is made for, oldest first."""
-
 _FORMAT: Final = "netdsl cuda kernel 1"
 
 

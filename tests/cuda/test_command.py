@@ -1,0 +1,57 @@
+"""`netdsl compile --device cuda` as a user sees it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from netdsl.cli.main import main
+
+pytestmark = [pytest.mark.cuda, pytest.mark.slow, pytest.mark.usefixtures("toolchain")]
+
+NET = """\
+model line(x: [1]) = x -> dense(2) -> relu -> dense(1)
+
+data points {
+    source = csv("points.csv", target=y)
+    split  = (train=100%)
+}
+
+train {
+    loss      = mse
+    optimizer = sgd(0.1)
+    batch     = 2
+    epochs    = 1
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "line.net").write_text(NET, encoding="utf-8")
+    (tmp_path / "points.csv").write_text("x,y\n" + "".join(f"{i},{2 * i}\n" for i in range(8)))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_kernels_are_listed_and_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compile", "line.net", "--device", "cuda", "--arch", "sm_80", "--out", "code"]) == 0
+    told = capsys.readouterr().out
+    assert "training: " in told
+    assert "code for sm_80" in told
+    products = sorted((folder / "code").glob("product_*.ptx"))
+    assert products
+    assert all(".target sm_80" in each.read_text() for each in products)
+    assert all(each.with_suffix(".cubin").read_bytes().startswith(b"\x7fELF") for each in products)
+    assert all(f"def {each.stem}(" in each.with_suffix(".py").read_text() for each in products)
+
+
+def test_the_list_as_a_record(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compile", "line.net", "--arch", "sm_90", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["architecture"] == "sm_90"
+    kinds = [each["program"] for each in record["programs"]]
+    assert kinds[:2] == ["training", "inference"]
+    for program in record["programs"]:
+        assert program["launches"] == sum(each["launches"] for each in program["kernels"])
+        assert all(each["registers"] > 0 and each["spills"] == 0 for each in program["kernels"])

@@ -2,10 +2,11 @@
 
 from itertools import combinations, pairwise
 
+import numpy as np
 import pytest
 
 from netdsl.compiler import compile_experiment
-from netdsl.passes.plan_memory import MemoryPlan, lifetimes, plan_memory
+from netdsl.passes.plan_memory import MemoryPlan, _Placed, lifetimes, plan_memory
 from netdsl.program import Program
 from netdsl.program.layout import size
 from tests.compiling import adam, classifier, experiment_of
@@ -36,6 +37,24 @@ def test_values_share_memory() -> None:
     plan = plan_memory(PROGRAM, 64)
     total = sum(size(PROGRAM.buffers[name], 64) for name in plan.values)
     assert plan.values_size < 0.82 * total
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pieces_lie_at_the_lowest_place_that_is_free(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    placed = _Placed(60)
+    before: list[tuple[int, int, int, int]] = []
+    for length in sorted(draw.integers(1, 40, 60).tolist(), reverse=True):
+        first, last = sorted(draw.integers(0, 30, 2).tolist())
+        others = [(place, end) for place, end, start, stop in before if start <= last and first <= stop]
+        free = [
+            place
+            for place in range(sum(end - begin for begin, end in others) + 1600)
+            if all(end <= place or place + length <= begin for begin, end in others)
+        ]
+        place = placed.add(length, first, last)
+        assert place == free[0]
+        before.append((place, place + length, first, last))
 
 
 def test_weights_lie_together_before_states() -> None:

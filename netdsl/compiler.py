@@ -11,6 +11,7 @@ experiment's graph
   -> attach_optimizer, simplify again                                             (training alone)
   -> deduplicate, prune
   -> stage_scans, legalize, recompute, fuse, choose_kernels, lower, schedule  -> program
+  -> stage_scans, legalize, lower_to_device                       (CUDA)      -> program
 """
 
 from __future__ import annotations
@@ -285,12 +286,16 @@ class _Work:
             graph = at("stage_scans", stage_scans, graph)
         graph = at("legalize", legalize, graph)
         start = time.perf_counter()
-        program = program_of(graph, name)
+        program = program_of(graph, name, self.target)
         self.passes.append(Pass(name, "lower", time.perf_counter() - start, len(graph), len(program.steps())))
         return program
 
 
-def program_of(graph: Graph, name: str) -> Program:
+def program_of(graph: Graph, name: str, target: Target = CPU) -> Program:
     """Make the program of a graph that has been legalized."""
+    if target.device == "cuda":
+        from netdsl.lowering.cuda.lower import lower_to_device
+
+        return lower_to_device(graph, name, target.rows)
     program, steps = lower(choose_kernels(fuse(recompute(graph))), name)
     return within_pieces(replace(program, phases=schedule(steps)))

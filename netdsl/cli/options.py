@@ -99,6 +99,7 @@ def options_of(arguments: Namespace) -> Options:
         threads=getattr(arguments, "threads", None),
         report=None if getattr(arguments, "quiet", False) else Download(),
         allow=tuple(getattr(arguments, "allow_path", ())),
+        device=getattr(arguments, "device", "auto"),
     )
 
 
@@ -127,14 +128,12 @@ def split_words(words: Sequence[str]) -> tuple[dict[str, str], str | None]:
 def device(name: str) -> None:
     """Refuse a device that is not there.
 
-    Errors: E0906.
+    Errors: E0963, E0906.
     """
     if name == "cuda":
-        raise _wrong(
-            "E0906",
-            "this version of netdsl runs on CPUs only",
-            "leave `--device` out; training on CUDA devices comes in a later version",
-        )
+        from netdsl.runtime.cuda.choice import expect_device
+
+        expect_device()
 
 
 def warning(code: str, message: str, cure: str) -> Diagnostic:

@@ -7,7 +7,9 @@ from netdsl.lazy_dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A device. With `check` each pass's result is verified before the next begins."""
+    """A device. With `check` each pass's result is verified before the next begins. On a CUDA device kernels
+    are chosen for so many `rows` in a batch; they run any."""
 
-    device: Literal["cpu"] = "cpu"
+    device: Literal["cpu", "cuda"] = "cpu"
     check: bool = False
+    rows: int = 128

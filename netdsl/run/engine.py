@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from netdsl.compiler import Compiled
     from netdsl.data import Dataset
     from netdsl.program import Program
-    from netdsl.runtime import Executable
+    from netdsl.runtime import Executable as CpuExecutable
+    from netdsl.runtime.cuda.device import Device
+    from netdsl.runtime.cuda.executable import DeviceExecutable
+
+    Executable: TypeAlias = CpuExecutable | DeviceExecutable
 
 Kind: TypeAlias = Literal["training", "inference", "evaluation", "preparation", "whole"]
 
@@ -37,14 +41,23 @@ def programs_of(compiled: "Compiled") -> "dict[Kind, Program]":
 
 
 class Engine:
-    """Runs an experiment's programs with at most `threads` threads."""
+    """Runs an experiment's programs with at most `threads` threads, or on a device."""
 
-    def __init__(self, experiment: Experiment, threads: int | None) -> None:
+    def __init__(self, experiment: Experiment, threads: int | None, device: "str | Device" = "auto") -> None:
+        """Choose the device; `auto` is a CUDA device where one works.
+
+        Errors: E0963 and E0906 for a device that is asked for and not there.
+        """
         with seldom_collected():
-            from netdsl.compiler import compile_experiment
+            from netdsl.compiler import CPU, compile_experiment
+        from netdsl.program import Target
+        from netdsl.runtime.cuda.choice import chosen
 
         self.experiment = experiment
-        self.compiled: Compiled = compile_experiment(experiment)
+        self.device = chosen(device) if isinstance(device, str) else device
+        rows = experiment.training.batch or BATCH
+        target = CPU if self.device is None else Target("cuda", rows=rows)
+        self.compiled: Compiled = compile_experiment(experiment, target)
         self.threads = threads
         self._made: dict[Kind, Executable] = {}
 
@@ -59,11 +72,23 @@ class Engine:
     @seldom_collected()
     def executable(self, kind: Kind) -> "Executable | None":
         """Return the executable of a program; None where the experiment has no such program."""
-        from netdsl.runtime import Executable
-
         if kind not in self._made and (program := self.compiled.program(kind)) is not None:
-            self._made[kind] = Executable(program, at_most=self.threads)
+            self._made[kind] = self._execute(program)
         return self._made.get(kind)
+
+    def _execute(self, program: "Program") -> "Executable":
+        if self.device is None:
+            from netdsl.runtime import Executable
+
+            return Executable(program, at_most=self.threads)
+        from netdsl.runtime.cuda.executable import DeviceExecutable
+
+        return DeviceExecutable(program, self.device)
+
+    @property
+    def device_name(self) -> str:
+        """The name of what the programs run on."""
+        return "CPU" if self.device is None else self.device.name
 
     def programs(self) -> Programs:
         """Return what a training needs."""
@@ -97,6 +122,8 @@ class Engine:
         for each in self._made.values():
             each.close()
         self._made.clear()
+        if self.device is not None:
+            self.device.close()
 
     def _prepared(self, raw: Values, rows: int, values: Values) -> Values:
         if self.compiled.preparation is None or rows == 0:

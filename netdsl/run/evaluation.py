@@ -40,7 +40,7 @@ def evaluate_weights(
     if part is not None and part not in parts:
         raise _absent(f"the data has no part `{part}`, only {', '.join(parts)}")
     values = restored.checkpoint.values
-    with Engine(restored.opened.experiment, options.threads) as engine:
+    with Engine(restored.opened.experiment, options.threads, options.device) as engine:
         meter = Meter(engine.programs(), restored.opened.experiment.figures, signals)
         meter.load(values)
         figures: dict[str, Figures] = {}

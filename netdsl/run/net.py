@@ -18,7 +18,7 @@ from netdsl.training.measure import Figures
 from netdsl.training.records import Record, Result
 
 if TYPE_CHECKING:
-    from netdsl.runtime import Executable
+    from netdsl.run.engine import Executable
 
 
 class Outputs(Mapping[str, NDArray[Any]]):

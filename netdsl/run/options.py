@@ -12,7 +12,7 @@ class Options:
     """What is not in the file. `overrides` are texts of the language by the name of a `param` or the path of
     a field; `block` names the train block, where there are several. `report` is told how far a download is:
     the file's name, the bytes that are here, and the bytes there will be. `stand_in` asks for drawn rows in
-    place of a published data set."""
+    place of a published data set. `device` is "auto", "cpu" or "cuda"."""
 
     overrides: Mapping[str, str] = field(default_factory=dict)
     block: str | None = None
@@ -22,6 +22,7 @@ class Options:
     report: Callable[[str, int, int], None] | None = None
     allow: tuple[Path, ...] = ()
     stand_in: bool = False
+    device: str = "auto"
 
 
 def value_text(value: object) -> str:

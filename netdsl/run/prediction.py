@@ -50,7 +50,7 @@ def predict_rows(
     assert restored.checkpoint.origin is not None
     fills = restored.checkpoint.origin.manifest["data"]["fills"]
     given = read_new_rows(rows, fields, fills, separator)
-    with Engine(experiment, options.threads) as engine:
+    with Engine(experiment, options.threads, options.device) as engine:
         outputs = Net(engine, restored.checkpoint.values).predict(given)
     columns: dict[str, NDArray[np.generic]] = texts_of(fields, given)
     for each in experiment.outputs:

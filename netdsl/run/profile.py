@@ -120,7 +120,7 @@ def _executable(opened: Opened, options: Options, settings: Settings) -> tuple[E
     raw = parts_of(opened.dataset)
     start = start_values(opened, raw)
     predicting = settings.which == "prediction"
-    with Engine(opened.experiment, options.threads) as engine:
+    with Engine(opened.experiment, options.threads, "cpu") as engine:
         program = engine.compiled.program("inference" if predicting else "training")
         if program is None or (predicting and not opened.experiment.inputs):
             message = f"`{opened.experiment.model}` has no inputs, and so nothing to predict from"

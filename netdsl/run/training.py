@@ -68,7 +68,7 @@ def train_file(
     tell(opened.warnings)
     if store is not None:
         _check_same(store, opened)
-    engine = Engine(opened.experiment, options.threads)
+    engine = Engine(opened.experiment, options.threads, options.device)
     training = _Training(opened, engine, runs, reporter, signals, tell)
     return Trained(engine, training.run(store, name))
 
@@ -161,6 +161,7 @@ def job_of(
         schedules=tuple(map(schedule_of, experiment.schedules)),
         rate=None if rate is None else lambda scalars: number_of(rate, scalars),
         inspect=examine,
+        device=engine.device_name,
         sample=sample,
     )
 

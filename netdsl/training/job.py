@@ -30,7 +30,8 @@ class Job:
 
     `start` has every weight, state and fitted figure by name; what the training program does not keep of
     it stays as it is. `parts` and `order` are empty for a model without data. `sample` is the number of
-    rows of the train part on which metrics are measured after an epoch: None for all, 0 for none.
+    rows of the train part on which metrics are measured after an epoch: None for all, 0 for none. `device` is
+    the name of what the programs run on.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Job:
     rate: Rate | None = None
     inspect: Inspect | None = None
     sample: int | None = SAMPLE
+    device: str = "CPU"
 
 
 @dataclass(frozen=True, slots=True)

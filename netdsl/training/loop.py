@@ -348,6 +348,7 @@ class _Training:
             None if self.store is None else self.store.folder,
             self.counters.epoch + 1 if self.resumed else None,
             job.order is None,
+            job.device,
         )
 
     def _moment(self, steps: int) -> Moment:

@@ -28,6 +28,8 @@ class Opening:
     folder: Path | None = None
     resumed: int | None = None
     dataless: bool = False
+    device: str = "CPU"
+    """What the work is done by: "CPU", or the name of a device."""
 
 
 @dataclass(frozen=True, slots=True)

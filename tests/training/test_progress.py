@@ -56,7 +56,7 @@ def test_plain_lines() -> None:
     plain.advance(MOMENT)
     plain.epoch(RECORD)
     assert lines == [
-        "mlp: 200 epochs; rows: train 1258, valid 269",
+        "mlp: 200 epochs; rows: train 1258, valid 269; on the CPU",
         "going on in epoch 7",
         "epoch 1/200  train.loss 2.3026  train.accuracy 0.4000  valid.loss 2.3000  valid.accuracy 0.4000  "
         "lr 0.001  0.2 s  best",

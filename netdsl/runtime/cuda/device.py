@@ -29,6 +29,10 @@ class Recorded(Protocol):
 class Device(Protocol):
     """A device, real or simulated."""
 
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
     def allocate(self, size: int) -> int:
         """Return the address of so many bytes, a multiple of 256."""
 

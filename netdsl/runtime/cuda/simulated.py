@@ -26,6 +26,8 @@ _TYPES: Final = {"float": np.float32, "int": np.int32, "long": np.int64}
 class SimulatedDevice:
     """Runs launches one thread after the other."""
 
+    name = "a simulated device"
+
     def __init__(self) -> None:
         self._memory: dict[int, NDArray[np.uint8]] = {}
         self._regions: list[tuple[int, int]] = []

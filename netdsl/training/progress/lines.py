@@ -80,6 +80,7 @@ class JsonLines(Quiet):
             "rows": dict(opening.rows),
             "folder": None if opening.folder is None else str(opening.folder),
             "resumed": opening.resumed,
+            "device": opening.device,
         }
         self._write(json.dumps(record))
 
@@ -92,7 +93,8 @@ def opening_lines(opening: Opening) -> list[str]:
     """Return what is said before the first step."""
     rows = ", ".join(f"{name} {count}" for name, count in opening.rows.items())
     length = f"{opening.steps} steps" if opening.dataless else f"{opening.epochs} epochs"
-    lines = [f"{opening.name}: {length}" + (f"; rows: {rows}" if rows else "")]
+    where = "the CPU" if opening.device == "CPU" else opening.device
+    lines = [f"{opening.name}: {length}" + (f"; rows: {rows}" if rows else "") + f"; on {where}"]
     if opening.resumed is not None:
         lines.append(f"going on in epoch {opening.resumed}")
     return lines

@@ -75,6 +75,8 @@ def _is_element_wise(graph: Graph, index: int, domain: Domain) -> bool:
     if any(graph[each].operation.name == "iota" for each in graph.operands(index)):
         return False  # it lies in no memory, and along lanes nothing knows its place
     operands = [graph[each].shape for each in graph.operands(index)]
+    if node.operation.name == "gather":
+        return _reads_rows(operands, node.shape, domain)
     if any(extent_of(shape, domain) is None for shape in operands):
         return False
     match node.operation.name:
@@ -83,6 +85,14 @@ def _is_element_wise(graph: Graph, index: int, domain: Domain) -> bool:
         case "reshape" | "stored":
             return extent_of(operands[0], domain) == extent_of(node.shape, domain)
     return node.operation.family == "elementwise"
+
+
+def _reads_rows(operands: Sequence[Shape], shape: Shape, domain: Domain) -> bool:
+    """Tell whether a row of a table stands in each row of the matrix."""
+    table, rows = operands
+    if len(table) != 2 or domain.places > 1 or domain.flat:
+        return False
+    return extent_of(rows, domain) == "column" and extent_of(shape, domain) == "full"
 
 
 def _repeats_whole(given: Shape, wanted: Shape, domain: Domain) -> bool:

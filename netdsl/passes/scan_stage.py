@@ -16,6 +16,7 @@ from netdsl.operations.movement import part
 from netdsl.operations.sub_graph import OUT, STATE, apart, out_shapes, outputs_of
 from netdsl.passes.legalize import legalize
 from netdsl.passes.rewriting import Sharing
+from netdsl.passes.scan_tables import tables_inside
 from netdsl.passes.scan_unroll import unroll_scans
 from netdsl.passes.stacking import Recipe, recipe_of, total_of
 
@@ -29,6 +30,7 @@ def stage_scans(graph: Graph) -> Graph:
     if not _scans(graph):
         return graph
     graph = unroll_scans(graph, lambda index: not is_loop(graph, index))
+    graph = tables_inside(graph)
     return _Stage(graph).staged() if _scans(graph) else graph
 
 

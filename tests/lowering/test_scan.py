@@ -131,6 +131,41 @@ def test_steps_beside_targets_of_the_same_examples() -> None:
     compare(stage_scans(simplify(hoist(simplify(builder.finish())))), given, 11, threads=2).close()
 
 
+def of_characters(units: int) -> Graph:
+    """A scan of characters, each of which is a row of a matrix."""
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 5), dtype="int")
+    inside = Builder(REGISTRY)
+    state = inside.apply("input", name="state0", shape=(BATCH, units))
+    item = inside.apply("input", name="item0", shape=(BATCH, 7))
+    w = inside.apply("input", name="fixed0", shape=(7, units))
+    u = inside.apply("input", name="fixed1", shape=(units, units))
+    row = item.apply("matmul", w, contract=((1, 0),), align=())
+    new = (row + state.apply("matmul", u, contract=((1, 0),), align=())).apply("tanh")
+    inside.outputs = {"state0": new, "out0": new}
+    start = builder.constant(0.0).broadcast((BATCH, units))
+    fixed = [builder.apply("weight", name=name, shape=(n, units)) for name, n in (("w", 7), ("u", units))]
+    y = apply_scan(inside.finish(), [start], [x.apply("one_hot", classes=7)], fixed, steps=5)
+    builder.outputs["objective"] = (y * y).sum((0, 1, 2)).reshape(())
+    graph = differentiate(simplify(hoist(simplify(builder.finish()))), "objective", ["w", "u"])
+    return stage_scans(simplify(merge_scans(graph), differentiated=True))
+
+
+@pytest.mark.parametrize("units", [32, 20])
+def test_rows_of_a_table_are_read_in_the_body(units: int) -> None:
+    graph = of_characters(units)
+    names = [graph[index].operation.name for index in graph]
+    assert names.count("loop") == 2
+    assert ("gather" in names) == (units % 16 > 0)
+    fields = {"x": np.random.default_rng(2).integers(0, 7, (37, 5)).astype(np.int32)}
+    for rows in (5, 37):
+        for threads in (1, 2):
+            executable = compare(graph, fields, rows, threads=threads)
+            assert [each.below for each in executable.program.inputs] == [7]
+            assert executable.intruded() == ()
+            executable.close()
+
+
 def test_the_length_of_a_sequence_costs_no_steps() -> None:
     programs = [program_of(network(CELLS[1], steps, False)) for steps in (12, 60)]
     assert len({len(each.steps()) for each in programs}) == 1

@@ -12,6 +12,7 @@ from netdsl.lowering.cpu.pieces import Piece, Reach
 from netdsl.passes.contractions import in_memory
 from netdsl.passes.lanes import Domain, extent_of
 from netdsl.program import Buffer, count_of
+from netdsl.program.layout import columns
 
 INDEX = {
     "full": "i", "number": "0", "vector": "lane", "column": "r",
@@ -43,10 +44,15 @@ class Lanes:
     """How each value that is read from memory is reached."""
 
     def __post_init__(self) -> None:
-        read = {self._place(each) for index in self.nodes for each in self.graph.operands(index)}
+        read = {self._place(each) for index in self.nodes for each in self._along(index)}
         self.reaches = {
             index: self._reach(index) for index in read if index in self.places and index not in self.nodes
         }
+
+    def _along(self, index: int) -> tuple[int, ...]:
+        """Return the operands of a node that lie along the matrix: all but a table."""
+        operands = self.graph.operands(index)
+        return operands[1:] if self.graph[index].operation.name == "gather" else operands
 
     def write(self) -> None:
         """Write the kernel's text."""
@@ -121,12 +127,29 @@ class Lanes:
         depth = self._depth(index)
         known = self.text.blocks[depth].known
         if index not in known:
-            texts = [self.value(each) for each in operands]
+            if node.operation.name == "gather":
+                formula = self._gathered(*operands)
+            else:
+                texts = [self.value(each) for each in operands]
+                formula = node.operation.scalar.format(*texts, **dict(node.settings))
             name = self.text.variable(node.operation.name)
-            formula = node.operation.scalar.format(*texts, **dict(node.settings))
             self.text.line(f"{name} = {formula}", depth)
             known[index] = name
         return known[index]
+
+    def _gathered(self, table: int, rows: int) -> str:
+        """Return the text of an element of a table, of the row that a number tells: never one outside."""
+        depth, extent = self._depth(rows), self.graph[table].shape[0]
+        known = self.text.blocks[depth].known
+        if ("row", rows, extent) not in known:
+            number, row = self.value(rows), self.text.variable("row")
+            self.text.line(
+                f"{row} = 0 if {number} < 0 else ({number} if {number} < {extent} else {extent - 1})", depth
+            )
+            known["row", rows, extent] = row
+        buffer = self.places[self._place(table)]
+        width = 16 if buffer.layout == "panels" else columns(buffer.shape)
+        return f"{self._pointer(buffer, 'table')}[{width}*{known['row', rows, extent]} + lane]"
 
     def _depth(self, index: int) -> int:
         """Return the loop that a value changes in: none for a number, that over rows for a number a row, that

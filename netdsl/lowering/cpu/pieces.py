@@ -40,10 +40,12 @@ Reach: TypeAlias = Literal[
     "image",
     "image spread",
     "example",
+    "table",
 ]
 """What a piece reads of a value: its own neighbors in memory; 16 columns of row-major rows; 16 numbers for
 all rows; a number a row; one number; 16 numbers for each place of an example, alike in all of them; 16
-numbers for each example, or one, alike in all its places. What is spread lies row-major."""
+numbers for each example, or one, alike in all its places; 16 columns of any rows of a table. What is spread
+lies row-major."""
 
 ITEM, PIECE, LO, HI, FIRST, LAST = map(symbol, ("i", "j", "lo", "hi", "first", "last"))
 NTH, MANY = symbol("nth"), symbol("many")
@@ -123,6 +125,8 @@ class Piece:
                 return start
             case (Panels(), "column"):
                 return start
+            case (Panels(), "table") if buffer.layout == "panels":
+                return start + 4 * stride(buffer.name) * ITEM
             case (Tiles(), "column"):
                 return start + (64 if buffer.layout == "panels" else 4) * FIRST
             case (Lines(), _):
@@ -152,7 +156,7 @@ class Piece:
         match reach:
             case "number":
                 return count_of(0)
-            case "vector" | "place" | "place spread":
+            case "vector" | "place" | "place spread" | "table":
                 return along
             case "column" | "example":
                 return 4 * width * places(buffer.shape) * first

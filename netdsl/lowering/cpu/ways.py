@@ -12,6 +12,7 @@ from netdsl.lowering.cpu.pieces import CONTEXT, HI, LO, work_of
 from netdsl.lowering.cpu.products import turn
 from netdsl.lowering.cpu.tables import unpacked
 from netdsl.lowering.cpu.words import field_word, result_word
+from netdsl.operations.sub_graph import FIXED, ITEM, apart
 from netdsl.program import (
     ROWS,
     Access,
@@ -47,8 +48,10 @@ def below(graph: Graph, index: int) -> int | None:
     for user in graph.users(index):
         node, (first, *others) = graph[user], graph.operands(user)
         match node.operation.name:
-            case "reshape" | "broadcast" | "slice" | "transpose" | "concat":
+            case "reshape" | "broadcast" | "slice" | "transpose" | "concat" | "stack" | "unstack" | "step":
                 bounds.append(below(graph, user))
+            case "loop":
+                bounds += _below_inside(graph, user, index)
             case "one_hot":
                 bounds.append(node.setting("classes"))
             case "scatter_add" if first == index:
@@ -60,6 +63,20 @@ def below(graph: Graph, index: int) -> int | None:
             case "take_window" | "put_window" if index in others:
                 bounds.append(prod(node.setting("size")))
     return min((bound for bound in bounds if bound is not None), default=None)
+
+
+def _below_inside(graph: Graph, loop: int, index: int) -> list[int | None]:
+    """Return the bounds of an index by its uses in the body of a loop."""
+    node = graph[loop]
+    body, leaves = node.setting("body"), node.setting("body").leaves("input")
+    _, *given = apart(dict(node.settings), graph.operands(loop))
+    names = [
+        f"{kind}{n}"
+        for kind, each in zip((ITEM, FIXED), given, strict=True)
+        for n, at in enumerate(each)
+        if at == index
+    ]
+    return [below(body, leaves[name]) for name in names if name in leaves]
 
 
 def take(shop: Workshop, number: int, each: Input, inputs: int) -> Iterable[Step]:

@@ -49,16 +49,11 @@ def run(arguments: Namespace) -> int:
 def programs_of(experiment: "Experiment") -> "list[Program]":
     """Return the programs of an experiment, lowered to a CUDA device."""
     from netdsl.compiler import compile_experiment
-    from netdsl.lowering.cuda.lower import lower_to_device
-    from netdsl.passes.legalize import legalize
-    from netdsl.passes.scan_stage import stage_scans
-    from netdsl.run.engine import KINDS
+    from netdsl.program import Target
+    from netdsl.run import engine
 
-    graphs = compile_experiment(experiment).graphs
-    rows = experiment.training.batch or ROWS
-    return [
-        lower_to_device(legalize(stage_scans(graphs[kind])), kind, rows) for kind in KINDS if kind in graphs
-    ]
+    target = Target("cuda", rows=experiment.training.batch or ROWS)
+    return list(engine.programs_of(compile_experiment(experiment, target)).values())
 
 
 def _codes(program: "Program", architecture: str) -> "list[tuple[Kernel, DeviceCode]]":

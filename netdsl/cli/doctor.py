@@ -41,7 +41,7 @@ def parser() -> Parser:
     """Return the parser of the command's arguments."""
     result = command_parser(
         "doctor",
-        "Tell versions, the CPU, threads, the cache and Graphviz, and train a tiny network as a test.\n"
+        "Tell versions, the CPU, CUDA devices, threads, the cache and Graphviz, and train a tiny network.\n"
         "Nothing it prints names you or your folders, so it can be put into a report.",
         "  netdsl doctor",
     )
@@ -53,7 +53,7 @@ def parser() -> Parser:
 def run(arguments: Namespace) -> int:
     """Print what was found; exit code 1 where the test failed."""
     passed, told = self_test()
-    found = {**machine(), "cache": cache(), "dot": graphviz(), "self-test": told}
+    found = {**machine(), **cuda(), "cache": cache(), "dot": graphviz(), "self-test": told}
     if arguments.json:
         print(json.dumps({"event": "doctor", **found, "passed": passed}))
     else:
@@ -76,6 +76,23 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": f"{cpu['name']}, kernels for {cpu['level']} ({' '.join(vectors)})",
         "threads": str(default_threads()),
+    }
+
+
+def cuda() -> dict[str, str]:
+    """Return the CUDA devices, the packages that make code for them, and what has not run on one."""
+    from netdsl.runtime.cuda.standing import NOT_RUN, device_names
+    from netdsl.runtime.cuda.toolchain import versions as packages
+
+    found = packages()
+    missing = [name for name, version in found.items() if version is None]
+    told = ", ".join(f"{name} {version}" for name, version in found.items() if version is not None)
+    return {
+        "cuda": ", ".join(device_names()) or "no device",
+        "cuda code": told
+        if not missing
+        else f"{', '.join(missing)} not installed: pip install 'netdsl[cuda]'",
+        "cuda kernels": f"not run on a device yet, in a simulator alone: {', '.join(NOT_RUN)}",
     }
 
 

@@ -52,6 +52,7 @@ def test_the_contract_of_layers_is_kept() -> None:
         ("networkx", {"graph"}),
         ("numba", {"kernels", "runtime"}),
         ("llvmlite", {"kernels", "runtime"}),
+        ("cuda", {"runtime"}),
         ("lark", {"syntax"}),
         ("graphviz", {"explain"}),
         ("pygls", {"lsp"}),

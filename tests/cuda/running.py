@@ -22,10 +22,13 @@ def run(
     work: Work, result: int, arrays: Mapping[str, NDArray[Any]], rows: int = 1, kind: Any = np.float32
 ) -> Any:
     """Run work on flat copies of arrays; return the buffer `result`, of so many elements."""
-    if os.environ.get("NETDSL_TEST_CUDA") == "simulator":
-        from tests.cuda.numba_simulator import simulate
-    else:
-        from netdsl.kernels.cuda.simulation import simulate
+    match os.environ.get("NETDSL_TEST_CUDA"):
+        case "simulator":
+            from tests.cuda.numba_simulator import simulate
+        case "device":
+            from tests.cuda.on_device import simulate
+        case _:
+            from netdsl.kernels.cuda.simulation import simulate
     unknown = np.nan if kind is np.float32 else -99
     flat = {name: np.ascontiguousarray(each).reshape(-1).copy() for name, each in arrays.items()}
     scratch = int(count_of(work.scratch).value({"rows": rows}))

@@ -5,16 +5,14 @@ Looking for a device loads the driver's library and nothing of Numba, so it take
 
 from __future__ import annotations
 
-import ctypes
 from functools import cache
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError
+from netdsl.runtime.cuda.standing import device_names
 
 if TYPE_CHECKING:
     from netdsl.runtime.cuda.device import Device
-
-_LIBRARIES = "libcuda.so.1", "nvcuda.dll"
 
 
 def chosen(name: str) -> Device | None:
@@ -56,12 +54,4 @@ def expect_device() -> None:
 @cache
 def devices() -> int:
     """Return how many devices the driver finds; 0 where there is no driver."""
-    for name in _LIBRARIES:
-        try:
-            driver = ctypes.CDLL(name)
-        except OSError:
-            continue
-        count = ctypes.c_int(0)
-        if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0:
-            return count.value
-    return 0
+    return len(device_names())

@@ -1,0 +1,35 @@
+"""All kernels of all models as code for devices of the kind sm_90."""
+
+from pathlib import Path
+
+import pytest
+
+from netdsl.cli.device_code import programs_of
+from netdsl.diagnostics import DiagnosticError
+from netdsl.run.opening import open_file
+from netdsl.run.options import Options
+from netdsl.runtime.cuda.toolchain import compiled_text
+
+pytestmark = [pytest.mark.cuda, pytest.mark.slow, pytest.mark.usefixtures("toolchain")]
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+REGISTERS = 65536
+"""Of a multiprocessor, for all threads of a block."""
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*.net")), ids=lambda path: path.stem)
+def test_every_kernel_of_a_model_is_code_without_spills(path: Path) -> None:
+    try:
+        experiment = open_file(path, Options(stand_in=True)).experiment
+    except DiagnosticError as error:
+        if not all(each.code.startswith("E05") for each in error.diagnostics):
+            raise
+        pytest.skip(f"its data is not at hand: {error.diagnostics[0].message}")
+    programs = programs_of(experiment)
+    assert programs[0].name == "training"
+    for program in programs:
+        for kernel in program.kernels.values():
+            code = compiled_text(kernel.text, kernel.name, kernel.kinds, kernel.threads, "sm_90")
+            assert code.spills == 0, (program.name, kernel.about, code.registers)
+            assert code.registers * kernel.threads <= REGISTERS
+            assert "call.uni" not in code.ptx, (program.name, kernel.about)

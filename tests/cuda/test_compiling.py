@@ -18,6 +18,8 @@ IMAGES = {
     "strided": Geometry(ROWS, (15, 15), (8, 8), 6, 10, (3, 3), (2, 2), (1, 1), (1, 1), 2),
 }
 
+DEPTHWISE = Geometry(ROWS, (32, 32), (16, 16), 64, 64, (3, 3), (2, 2), (1, 1), (1, 1), 64)
+
 
 def codes(work: Work, architecture: str = "sm_90") -> list[DeviceCode]:
     return [compiled(kernel, architecture) for kernel in work.kernels]
@@ -51,6 +53,14 @@ def test_a_product_whose_sums_are_cut(tile: Tile) -> None:
 def test_a_convolution(write: Callable[..., Work], name: str) -> None:
     for tile in (LARGE, TILES[1]):
         check(codes(write(IMAGES[name], 64, tile)), tile)
+
+
+@pytest.mark.parametrize("write", [convolve, convolve_input, convolve_kernel])
+def test_a_depthwise_convolution(write: Callable[..., Work]) -> None:
+    for code in codes(write(DEPTHWISE, 64)):
+        assert code.spills == 0
+        assert code.registers <= 128
+        assert ".f64" not in code.ptx
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])

@@ -1,6 +1,7 @@
 """Convolutions of the CUDA target, and both ways back, against the oracle, in a simulator."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -83,4 +84,22 @@ def test_windows_of_all_kinds(name: str, write: Callable[..., Work], case: Geome
     fields = {key: numbers(rng, *shape) for key, shape in shapes.items()}
     expected = oracle(graph, fields, ROWS_OF_TEST)
     got = run(write(case, ROWS_OF_TEST, TINY, splits), prod(expected.shape), fields, ROWS_OF_TEST)
+    np.testing.assert_allclose(got.reshape(expected.shape), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("splits", [1, 2])
+@pytest.mark.parametrize("case", [CASES[4], CASES[6]], ids=case_name)
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [("convolve", convolve), ("convolve_input", convolve_input), ("convolve_kernel", convolve_kernel)],
+)
+def test_an_element_by_a_thread(name: str, write: Callable[..., Work], case: Geometry, splits: int) -> None:
+    depthwise = replace(case, channels=4, out=4, groups=4)
+    rng = np.random.default_rng(6)
+    graph, shapes = graph_of(depthwise, name)
+    fields = {key: numbers(rng, *shape) for key, shape in shapes.items()}
+    expected = oracle(graph, fields, ROWS_OF_TEST)
+    work = write(depthwise, ROWS_OF_TEST, splits=splits)
+    assert work.kernels[0].family == name.replace("_", " ") + " direct"
+    got = run(work, prod(expected.shape), fields, ROWS_OF_TEST)
     np.testing.assert_allclose(got.reshape(expected.shape), expected, atol=1e-4)

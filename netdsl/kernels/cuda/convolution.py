@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netdsl.kernels.cuda.addressing import Axis, Coordinate, Operand, along
-from netdsl.kernels.cuda.contraction import Contraction, contraction
+from netdsl.kernels.cuda.contracted import Contraction
+from netdsl.kernels.cuda.contraction import contraction
 from netdsl.kernels.cuda.kernel import Extent, Work
 from netdsl.kernels.cuda.tiling import Tile
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netdsl.kernels.cuda.addressing import Axis, plain, plain_number
-from netdsl.kernels.cuda.contraction import Contraction, contraction
+from netdsl.kernels.cuda.contracted import Contraction
+from netdsl.kernels.cuda.contraction import contraction
 from netdsl.kernels.cuda.kernel import Extent, Kind, Work
 from netdsl.kernels.cuda.tiling import Tile
 from netdsl.program import count_of

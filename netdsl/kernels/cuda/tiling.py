@@ -32,6 +32,8 @@ PROCESSORS: Final = 132
 
 _DEEP: Final = 256
 """Terms that are worth a piece of their own when a tile is chosen."""
+_NARROW: Final = 4
+"""Columns up to which a thread makes one element: a tile has 32 at least."""
 _MOST: Final = 32
 """Pieces at most: a second kernel reads them all."""
 
@@ -65,3 +67,16 @@ def splits_for(sizes: Sizes, tile: Tile) -> int:
     if 2 * blocks > PROCESSORS:
         return 1
     return max(1, min(PROCESSORS // blocks, sizes.deep // (8 * tile.depth), _MOST))
+
+
+def is_narrow(sizes: Sizes) -> bool:
+    """Tell whether there are many matrices of a column or two each, of which a tile would be mostly empty."""
+    return sizes.matrices > 1 and sizes.wide <= _NARROW
+
+
+def direct_splits(sizes: Sizes, first: int) -> int:
+    """Return into how many pieces the `first` summed axis is cut where a thread makes one element."""
+    blocks = -(-sizes.matrices * sizes.high * sizes.wide // 256)
+    if 2 * blocks > PROCESSORS or sizes.deep < _DEEP:
+        return 1
+    return max(1, min(2 * PROCESSORS // blocks, first, sizes.deep // _DEEP))

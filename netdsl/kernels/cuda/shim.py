@@ -198,6 +198,8 @@ WORDS: Final[dict[str, object]] = {
     "erf32": _library("__nv_erff"),
     "sin32": _library("__nv_sinf"),
     "cos32": _library("__nv_cosf"),
+    "sinpi32": _library("__nv_sinpif"),
+    "cospi32": _library("__nv_cospif"),
     "arctan32": _library("__nv_atanf"),
     "pow32": _library("__nv_powf", 2),
     "sqrt32": _library("__nv_fsqrt_rn"),

@@ -118,6 +118,8 @@ FUNCTIONS: Final[dict[str, object]] = {
     "erf32": _single(math.erf),
     "sin32": _single(np.sin),
     "cos32": _single(np.cos),
+    "sinpi32": _single(lambda x: np.sin(np.pi * x)),
+    "cospi32": _single(lambda x: np.cos(np.pi * x)),
     "arctan32": _single(np.arctan),
     "pow32": _single(np.power),
     "sqrt32": _single(np.sqrt),

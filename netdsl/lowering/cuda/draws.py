@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 _LOW: Final = "u64(4294967295)"
 _STEP_24: Final = 2.0**-24
-_TURN: Final = 6.283185307179586
 
 
 def draw(of: Formulas, name: str, key: str, step: str, place: str) -> str:
@@ -29,9 +28,9 @@ def draw(of: Formulas, name: str, key: str, step: str, place: str) -> str:
         return of.set(name, f"f32({word} >> u64(8)) * f32({_STEP_24!r})")
     first, second = (of.set("word", f"{x} if {which} < 2 else {y}") for x, y in ((a, c), (b, d)))
     even = of.set("u", f"f32(({first} >> u64(8)) + u64(1)) * f32({_STEP_24!r})")
-    angle = of.set("angle", f"f32({second} >> u64(8)) * f32({_STEP_24 * _TURN!r})")
+    turns = of.set("turns", f"f32({second} >> u64(8)) * f32({2 * _STEP_24!r})")
     radius = of.set("radius", f"sqrt32(f32(-2.0) * log32({even}))")
-    return of.set(name, f"{radius} * (cos32({angle}) if ({which} & 1) == 0 else sin32({angle}))")
+    return of.set(name, f"{radius} * (cospi32({turns}) if ({which} & 1) == 0 else sinpi32({turns}))")
 
 
 def _words(of: Formulas, key: str, step: str, block: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
 
-from netdsl.graph import BATCH, Graph, count, formula
+from netdsl.graph import BATCH, Graph, count, formula, is_batched
 from netdsl.kernels.cuda.kernel import CudaKernel
 from netdsl.lowering.cpu.headers import about
 from netdsl.lowering.cpu.ways import below
@@ -18,7 +18,7 @@ from netdsl.lowering.cuda.loops import launch_loop, place_states
 from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.plan import Plan
 from netdsl.lowering.cuda.points import THREADS, Store, total_of, write_points
-from netdsl.lowering.cuda.reductions import write_reduction
+from netdsl.lowering.cuda.reductions import SECOND, pieces_of, write_reduction, write_second_pass
 from netdsl.program import (
     Access,
     Buffer,
@@ -85,8 +85,9 @@ class Lowering:
             if self.graph[index].operation.name == "loop":
                 place_states(self, index)
         copies = self.place_values()
-        self.launch_levels({})
-        self.launch_points(self._results())
+        early = [each for each in self._results() if self.plan.levels.get(each.index, -1) < self.plan.last]
+        self.launch_levels({}, early)
+        self.launch_points([each for each in self._results() if each not in early])
         self.launch_points(copies)
         self._add(
             ADVANCE, (address(CONTEXT),), Grid(((count_of(1), 1),)), (), (), (Origin("the next batch"),)
@@ -181,8 +182,9 @@ class Lowering:
 
     # ---- launches ------------------------------------------------------------------------------
 
-    def launch_levels(self, also: Mapping[int, Sequence[Store]]) -> None:
-        """Launch what makes all stored values; `also` are more stores of some of them."""
+    def launch_levels(self, also: Mapping[int, Sequence[Store]], last: Sequence[Store] = ()) -> None:
+        """Launch what makes all stored values; `also` are more stores of some of them, and the `last` ones go
+        with the updates."""
         for level in range(self.plan.end):
             members = [index for index in sorted(self.plan.levels) if self.plan.levels[index] == level]
             together: list[Store] = []
@@ -192,7 +194,7 @@ class Lowering:
                 else:
                     together.append(self.store(index, self.places[index].name))
                     together += also.get(index, ())
-            self.launch_points(together)
+            self.launch_points([*together, *(last if level == self.plan.last else ())])
 
     def store(self, index: int, buffer: str, *, result: bool = False) -> Store:
         """Return the store of a value to a buffer, or a result."""
@@ -238,14 +240,37 @@ class Lowering:
         return (index,) if index in self.places else self.plan.read_by(index)
 
     def _reduction(self, index: int) -> None:
-        of = self._formulas([index])
-        grid, team = write_reduction(of, index, self.places[index].name)
-        kernel = of.text.finish("fold", about(self.graph, [index], [index]), team.threads)
+        """Launch a long fold: in pieces that a second launch combines, where there are few results."""
+        pieces = pieces_of(self.graph, index, self.rows)
         (operand,) = self.graph.operands(index)
-        work = total_of(self.graph[operand].shape)
-        writes = [self.places[index].name]
-        reads = self.plan.reads[index]
-        self._add(kernel, of.text.passed(), grid, reads, writes, self._origins([index]), work)
+        work, target = total_of(self.graph[operand].shape), self.places[index].name
+        if pieces > 1:
+            shape = self.graph[index].shape
+            name = f"{self.prefix}pieces {index}"
+            cut = (shape[0], pieces * count(shape)) if is_batched(shape) else (pieces * count(shape),)
+            self.buffers[name] = Buffer(name, cut, label="pieces of sums")
+        scratch = target if pieces == 1 else name
+        of = self._formulas([index])
+        grid, team = write_reduction(of, index, scratch, pieces)
+        self._add_fold(of, index, grid, team.threads, self.plan.reads[index], scratch, work)
+        if pieces > 1:
+            of = self._formulas([index])
+            grid = write_second_pass(of, index, pieces, scratch, target)
+            self._add_fold(of, index, grid, SECOND, (), target, Count(), (scratch,))
+
+    def _add_fold(
+        self,
+        of: Formulas,
+        index: int,
+        grid: Grid,
+        threads: int,
+        reads: Iterable[int],
+        target: str,
+        work: Count,
+        also: tuple[str, ...] = (),
+    ) -> None:
+        kernel = of.text.finish("fold", about(self.graph, [index], [index]), threads)
+        self._add(kernel, of.text.passed(), grid, reads, (target, *also), self._origins([index]), work)
 
     def _library(self, index: int) -> None:
         work, operands = library_work(self.graph, index, self.rows)

@@ -34,6 +34,9 @@ DRAW_COST: Final = 40
 REPEATED_COST: Final = 16
 """From which on what is repeated is stored, rather than computed for each copy at the cost of no launch."""
 
+SHORT_COST: Final = 128
+"""Up to which a thread works a reduction out where it needs it, as a softmax over a few classes wants."""
+
 FLAT: Final = frozenset({"reshape", "stored", "cast"})
 
 
@@ -73,7 +76,8 @@ class Plan:
                 costs[index], sources[index] = 0, frozenset({index} - self.host)
                 continue
             operands = self.graph.operands(index)
-            costs[index] = self._own_cost(index) + sum(costs[each] for each in operands)
+            below = sum(costs[each] for each in operands)
+            costs[index] = self._times(index) * (self._own_cost(index) + below)
             sources[index] = (
                 frozenset({index})
                 if not operands
@@ -102,11 +106,19 @@ class Plan:
             return 0
         if name in ("uniform", "gaussian"):
             return DRAW_COST
-        return CHEAP + 1 if name in FOLDS else COSTS.get(name, 2 if name == "input" else 1)
+        return COSTS.get(name, 2 if name == "input" else 1)
+
+    def _times(self, index: int) -> int:
+        """Return how often an element's operands are computed: as often as a reduction has terms."""
+        if self.graph[index].operation.name not in REDUCTIONS or is_long(self.graph, index):
+            return 1
+        return prod(folded_extents(self.graph, index))
 
     def _is_stored(self, index: int, needed: set[int], cost: int, sources: int) -> bool:
         name, users = self.graph[index].operation.name, self.graph.users(index)
-        if name in FOLDS or name in ("loop", "loop_part"):
+        if name in FOLDS and (name not in REDUCTIONS or is_long(self.graph, index)):
+            return True
+        if name in ("loop", "loop_part") or (name in REDUCTIONS and cost > SHORT_COST):
             return True
         if index in needed or self.graph.is_root(index):
             return True

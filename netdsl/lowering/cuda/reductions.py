@@ -8,15 +8,16 @@ of lanes alone fix. So the bits do not depend on what runs when.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Final
 
-from netdsl.graph import Shape, count, is_batched
+from netdsl.graph import Graph, Shape, count, is_batched
 from netdsl.kernels.cuda.kernel import Kind
 from netdsl.lowering.cpu.position import Position
 from netdsl.lowering.cuda.folds import BETTER, COMBINE, combined, fold_term, folded_extents, start_of
 from netdsl.lowering.cuda.formulas import Formulas
 from netdsl.lowering.cuda.points import total_of, total_text
-from netdsl.program import Count, Grid
+from netdsl.program import Count, Grid, count_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,15 @@ APART: Final = Team(32, 8)
 """Where the results lie beside each other, and their terms apart."""
 
 
+CUT: Final = frozenset({"sum", "maximum_over", "minimum_over"})
+TERMS: Final = 2048
+"""Terms of a piece, at least."""
+
+MOST_BLOCKS: Final = 256
+SECOND: Final = 128
+"""Threads of a block that combines pieces."""
+
+
 def team_of(of: Formulas, index: int) -> Team:
     """Return how threads share a fold: along what lies beside each other in memory."""
     (operand,) = of.graph.operands(index)
@@ -49,27 +59,61 @@ def team_of(of: Formulas, index: int) -> Team:
     return NEIGHBORS if not inner or inner[-1] in axes else APART
 
 
-def write_reduction(of: Formulas, index: int, buffer: str) -> tuple[Grid, Team]:
-    """Write a fold for all elements of its result; return its grid, and the threads of a block."""
+def pieces_of(graph: Graph, index: int, rows: int) -> int:
+    """Return into how many pieces the terms of each result are cut, where there are few results and many
+    terms: a block for each would leave most of a device idle. `rows` are those of a usual batch."""
+    node = graph[index]
+    if node.operation.name not in CUT:
+        return 1
+    results = int(total_of(node.shape).value({"rows": rows}))
+    terms = prod(-each * rows if each < 0 else each for each in folded_extents(graph, index))
+    return max(1, min(terms // TERMS, MOST_BLOCKS // results))
+
+
+def write_second_pass(of: Formulas, index: int, pieces: int, scratch: str, buffer: str) -> Grid:
+    """Write how the pieces of each result are combined, in order."""
+    name, shape = of.graph[index].operation.name, of.graph[index].shape
+    total = total_text(of, shape)
+    text = of.text
+    text.line(f"result = cuda.blockIdx.x * {SECOND} + cuda.threadIdx.x")
+    depth = len(text.blocks)
+    text.open(f"if result < {total}:")
+    text.line(f"share = {start_of(name)}")
+    inside = len(text.blocks)
+    text.open(f"for piece in range({pieces}):")
+    text.line(f"other = {of.pointer(scratch)}[piece * {total} + result]")
+    text.line(f"share = {combined(name, 'share', 'other')}")
+    text.close_to(inside)
+    text.line(f"{of.pointer(buffer)}[result] = share")
+    text.close_to(depth)
+    return Grid(((total_of(shape), SECOND),))
+
+
+def write_reduction(of: Formulas, index: int, buffer: str, pieces: int = 1) -> tuple[Grid, Team]:
+    """Write a fold for all elements of its result, or for each piece of its terms; return its grid, and how
+    the threads of a block share the work."""
     team, shape = team_of(of, index), of.graph[index].shape
     name = of.graph[index].operation.name
     text = of.text
     text.line("thread = cuda.threadIdx.x")
     text.line(f"lane = thread // {team.columns}")
-    text.line(f"result = cuda.blockIdx.x * {team.columns} + thread % {team.columns}")
+    text.line(f"block = cuda.blockIdx.x // {pieces}")
+    text.line(f"piece = cuda.blockIdx.x % {pieces}")
+    text.line(f"result = block * {team.columns} + thread % {team.columns}")
     text.line(f"shares = shared_floats(0, {team.threads})")
     if name in BETTER:
         text.line(f"places = shared_ints(1, {team.threads})")
-    _write_shares(of, index, team)
+    _write_shares(of, index, team, pieces)
     _write_tree(of, index, team)
     kind: Kind = "int" if name in BETTER else "float"
     target = of.pointer(buffer, kind)
     text.line(f"if lane == 0 and result < {total_text(of, shape)}:")
-    text.line(f"    {target}[result] = {'places' if name in BETTER else 'shares'}[thread]")
-    return Grid(((total_of(shape), team.columns),)), team
+    place = "result" if pieces == 1 else f"piece * {total_text(of, shape)} + result"
+    text.line(f"    {target}[{place}] = {'places' if name in BETTER else 'shares'}[thread]")
+    return Grid(((total_of(shape), team.columns), (count_of(pieces), 1))), team
 
 
-def _write_shares(of: Formulas, index: int, team: Team) -> None:
+def _write_shares(of: Formulas, index: int, team: Team, pieces: int) -> None:
     """Write the loop in which a thread combines its terms; a thread beside the results has none."""
     name, text = of.graph[index].operation.name, of.text
     extents, shape = folded_extents(of.graph, index), of.graph[index].shape
@@ -82,9 +126,11 @@ def _write_shares(of: Formulas, index: int, team: Team) -> None:
     result = of.index.variable("result", None if is_batched(shape) else count(shape))
     position = of.unflattened(result, shape)
     total = " * ".join(of.extent(each) for each in extents)
-    inside = text.open(f"for k in range(lane, {total}, {team.lanes}):")
+    text.line(f"terms = ({total} + {pieces - 1}) // {pieces}")
+    text.line(f"end = min(piece * terms + terms, {total})")
+    inside = text.open(f"for k in range(piece * terms + lane, end, {team.lanes}):")
     of.depths["k"] = inside
-    k = of.index.variable("k", None if any(each < 0 for each in extents) else _product(extents))
+    k = of.index.variable("k", None if any(each < 0 for each in extents) else prod(extents))
     term, _ = fold_term(of, index, position, _unflattened(of, k, extents))
     if name in BETTER:
         value = of.set("x", term)
@@ -101,13 +147,6 @@ def _write_shares(of: Formulas, index: int, team: Team) -> None:
 def _unflattened(of: Formulas, k: Count, extents: Shape) -> Position:
     """Return the place of a term; a batch axis comes first, and takes what is left."""
     return of.index.unflattened(k, extents)
-
-
-def _product(extents: Shape) -> int:
-    total = 1
-    for each in extents:
-        total *= each
-    return total
 
 
 def _start(name: str) -> str:

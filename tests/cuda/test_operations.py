@@ -1,0 +1,121 @@
+"""Operations on a simulated device against the oracle, each in the ways a launch can make it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from netdsl.graph import BATCH, Builder, Value
+from netdsl.operations import REGISTRY
+from tests.cuda.both_devices import compare_on_device
+
+ROWS = 5
+RNG = np.random.default_rng(2)
+
+
+def compared(builder: Builder, outputs: dict[str, Value], fields: dict[str, NDArray[Any]]) -> None:
+    builder.outputs = outputs
+    compare_on_device(builder.finish(), fields, ROWS)
+
+
+@pytest.mark.parametrize("shape", [(64, 80), (3, 70), (70, 3), (40,)], ids=str)
+@pytest.mark.parametrize("name", ["maximum_over", "minimum_over", "argmax", "argmin"])
+def test_extremes_of_many_and_few(name: str, shape: tuple[int, ...]) -> None:
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, *shape), dtype="float")
+    values = RNG.integers(0, 30, (ROWS, *shape)).astype(np.float32)
+    axes = range(1, len(shape) + 1)
+    compared(builder, {f"y{axis}": x.apply(name, axis=axis) for axis in axes}, {"x": values})
+
+
+def test_sums_over_all_of_a_weight_and_over_rows() -> None:
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 3, 40), dtype="float")
+    w = builder.apply("weight", name="w", shape=(64, 80))
+    outputs = {
+        "all": (w * w).sum((0, 1)),
+        "rows": w.apply("abs").sum((0,)),
+        "columns": w.sum((1,)),
+        "batch": x.sum((0,)),
+        "places": x.sum((1,)),
+        "both": x.sum((0, 1)),
+        "each": x.sum((1, 2)),
+    }
+    compared(builder, outputs, {"x": RNG.normal(size=(ROWS, 3, 40)).astype(np.float32)})
+
+
+def test_softmaxes_over_few_and_many() -> None:
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 3, 40), dtype="float")
+    outputs = {
+        f"{name}{axis}": x.apply(name, axis=axis)
+        for name in ("softmax", "log_softmax", "logsumexp")
+        for axis in (1, 2)
+    }
+    compared(builder, outputs, {"x": RNG.normal(size=(ROWS, 3, 40)).astype(np.float32)})
+
+
+def test_ranks_tables_and_choices() -> None:
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 6), dtype="float")
+    i = builder.apply("input", name="i", shape=(BATCH, 2), dtype="int")
+    table = builder.apply("weight", name="table", shape=(4, 6))
+    rows = table.apply("gather", i)
+    outputs = {
+        "rank": x.apply("rank_over", axis=1),
+        "over rows": x.apply("rank_over", axis=0),
+        "rows": rows,
+        "added": i.apply("scatter_add", rows * rows, extent=4),
+        "hot": i.apply("one_hot", classes=4),
+        "picked": rows.apply("transpose", axes=(0, 2, 1)).reshape((BATCH, 6, 2)),
+    }
+    values = RNG.integers(0, 4, (ROWS, 6)).astype(np.float32)
+    compared(builder, outputs, {"x": values, "i": RNG.integers(0, 4, (ROWS, 2)).astype(np.int32)})
+
+
+def test_movements() -> None:
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 4, 6), dtype="float")
+    turned = x.apply("transpose", axes=(0, 2, 1))
+    padded = turned.apply("pad", before=(0, 1, 0), after=(0, 2, 1))
+    outputs = {
+        "turned": turned.reshape((BATCH, 24)),
+        "padded": padded,
+        "joined": turned.apply("concat", turned * 2.0, padded.apply(
+            "slice", starts=(0, 1, 0), stops=(BATCH, 9, 4), steps=(1, 3, 1)
+        ), axis=1),
+        "repeated": x.sum((1,)).broadcast((BATCH, 4, 6)) * builder.apply("iota", extent=6).apply(
+            "cast", dtype="float"
+        ).broadcast((BATCH, 4, 6)),
+    }  # fmt: skip
+    compared(builder, outputs, {"x": RNG.normal(size=(ROWS, 4, 6)).astype(np.float32)})
+
+
+def test_pools_and_their_ways_back() -> None:
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 5, 4, 2), dtype="float")
+    about = {"size": (3, 2), "strides": (2, 1), "before": (1, 0), "after": (1, 1)}
+    taps = x.apply("argmax_pool", **about)
+    most = x.apply("take_window", taps, **about)
+    outputs = {
+        "max": x.apply("max_pool", **about),
+        "taps": taps,
+        "most": most,
+        "put": most.apply("put_window", taps, space=(5, 4), **about),
+        "sum": x.apply("sum_pool", **about),
+        "spread": most.apply("spread_pool", space=(5, 4), **about),
+    }
+    compared(builder, outputs, {"x": RNG.normal(size=(ROWS, 5, 4, 2)).astype(np.float32)})
+
+
+def test_draws_are_those_of_the_oracle() -> None:
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 7), dtype="float")
+    outputs = {
+        name: x * 0.0 + builder.apply(name, shape=(BATCH, 7), stream=f"a {name}")
+        for name in ("uniform", "gaussian")
+    }
+    builder.outputs = outputs
+    fields = {"x": np.zeros((ROWS, 7), np.float32)}
+    compare_on_device(builder.finish(), fields, ROWS, seed=-4, step=9, tolerance=2e-6)

@@ -75,7 +75,8 @@ class Compiled:
     @cached_property
     def training(self) -> Program:
         """The program of a step: prepared fields in; "loss", "penalty" and "objective" of a batch out."""
-        return self._work.program("training", _training(self._work, self._experiment))
+        rows = self._experiment.training.batch
+        return self._work.program("training", _training(self._work, self._experiment), rows)
 
     @cached_property
     def evaluation(self) -> Program | None:
@@ -278,24 +279,24 @@ class _Work:
         graph = at("merge_scans", merge_scans, graph)
         return self.program(name, at("deduplicate", deduplicate, graph))
 
-    def program(self, name: str, graph: Graph) -> Program:
-        """Make the program of a graph."""
+    def program(self, name: str, graph: Graph, rows: int | None = None) -> Program:
+        """Make the program of a graph, for batches of so many rows where that is known."""
         self.graphs[name] = graph
         at = self.at(name)
         if has_scans(graph):
             graph = at("stage_scans", stage_scans, graph)
         graph = at("legalize", legalize, graph)
         start = time.perf_counter()
-        program = program_of(graph, name, self.target)
+        program = program_of(graph, name, self.target, rows)
         self.passes.append(Pass(name, "lower", time.perf_counter() - start, len(graph), len(program.steps())))
         return program
 
 
-def program_of(graph: Graph, name: str, target: Target = CPU) -> Program:
-    """Make the program of a graph that has been legalized."""
+def program_of(graph: Graph, name: str, target: Target = CPU, rows: int | None = None) -> Program:
+    """Make the program of a legalized graph, for batches of so many rows where that is known."""
     if target.device == "cuda":
         from netdsl.lowering.cuda.lower import lower_to_device
 
         return lower_to_device(graph, name, target.rows)
-    program, steps = lower(choose_kernels(fuse(recompute(graph))), name)
+    program, steps = lower(choose_kernels(fuse(recompute(graph)), rows), name)
     return within_pieces(replace(program, phases=schedule(steps)))

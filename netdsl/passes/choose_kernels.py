@@ -7,6 +7,7 @@ from typing import Final
 from netdsl.graph import Graph, Shape, batches, count, is_batched
 from netdsl.passes.contractions import in_memory, is_sum_over_places
 from netdsl.passes.convolutions import images_of, is_by_winograd, is_lanewise
+from netdsl.passes.example_lanes import example_unit, values_by_examples
 from netdsl.passes.joining import Joining, passing
 from netdsl.passes.lanes import domain_of, goes_along_lanes
 from netdsl.passes.layouts import Layouts, is_column_sum, lanes_domain
@@ -46,21 +47,25 @@ TOGETHER: Final = 64
 """Rows of a piece, at least, where the rows of an example are its places."""
 
 
-def choose_kernels(grouping: Grouping) -> Choice:
+def choose_kernels(grouping: Grouping, rows: int | None = None) -> Choice:
     """Choose kernels and layouts, and join units that follow each other on the same pieces.
+
+    `rows` are those of the batches that a program is for, where that is known.
 
     Values go into panels where a product of the library reads or writes them, and from there to all that is
     computed beside them, element by element; weights lie as their products read them.
     """
     layouts = Layouts(grouping)
     layouts.spread()
+    layouts.examples = values_by_examples(layouts, rows)
+    layouts.panels -= layouts.examples
     return _choice(layouts)
 
 
 def _choice(layouts: Layouts) -> Choice:
     grouping = layouts.grouping
     units = [_unit(grouping, group, layouts) for group in grouping.groups]
-    joined = Joining(grouping.graph, list(units), layouts.lying).joined()
+    joined = Joining(grouping.graph, list(units), layouts.lying, layouts.examples).joined()
     passed = passing(grouping.graph, joined, layouts)
     return Choice(
         grouping.graph,
@@ -70,11 +75,14 @@ def _choice(layouts: Layouts) -> Choice:
         frozenset(layouts.turned),
         frozenset(passed),
         {loop: _choice(inner) for loop, inner in layouts.inside.items()},
+        layouts.examples,
     )
 
 
 def _unit(grouping: Grouping, group: Group, layouts: Layouts) -> Unit:
     graph = grouping.graph
+    if layouts.examples and (unit := example_unit(layouts, group)):
+        return unit
     match group.form:
         case "product":
             return _product_unit(graph, group, layouts)

@@ -9,7 +9,7 @@ from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.passes.contractions import in_memory
 from netdsl.passes.layouts import Layouts
 from netdsl.passes.waiting import reaches
-from netdsl.program import Cut, Examples, Lines, Panels, Tiles, Unit
+from netdsl.program import LANES, Cut, Examples, Lines, Panels, Tiles, Unit
 from netdsl.program.layout import places
 
 
@@ -23,6 +23,9 @@ class Joining:
     graph: Graph
     units: list[Unit | None]
     lying: Container[int]
+    examples: frozenset[int]
+    """Values with an example in each lane: pieces that touch them begin at multiples of 16 examples."""
+
     reads: list[set[int]] = field(init=False)
     makers: dict[int, int] = field(init=False)
     overwritten: dict[int, int] = field(init=False)
@@ -89,17 +92,21 @@ class Joining:
         }
 
     def _is_aligned(self, unit: Unit, cut: Cut) -> bool:
-        """Tell whether pieces of examples begin at multiples of 16 rows where products back want that, and
-        have as many examples as a gradient is summed over before it is stored."""
+        """Tell whether pieces of examples begin at multiples of 16 rows where products back want that, and of
+        16 examples where these are lanes; and have as many examples as a gradient is summed over before it is
+        stored."""
+        if not isinstance(cut, Examples):
+            return True
         gradients = isinstance(unit.cut, Examples) and any(
             not is_batched(self.graph[index].shape) for index in unit.stores()
         )
         if gradients and unit.cut != cut:
             return False
+        stored = set(unit.stores())
+        if cut.size % LANES and (stored | reads_of(self.graph, unit, self.lying)) & self.examples:
+            return False
         backs = [part.group.stores[0] for part in unit.parts if part.template == "back"]
-        return not isinstance(cut, Examples) or all(
-            cut.size * places(self.graph[index].shape) % 16 == 0 for index in backs
-        )
+        return all(cut.size * places(self.graph[index].shape) % LANES == 0 for index in backs)
 
     def _needs_all(self, unit: Unit) -> set[int]:
         """Return what a unit needs all pieces of, whatever its own are: the operands and the offsets of its

@@ -45,6 +45,9 @@ class Layouts:
     panels: set[int] = field(default_factory=set)
     turned: set[int] = field(default_factory=set)
     barred: set[int] = field(default_factory=set)
+    examples: frozenset[int] = frozenset()
+    """The values that lie with an example in each lane."""
+
     lying: set[int] = field(init=False)
     inside: dict[int, Layouts] = field(init=False)
 

@@ -105,5 +105,6 @@ def _element_wise(graph: Graph, index: int) -> tuple[int, ...]:
     steps = sum(graph[each].operation.family == "elementwise" for each in chain)
     if len(bases) != 1 or steps > LONGEST or not all(graph[each].shape == shape for each in (*bases, *chain)):
         return ()
-    asked = {user for each in (*bases, *chain - {index}) for user in graph.users(each)} - chain
+    inner = {each for each in chain - {index} if graph[each].operation.name != "broadcast"}
+    asked = {user for each in bases | inner for user in graph.users(each)} - chain
     return tuple(sorted(chain)) if any(graph[user].of == "gradient" for user in asked) else ()

@@ -26,6 +26,7 @@ Template: TypeAlias = Literal[
     "convolution",
     "pool",
     "loop",
+    "turn",
 ]
 """How a group is computed.
 
@@ -33,7 +34,8 @@ Template: TypeAlias = Literal[
 product of any strides; `lanes` goes along 16 columns at a time, `columns` sums a value over its rows,
 `sums` over the places of each example, `total` a weight over all its elements; `draw`, `scatter`, `rank` and
 `copy` are what their groups are; `convolution` is one of images in panels, or its kernel's gradient, `pool` a
-pool of them or its way back; `loops` are loops made for the group; a `loop` repeats units of its own.
+pool of them or its way back; `loops` are loops made for the group; a `loop` repeats units of its own; `turn`
+moves all places of an example into one row, or back, where one side has an example in each lane.
 """
 
 
@@ -126,3 +128,6 @@ class Choice:
     passing: frozenset[int]
     inside: Mapping[int, Choice] = field(default_factory=dict)
     """What each loop repeats, by its node."""
+
+    examples: frozenset[int] = frozenset()
+    """The values that lie with an example in each lane."""

@@ -59,4 +59,7 @@ def size(buffer: Buffer, rows: int) -> int:
             elements = panels * stride(buffer, rows)
         case "blocks":
             elements = -(-height // LANES) * LANES * panels * LANES
+        case "examples":
+            examples = height // places(buffer.shape)
+            elements = -(-examples // LANES) * LANES * places(buffer.shape) * width
     return -(-elements // LINE) * LINE + LINE

@@ -10,10 +10,12 @@ from netdsl.graph import DType, Graph, Shape
 from netdsl.lazy_dataclass import dataclass, field
 from netdsl.program.count import Count
 
-Layout: TypeAlias = Literal["rows", "panels", "blocks"]
+Layout: TypeAlias = Literal["rows", "panels", "blocks", "examples"]
 """How a value lies in memory. `rows` is row-major. `panels` sees it as a matrix, all its axes but the last
 by the last, and keeps 16 columns together: `[columns / 16][rows][16]`, the last panel filled up with columns
-that mean nothing. `blocks` is the same turned, for 16 rows at a time: `[rows / 16][columns][16 rows]`."""
+that mean nothing. `blocks` is the same turned, for 16 rows at a time: `[rows / 16][columns][16 rows]`.
+`examples` has an example in each lane: `[examples / 16][places][columns][16 examples]`; lanes that have none
+may hold anything."""
 
 Role: TypeAlias = Literal["weight", "state", "constant", "input", "value", "scratch"]
 """What a buffer is for: kept from step to step (the first three), filled at the start of a step (input), made

@@ -15,9 +15,9 @@ from netdsl.runtime.executable import Executable
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def program_of(graph: Graph, name: str = "test") -> Program:
-    """Return the program of a graph."""
-    return compiled(legalize(graph), name)
+def program_of(graph: Graph, name: str = "test", batch: int | None = None) -> Program:
+    """Return the program of a graph, for batches of so many rows where that is known."""
+    return compiled(legalize(graph), name, rows=batch)
 
 
 def start_of(graph: Graph, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
@@ -51,10 +51,11 @@ def compare(
     scalars: Mapping[str, float] | None = None,
     step: int = 0,
     seed: int = 0,
+    batch: int | None = None,
 ) -> Executable:
     """Run one step of so many rows and check each output and update against the oracle."""
     kept = kept if kept is not None else start_of(graph, np.random.default_rng(3))
-    executable = Executable(program_of(graph), threads, guard=16)
+    executable = Executable(program_of(graph, batch=batch), threads, guard=16)
     for name, value in kept.items():
         if name in executable.names():
             executable.write(name, value)

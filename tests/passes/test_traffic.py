@@ -58,6 +58,13 @@ def taps_of(x: Value) -> Value:
     return x.apply("argmax_pool", **pool).apply("cast", dtype="float")
 
 
+def put_back(v: Leaves, settings: dict[str, tuple[int, int]]) -> Value:
+    """Return what the windows of a pool give back to the places of their greatest numbers."""
+    pool = {name: each for name, each in settings.items() if name != "dilation"}
+    best, taps = (v.x.apply(name, **pool) for name in ("max_pool", "argmax_pool"))
+    return (best * 3.0).apply("put_window", taps, space=(4, 6), **pool)
+
+
 EXAMPLES: list[tuple[str, Callable[[Leaves], Value]]] = [
     ("vectors without ones", lambda v: v.x + v.v.reshape((1, 1, 5)).broadcast(IMAGE)),
     ("reciprocal", lambda v: v.x / v.repeated(v.v)),
@@ -79,6 +86,8 @@ EXAMPLES: list[tuple[str, Callable[[Leaves], Value]]] = [
     ("relu after pool", lambda v: pool_of(v, SQUARES)),
     ("offset after pool", lambda v: pool_of(replace(v, x=v.x + v.repeated(v.v)), SQUARES)),
     ("offset after pool", lambda v: taps_of(v.repeated(v.v) + v.x)),
+    ("sum of what is put", lambda v: put_back(v, SQUARES).sum([0, 1, 2])),
+    ("sum of what is put", lambda v: put_back(v, OVERLAPPING).sum([1, 2])),
     ("slope before pool", lambda v: pool_of(v, SQUARES)),
     ("slope before pool", lambda v: pool_of(v, OVERLAPPING)),
 ]
@@ -174,6 +183,12 @@ def test_what_is_no_difference_from_a_mean(why: str, name: str, formula: Callabl
     after = rebuild(before, Rewriter(observed(fired)))
     assert "differences from a mean" not in fired
     np.testing.assert_allclose(evaluate(after, run())["y"], evaluate(before, run())["y"], rtol=1e-9)
+
+
+def test_what_is_put_is_summed_where_only_some_places_are() -> None:
+    fired: set[str] = set()
+    rebuild(made(lambda v: put_back(v, SQUARES).sum([0, 1])), Rewriter(observed(fired)))
+    assert "sum of what is put" not in fired
 
 
 def differences(shape: Shape, share: float, moved: Shape) -> Graph:

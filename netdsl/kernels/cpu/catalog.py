@@ -14,6 +14,13 @@ _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "convolution": ("convolution", "convolution_in_halves", "turn_kernel", "convolution_gradient"),
     "winograd": ("winograd_kernel", "winograd", "winograd_gradient"),
     "halves": ("halve_kernel", "gradient_in_halves"),
+    "example_lanes": ("example_convolution", "example_gradient", "to_examples", "from_examples"),
+    "example_pooling": (
+        "example_max_pool",
+        "example_put_window",
+        "example_sum_pool",
+        "example_place_sums",
+    ),
     "depthwise": ("depthwise", "depthwise_gradient"),
     "pooling": ("max_pool", "put_window", "sum_pool"),
     "peak": ("multiply_adds", "add_lines"),

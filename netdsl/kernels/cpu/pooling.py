@@ -38,7 +38,7 @@ a_line = stack_floats(LANES)
 
 
 @njit(inline="always")
-def _seen(window: int, stride: int, before: int, size: int, extent: int) -> tuple[int, int, int]:
+def seen(window: int, stride: int, before: int, size: int, extent: int) -> tuple[int, int, int]:
     """Return what a window sees of an image along an axis: its first tap there, how many, and their first
     place."""
     start = before - window * stride
@@ -55,7 +55,7 @@ def _clear(it: Any, dx: int) -> None:
 
 
 @njit(inline="always")
-def _covers(it: Any) -> bool:
+def covers(it: Any) -> bool:
     """Tell whether windows are two by two places, and each place is seen by one."""
     is_square = (it[ROWS] == 2) & (it[COLUMNS] == 2) & (it[STRIDE_DOWN] == 2) & (it[STRIDE_ACROSS] == 2)
     is_even = (it[HEIGHT] == 2 * it[DOWN]) & (it[WIDTH] == 2 * it[ACROSS])
@@ -66,7 +66,7 @@ def _covers(it: Any) -> bool:
 def _give_to_line(dx: int, line: int, dy: int, taps: int, across: int, channels: int) -> None:
     """Set the places of a line of such windows."""
     for j in range(across):
-        give_to_four(dx + 128 * j, line, dy + 64 * j, taps + 4 * channels * j)
+        give_to_four(dx + 128 * j, line, 16, dy + 64 * j, taps + 4 * channels * j)
 
 
 @njit(inline="always")
@@ -82,7 +82,7 @@ def _best_of_line(
     for j in range(across):
         told = taps + 4 * channels * j
         fits = (taps != 0) & ((width == 16) | ((channels < 16) & (left_over - j * channels >= 16)))
-        best_of_four(x + 128 * j, line, y + y_step * j, told if fits else numbers)
+        best_of_four(x + 128 * j, line, 16, y + y_step * j, told if fits else numbers)
         if (taps != 0) & (not fits):
             move_words(numbers, told, width)
 
@@ -96,7 +96,7 @@ def max_pool(x: int, y: int, taps: int, description: int, images: int) -> None:
     """
     it = at_long(description)
     line = 16 * it[WIDTH]
-    covers = _covers(it)
+    in_fours = covers(it)
     spare = a_line()
     numbers = a_line()
     for image in range(images):
@@ -108,18 +108,18 @@ def max_pool(x: int, y: int, taps: int, description: int, images: int) -> None:
                 best = spare if y == 0 else y + 4 * (p * it[Y_PANEL] + 16 * first)
                 step = 0 if y == 0 else 64
                 told = taps + 4 * (first * it[CHANNELS] + 16 * p)
-                if covers:
+                if in_fours:
                     left_over = (it[DOWN] - i) * it[ACROSS] * it[CHANNELS]
                     _best_of_line(
                         source + 8 * i * line, line, best, step, 0 if taps == 0 else told, numbers,
                         (it[ACROSS], it[CHANNELS], left_over), width,
                     )  # fmt: skip
                     continue
-                top, rows, row = _seen(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT])
+                top, rows, row = seen(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT])
                 for j in range(it[ACROSS]):
-                    left, columns, column = _seen(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH])
+                    left, columns, column = seen(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH])
                     best_line(
-                        source + 4 * (row * line + 16 * column), line, rows, columns,
+                        source + 4 * (row * line + 16 * column), line, 16, rows, columns,
                         top * it[COLUMNS] + left, it[COLUMNS], best + step * j, numbers,
                     )  # fmt: skip
                     if taps != 0:
@@ -135,14 +135,14 @@ def put_window(dy: int, taps: int, dx: int, description: int, images: int) -> No
     """
     it = at_long(description)
     line = 16 * it[WIDTH]
-    covers = _covers(it)
+    in_fours = covers(it)
     for image in range(images):
         for p in range((it[CHANNELS] + 15) >> 4):
             target = dx + 4 * (p * it[X_PANEL] + image * it[HEIGHT] * line)
-            if not covers:
+            if not in_fours:
                 _clear(it, target)
             for i in range(it[DOWN]):
-                if covers:
+                if in_fours:
                     _give_to_line(
                         target + 8 * i * line, line,
                         dy + 4 * (p * it[Y_PANEL] + 16 * (image * it[DOWN] + i) * it[ACROSS]),
@@ -150,15 +150,23 @@ def put_window(dy: int, taps: int, dx: int, description: int, images: int) -> No
                         it[ACROSS], it[CHANNELS],
                     )  # fmt: skip
                     continue
-                top, rows, row = _seen(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT])
+                top, rows, row = seen(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT])
                 for j in range(it[ACROSS]):
-                    left, columns, column = _seen(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH])
+                    left, columns, column = seen(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH])
                     output = (image * it[DOWN] + i) * it[ACROSS] + j
                     place = target + 4 * (row * line + 16 * column)
                     given = dy + 4 * (p * it[Y_PANEL] + 16 * output)
                     number = taps + 4 * (output * it[CHANNELS] + 16 * p)
                     give_line(
-                        place, line, rows, columns, top * it[COLUMNS] + left, it[COLUMNS], given, number
+                        place,
+                        line,
+                        16,
+                        rows,
+                        columns,
+                        top * it[COLUMNS] + left,
+                        it[COLUMNS],
+                        given,
+                        number,
                     )
 
 
@@ -177,12 +185,12 @@ def sum_pool(x: int, y: int, description: int, images: int, back: int) -> None:
             if back != 0:
                 _clear(it, source)
             for i in range(it[DOWN]):
-                _, rows, row = _seen(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT])
+                _, rows, row = seen(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT])
                 for j in range(it[ACROSS]):
-                    _, columns, column = _seen(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH])
+                    _, columns, column = seen(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH])
                     place = source + 4 * (row * line + 16 * column)
                     output = y + 4 * (p * it[Y_PANEL] + 16 * ((image * it[DOWN] + i) * it[ACROSS] + j))
                     if back != 0:
-                        spread_line(place, line, rows, columns, output)
+                        spread_line(place, line, 16, rows, columns, output)
                     else:
-                        sum_line(place, line, rows, columns, output)
+                        sum_line(place, line, 16, rows, columns, output)

@@ -11,9 +11,9 @@ of A are known to be neighbors where they are (constants in the addresses; with 
 one panel reaches 66 %).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from llvmlite import ir
 
@@ -39,6 +39,8 @@ from netdsl.kernels.cpu.looping import Carried, repeat
 from netdsl.kernels.cpu.machine import machine
 
 HALF: Final = LANES // 2
+
+Kind = TypeVar("Kind")
 
 ENTRY: Final = 4
 """Words of an entry of a table."""
@@ -219,8 +221,8 @@ def choose(
     name: str,
     kind: Value,
     words: Sequence[Value],
-    kinds: dict[int, Shape],
-    tile: Callable[[Any, Shape, Sequence[Value]], None],
+    kinds: Mapping[int, Kind],
+    tile: Callable[[Any, Kind, Sequence[Value]], None],
 ) -> None:
     """Emit a tile of each kind, and the choice among them.
 

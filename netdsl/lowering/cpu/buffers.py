@@ -92,6 +92,8 @@ class Workshop:
 
     def layout(self, index: int) -> Layout:
         """Return the layout of a value."""
+        if index in self.choice.examples:
+            return "examples"
         return "panels" if index in self.choice.panels else "rows"
 
     def place(self, index: int, buffer: Buffer) -> Buffer:

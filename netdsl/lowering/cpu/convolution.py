@@ -60,27 +60,27 @@ def turn_step(shop: Workshop, index: int) -> Step:
     windows, back = windows_of(shop.graph, index), _is_back(shop.graph, index)
     target, calls, panels = weights, [], 1
     if back:
-        target, panels = _ordered(shop, index, "turned"), panels_of(windows.channels)
+        target, panels = ordered(shop, index, "turned"), panels_of(windows.channels)
         numbers = map(count_of, (windows.taps, windows.channels, windows.outputs))
         places = address(weights.name), address(target.name)
         calls.append(shop.call("turn_kernel", (*places, *numbers, ITEM, ITEM + 1)))
     if _in_halves(windows, back):
-        source, target = target, _ordered(shop, index, "halved")
+        source, target = target, ordered(shop, index, "halved")
         depth = windows.outputs if back else windows.channels
         numbers = map(count_of, (*windows.size, depth, int(back)))
         calls.append(shop.call("halve_kernel", (address(source.name), address(target.name), *numbers)))
     if is_winograd := is_by_winograd(shop.graph, index, shop.choice.panels):
-        source, target = target, _ordered(shop, index, "transformed")
+        source, target = target, ordered(shop, index, "transformed")
         depth, width = (windows.outputs, windows.channels) if back else (windows.channels, windows.outputs)
         panels, places = panels_of(width), (address(source.name), address(target.name))
         words = count_of(depth), count_of(int(back)), ITEM, ITEM + 1
         calls.append(shop.call("winograd_kernel", (*places, *words)))
     orders = ("turned",) * back + ("halved",) * _in_halves(windows, back) + ("transformed",) * is_winograd
-    writes = tuple(Access(_ordered(shop, index, each).name, "Panels") for each in orders)
+    writes = tuple(Access(ordered(shop, index, each).name, "Panels") for each in orders)
     return Step(tuple(calls), Each((count_of(panels),)), (Access(weights.name),), writes)
 
 
-def _ordered(shop: Workshop, index: int, order: str) -> Buffer:
+def ordered(shop: Workshop, index: int, order: str) -> Buffer:
     """Return the place of a kernel in another order."""
     weights = shop.at(shop.graph.operands(index)[1])
     windows, back = windows_of(shop.graph, index), _is_back(shop.graph, index)
@@ -135,7 +135,7 @@ def convolution_step(shop: Workshop, index: int, cut: Examples) -> Step:
         described = geometry.backward(windows, stride(source.name), stride(target.name))
     halved = _in_halves(windows, _is_back(graph, index))
     if needs_turned_kernel(shop, index):
-        weights = _ordered(shop, index, "halved" if halved else "turned")
+        weights = ordered(shop, index, "halved" if halved else "turned")
     call = shop.call(
         "convolution_in_halves" if halved else "convolution",
         (piece.address(source), address(weights.name), piece.address(target), NOTHING, symbol("block"),
@@ -153,7 +153,7 @@ def _winograd_step(shop: Workshop, index: int, cut: Examples) -> Step:
     seen = windows.mirrored if _is_back(shop.graph, index) else windows
     assert seen is not None
     source, target = shop.at(shop.graph.operands(index)[0]), shop.target(index, cut)
-    weights = _ordered(shop, index, "transformed")
+    weights = ordered(shop, index, "transformed")
     described = winograd.forward(seen, _lying(source, seen.space, seen.channels), stride(target.name))
     places = piece.address(source), address(weights.name), piece.address(target), symbol("block")
     scratch = _scratch(shop, described.scratch)

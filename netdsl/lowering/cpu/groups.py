@@ -13,7 +13,7 @@ from netdsl.lowering.cpu.kernel_text import KernelText
 from netdsl.lowering.cpu.lanes import Lanes
 from netdsl.lowering.cpu.loops import Loops
 from netdsl.lowering.cpu.nests import Plan
-from netdsl.lowering.cpu.pieces import pieces_of, work_of
+from netdsl.lowering.cpu.pieces import Piece, pieces_of, work_of
 from netdsl.lowering.cpu.taps import summed_extents
 from netdsl.passes.contractions import in_memory
 from netdsl.passes.fuse import WINDOWS
@@ -115,7 +115,8 @@ def lanes_step(
 ) -> Step:
     """Make the step of a group that goes along the lanes of a matrix."""
     calls = []
-    for piece in pieces_of(cut, domain.columns, flat=domain.flat):
+    by_examples = any(buffer.layout == "examples" for buffer in stores.values())
+    for piece in [Piece(cut)] if by_examples else pieces_of(cut, domain.columns, flat=domain.flat):
         lanes = Lanes(shop.graph, nodes, stores, shop.places, domain, piece)
         lanes.write()
         calls.append(_generated(shop, lanes.text, nodes, stores))

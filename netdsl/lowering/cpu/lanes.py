@@ -57,7 +57,9 @@ class Lanes:
     def write(self) -> None:
         """Write the kernel's text."""
         rows = self.piece.rows(self.domain.places)
-        if self._is_in_places():
+        if self._is_by_examples():
+            self._open_by_examples()
+        elif self._is_in_places():
             self.text.parameter("examples", self.piece.rows())
             self.text.open("for b in range(examples):")
             self.text.open(f"for p in range({self.text.parameter('places', self.domain.places)}):")
@@ -79,6 +81,23 @@ class Lanes:
             element = self._element(self.stores[index], "full")
             yes = f"f32(1.0) if {value} else f32(0.0)"
             self.text.line(f"{element} = {yes if self.graph[index].dtype == 'bool' else value}")
+
+    def _open_by_examples(self) -> None:
+        """Open loops over places, columns and 16 examples, or one loop where columns are all alike."""
+        places = self.text.parameter("places", self.domain.places)
+        wide = self.text.parameter("width", self.domain.columns)
+        self.text.line(f"rows = (({self.text.parameter('examples', self.piece.rows())} + 15) >> 4)*{places}")
+        if "vector" not in self.reaches.values():
+            self.text.open(f"for i in range(16*rows*{wide}):")
+            return
+        self.text.open("for r in range(rows):")
+        self.text.open(f"for c in range({wide}):")
+        self.text.line(f"row = r*{wide} + c")
+        self.text.open("for lane in range(16):")
+
+    def _is_by_examples(self) -> bool:
+        """Tell whether values lie with an example in each lane."""
+        return any(buffer.layout == "examples" for buffer in self.stores.values())
 
     def _is_in_places(self) -> bool:
         return any(reach in REPEATED for reach in self.reaches.values())
@@ -102,7 +121,11 @@ class Lanes:
         extent = extent_of(self.graph[index].shape, self.domain)
         assert extent is not None
         buffer = self.places[index]
-        if buffer.layout == "panels" or self.domain.flat or (buffer.role == "scratch" and extent == "full"):
+        if (
+            buffer.layout in ("panels", "examples")
+            or self.domain.flat
+            or (buffer.role == "scratch" and extent == "full")
+        ):
             return extent
         match extent:
             case "full":
@@ -155,6 +178,11 @@ class Lanes:
         """Return the loop that a value changes in: none for a number, that over rows for a number a row, that
         over examples for a number of each."""
         innermost = len(self.text.blocks) - 1
+        if self._is_by_examples():
+            vectors = max(innermost - 1, 0)
+            return {"number": 0, "vector": vectors}.get(
+                str(extent_of(self.graph[index].shape, self.domain)), innermost
+            )
         return {"number": 0, "column": innermost - 1, "example": innermost - 2}.get(
             str(extent_of(self.graph[index].shape, self.domain)), innermost
         )
@@ -171,6 +199,8 @@ class Lanes:
 
     def _element(self, buffer: Buffer, reach: Reach) -> str:
         pointer = self._pointer(buffer, reach)
+        if self._is_by_examples() and "vector" in self.reaches.values() and reach != "number":
+            return f"{pointer}[c]" if reach == "vector" else f"{pointer}[16*row + lane]"
         if self._is_one_column() and reach in ("full", "spread"):
             return f"{pointer}[{'16*' if reach == 'full' else ''}r]"
         if reach in ("spread", "place spread", "image spread"):

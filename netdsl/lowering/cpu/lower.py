@@ -12,6 +12,7 @@ from netdsl.lowering.cpu.convolution import (
     needs_turned_kernel,
     turn_step,
 )
+from netdsl.lowering.cpu.example_lanes import example_steps, example_turn_step, goes_by_examples
 from netdsl.lowering.cpu.groups import along, lanes_step, loops_step
 from netdsl.lowering.cpu.numbers import NumberTable
 from netdsl.lowering.cpu.order import in_order
@@ -98,7 +99,12 @@ def _steps(shop: Workshop, unit: Unit) -> list[Step]:
     before = [
         of_group(shop, turn_step(shop, each.stores[0]), each)
         for each in convolved
-        if needs_turned_kernel(shop, each.stores[0])
+        if needs_turned_kernel(shop, each.stores[0]) and not goes_by_examples(shop, each)
+    ]
+    before += [
+        of_group(shop, example_turn_step(shop, each.stores[0]), each)
+        for each in convolved
+        if goes_by_examples(shop, each) and shop.graph[each.stores[0]].operation.name == "convolve_input"
     ]
     made: list[Step] = []
     after: list[Step] = []
@@ -134,6 +140,8 @@ def _turn_cut(shape: Shape, cut: Cut) -> Panels | Rows | Examples:
 
 def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:
     group, cut = part.group, unit.cut
+    if part.template != "lanes" and isinstance(cut, Examples) and goes_by_examples(shop, group):
+        return example_steps(shop, part, unit)
     match part.template, cut:
         case "product", Panels() | Rows() | Examples():
             return [product(shop, group, cut)]

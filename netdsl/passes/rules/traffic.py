@@ -293,6 +293,15 @@ def _before_pool(builder: Rewriter, node: Node, operands: Operands) -> Value | N
     )
 
 
+def _put_sum(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
+    """Sum what a pool's windows give, of which each gives to one place, not the places: a quarter as many."""
+    (x,) = operands
+    if not is_a(x, "put_window") or not is_a(operand(x, 1), "argmax_pool"):
+        return None
+    axes = node.setting("axes")
+    return operand(x).sum(axes) if {*range(1, len(x.shape) - 1)} <= {*axes} else None
+
+
 # ---- sums in two --------------------------------------------------------------------------------
 
 
@@ -322,6 +331,7 @@ RULES = (
     Rule("sums in two", ("sum",), "sum over the batch and places -> over places, over the batch", _in_two),
     Rule("relu after pool", ("max_pool",), "max_pool(max(x, 0)) -> max(max_pool(x), 0)", _relu_after_pool),
     Rule("offset after pool", ("max_pool", "argmax_pool"), "max_pool(x + v) -> max_pool(x) + v", _offset),
+    Rule("sum of what is put", ("sum",), "sum(put(d)) -> sum(d) over all places", _put_sum),
     Rule("slope by result", ("greater",), "x > 0 -> max(x, 0) > 0", _by_result),
     Rule("slope before pool", ("where",), "where(x > 0, put(d)) -> put(where(max(x) > 0, d))", _before_pool),
 )  # fmt: skip

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Literal
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, render, use_color
 from netdsl.run.checkpoint import restore
@@ -20,6 +21,7 @@ from netdsl.training.progress import Style, reporter_for
 from netdsl.training.signals import BEFORE, Interrupted, Signals
 
 Name = str | PathLike[str]
+Device = Literal["auto", "cpu", "cuda"]
 
 
 def check(
@@ -48,6 +50,7 @@ def train(
     block: str | None = None,
     seed: int | None = None,
     threads: int | None = None,
+    device: Device = "auto",
     data_dir: Name | None = None,
     run_dir: Name | None = "runs",
     resume: Name | bool = False,
@@ -57,12 +60,12 @@ def train(
     """Train what a file says: `run = netdsl.train("digits.net", lr=0.01)`.
 
     Values for the file's `param`s are given by name; those of fields, and of params with the name of an
-    option, in `overrides`: `{"train.epochs": 3}`. `run_dir=None` keeps nothing on disk. Ctrl-C saves the
-    state and raises Interrupted, a KeyboardInterrupt.
+    option, in `overrides`: `{"train.epochs": 3}`. `run_dir=None` keeps nothing on disk. The `device` "auto"
+    is a CUDA device where one works. Ctrl-C saves the state and raises Interrupted, a KeyboardInterrupt.
 
     Errors: DiagnosticError with every mistake that was found.
     """
-    options = _options({**(overrides or {}), **params}, block, seed, threads, data_dir)
+    options = _options({**(overrides or {}), **params}, block, seed, threads, data_dir, device)
     runs = Runs(
         None if run_dir is None else Path(run_dir),
         resume=None if isinstance(resume, bool) else Path(resume),
@@ -83,6 +86,7 @@ def compile(
     block: str | None = None,
     seed: int | None = None,
     threads: int | None = None,
+    device: Device = "auto",
     data_dir: Name | None = None,
     **params: object,
 ) -> Net:
@@ -92,19 +96,21 @@ def compile(
     """
     options = _options({**(overrides or {}), **params}, block, seed, threads, data_dir)
     opened = open_file(Path(file), options)
-    return Net(Engine(opened.experiment, threads), start_values(opened, parts_of(opened.dataset)))
+    return Net(Engine(opened.experiment, threads, device), start_values(opened, parts_of(opened.dataset)))
 
 
-def load(path: Name, *, threads: int | None = None, data_dir: Name | None = None) -> Net:
+def load(
+    path: Name, *, threads: int | None = None, device: Device = "auto", data_dir: Name | None = None
+) -> Net:
     """Return the network of a run's folder, of a weights file, or (not trained) of a `.net` file.
 
     Errors: DiagnosticError where it cannot be read.
     """
     found = Path(path)
     if found.suffix == ".net":
-        return compile(found, threads=threads, data_dir=data_dir)
+        return compile(found, threads=threads, device=device, data_dir=data_dir)
     restored = restore(found, _options({}, None, None, threads, data_dir), data=False)
-    return Net(Engine(restored.opened.experiment, threads), restored.checkpoint.values)
+    return Net(Engine(restored.opened.experiment, threads, device), restored.checkpoint.values)
 
 
 def evaluate(
@@ -112,6 +118,7 @@ def evaluate(
     part: PartName | None = None,
     *,
     threads: int | None = None,
+    device: Device = "auto",
     data_dir: Name | None = None,
     folder: Name | None = None,
 ) -> Mapping[str, Figures]:
@@ -121,20 +128,26 @@ def evaluate(
 
     Errors: DiagnosticError where weights or data cannot be read.
     """
-    options = _options({}, None, None, threads, data_dir)
+    options = _options({}, None, None, threads, data_dir, device)
     with Signals() as signals:
         home = None if folder is None else Path(folder)
         return evaluate_weights(Path(weights), part, options, signals, folder=home).parts
 
 
 def predict(
-    weights: Name, rows: Name, *, threads: int | None = None, separator: str | None = None
+    weights: Name,
+    rows: Name,
+    *,
+    threads: int | None = None,
+    device: Device = "auto",
+    separator: str | None = None,
 ) -> Predictions:
     """Apply a run's weights to the rows of a CSV, NumPy or IDX file; `load` takes arrays.
 
     Errors: DiagnosticError where weights or rows cannot be read.
     """
-    return predict_rows(Path(weights), Path(rows), _options({}, None, None, threads, None), separator)
+    options = _options({}, None, None, threads, None, device)
+    return predict_rows(Path(weights), Path(rows), options, separator)
 
 
 def _show(found: Sequence[Diagnostic]) -> None:
@@ -147,6 +160,7 @@ def _options(
     seed: int | None,
     threads: int | None,
     data_dir: Name | None,
+    device: Device = "auto",
 ) -> Options:
     return Options(
         overrides={name: value_text(value) for name, value in given.items()},
@@ -154,4 +168,5 @@ def _options(
         seed=seed,
         data_dir=None if data_dir is None else Path(data_dir),
         threads=threads,
+        device=device,
     )

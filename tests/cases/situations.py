@@ -19,6 +19,7 @@ from safetensors.numpy import save
 import netdsl
 from netdsl.cli.main import main
 from netdsl.files import Lock, system, write_tensors
+from netdsl.runtime.cuda.simulated import SimulatedDevice
 
 Prepare = Callable[[Path, pytest.MonkeyPatch], AbstractContextManager[object] | None]
 """Does something before a command, or during it."""
@@ -248,6 +249,12 @@ def no_device(_: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("netdsl.runtime.cuda.choice.devices", lambda: 0)
 
 
+def small_device(_: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let the device be a simulated one with a thousand bytes."""
+    patch.setattr("netdsl.runtime.cuda.choice.expect_device", lambda: None)
+    patch.setattr("netdsl.runtime.cuda.choice.chosen", lambda name: SimulatedDevice(1000))
+
+
 def no_cuda(_: Path, patch: pytest.MonkeyPatch) -> None:
     """Let no package of the extra `[cuda]` be installed."""
     patch.setattr("netdsl.runtime.cuda.toolchain._version", lambda name: None)
@@ -362,6 +369,7 @@ SITUATIONS: dict[str, Situation] = {
     "E0961": Situation("train moons.net --quiet", {"moons.net": MOONS}, environment(NETDSL_CPU="fast")),
     "E0962": Situation("lsp", prepare=no_pygls),
     "E0963": Situation("compile moons.net --device cuda", {"moons.net": MOONS}, no_cuda),
+    "E0964": Situation("train moons.net --device cuda --quiet", {"moons.net": MOONS}, small_device),
     "E0981": Situation("render moons.net", {"moons.net": MOONS}, broken_dot),
     "E0982": run("render runs/moons-1 --figure f1"),
     "E0990": Situation("explain E0102x"),

@@ -34,7 +34,10 @@ class Device(Protocol):
         """What people call it."""
 
     def allocate(self, size: int) -> int:
-        """Return the address of so many bytes, a multiple of 256."""
+        """Return the address of so many bytes, a multiple of 256.
+
+        Errors: MemoryError where there is no room for them.
+        """
 
     def free(self, address: int) -> None:
         """Give memory back."""

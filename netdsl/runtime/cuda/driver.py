@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.program import Kernel, Step
+from netdsl.runtime.cuda.ahead import make_ahead
 from netdsl.runtime.cuda.device import Region
 from netdsl.runtime.cuda.toolchain import compiled_text
 
@@ -37,7 +38,13 @@ class CudaDevice:
         return f"sm_{self._device.arch}"
 
     def allocate(self, size: int) -> int:
-        """Return the address of so many bytes; the driver's are multiples of 256."""
+        """Return the address of so many bytes; the driver's are multiples of 256.
+
+        Errors: MemoryError where there is no room for them.
+        """
+        free = self._driver.cuMemGetInfo()[1]
+        if size > free:
+            raise MemoryError
         buffer = self._device.allocate(size, stream=self._stream)
         address = int(buffer.handle)
         self._buffers[address] = buffer
@@ -67,6 +74,7 @@ class CudaDevice:
         """Compile kernels, or load them from where they are kept."""
         from cuda.core import ObjectCode
 
+        make_ahead([each for each in kernels.values() if each.name not in self._kernels], self.architecture)
         for name, each in kernels.items():
             if name not in self._kernels:
                 code = compiled_text(each.text, each.name, each.kinds, each.threads, self.architecture)

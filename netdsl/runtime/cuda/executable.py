@@ -10,6 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
+from netdsl.files import size_text
 from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.formulas import CONTEXT
 from netdsl.passes.plan_memory import MemoryPlan, plan_memory
@@ -36,7 +38,12 @@ class Array:
         if size <= self.size and self.address:
             return False
         self.free()
-        self.address, self.size = self.device.allocate(max(size, 4 * UNIT)), max(size, 4 * UNIT)
+        wanted = max(size, 4 * UNIT)
+        try:
+            self.address = self.device.allocate(wanted)
+        except MemoryError:
+            raise _too_large(self.device, wanted) from None
+        self.size = wanted
         return True
 
     def free(self) -> None:
@@ -210,6 +217,12 @@ class DeviceExecutable:
             for turn, step in product(turns_of(repeat), [step for each in phases for step in each.steps])
         ]
         return self._device.recorded(launches, self.program.kernels, regions)
+
+
+def _too_large(device: Device, size: int) -> DiagnosticError:
+    message = f"the memory of {device.name} has no room for {size_text(size)} more"
+    cure = "take smaller batches or a smaller network, or use the CPU: --device cpu"
+    return DiagnosticError([Diagnostic("E0964", message, help=cure)], Exit.FAILED)
 
 
 def turns_of(repeat: Repeat | None) -> list[dict[str, int]]:

@@ -28,13 +28,20 @@ class SimulatedDevice:
 
     name = "a simulated device"
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = 1 << 30) -> None:
+        """Make a device with memory for so many bytes."""
+        self._room = room
         self._memory: dict[int, NDArray[np.uint8]] = {}
         self._regions: list[tuple[int, int]] = []
         self._made = 0
 
     def allocate(self, size: int) -> int:
-        """Return the address of so many bytes."""
+        """Return the address of so many bytes.
+
+        Errors: MemoryError where there is no room for them.
+        """
+        if size > self._room - sum(map(len, self._memory.values())):
+            raise MemoryError
         self._made += 1
         address = self._made * _APART
         self._memory[address] = np.zeros(size, np.uint8)

@@ -109,7 +109,7 @@ class _Layer:
     def forward(self) -> list[Launch]:
         x, w, y = self._at("x"), self._at("w"), self._at("y")
         shape = (self.rows, self.inputs)
-        return [("product", (*shape, x, LANES, self.stride, w, y, self.stride, 0, self.panels))]
+        return [("product", (*shape, x, LANES, self.stride, w, y, self.stride, 0, self.panels, 0))]
 
     def turned(self) -> list[Launch]:
         y, blocks = self._at("y"), self._at("blocks")

@@ -44,7 +44,7 @@ def launches(
     result: list[Launch] = []
     low, panels = of_out.start, len(of_out)
     given = (ROWS, INPUTS, x, 16, PANEL)
-    result.append(("product", (*given, w + 64 * INPUTS * low, y + 4 * PANEL * low, PANEL, 0, panels)))
+    result.append(("product", (*given, w + 64 * INPUTS * low, y + 4 * PANEL * low, PANEL, 0, panels, 0)))
     for p in of_out:
         result.append(("turn_panel", (ROWS, y + 4 * PANEL * p, blocks + 1024 * p, 256 * OUT)))
     result.append(wait)

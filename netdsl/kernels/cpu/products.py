@@ -48,12 +48,16 @@ def product(
     c_panel: int,
     bias: int,
     panels: int,
+    soon: int,
 ) -> None:
     """Compute so many panels of C = bias + A W.
 
     Shapes: A (rows, depth), row-major with `a_panel` 16 or in panels with `a_row` 16; W (depth, 16 * panels)
-    in panels without gaps; C (rows, 16 * panels) in panels; bias (16 * panels), none at address 0.
+    in panels without gaps; C (rows, 16 * panels) in panels; bias (16 * panels), none at address 0. `soon`,
+    0 for none, has the addresses of two values in panels of as many rows that are read after this, each with
+    its stride in bytes: they are asked for meanwhile.
     """
+    it = at_long(soon)
     paired = panels if in_pairs() else 0
     for p in range(0, paired, 2):
         result = c + 4 * c_panel * p
@@ -64,10 +68,13 @@ def product(
             if k > 0:
                 start, start_row, start_panel = result, 16, c_panel
             left, right = a + 4 * a_panel * (k >> 4), w + 64 * (depth * p + k)
+            soon_1, soon_2, apart, line = right + 64 * DEPTH, right + 64 * (depth + DEPTH), 32 * steps, 64
+            if soon != 0:
+                soon_1 = it[0] + it[1] * p
+                soon_2, apart, line = soon_1 + it[1], it[2] + it[3] * p - soon_1, 32
             paired_tiles(
                 rows, steps, left, a_row, a_panel, right, both * 16 * depth, result, both * c_panel,
-                start, start_row, both * start_panel,
-                right + 64 * DEPTH, right + 64 * (depth + DEPTH), DEPTH, 32 * steps, 64,
+                start, start_row, both * start_panel, soon_1, soon_2, DEPTH, apart, line,
             )  # fmt: skip
     for p in range(paired, panels):
         result = c + 4 * c_panel * p

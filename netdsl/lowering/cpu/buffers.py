@@ -46,6 +46,9 @@ class Workshop:
     states: dict[tuple[int, int], tuple[Buffer, Buffer]] = field(default_factory=dict)
     """For each loop and number of a state where it lies before a turn and after."""
 
+    soon: list[Buffer] = field(default_factory=list)
+    """What the next turn of a loop reads, as far as no product asks for it yet."""
+
     prefix: str = ""
     """What the names of a loop's own buffers begin with."""
 

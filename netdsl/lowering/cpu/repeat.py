@@ -77,6 +77,7 @@ def loop_of(shop: Workshop, loop: int, write: Writer) -> list[Step | Loop]:
     inner = Workshop(choice, {}, numbers, {}, shop.kernels, views=shop.views, prefix=f"v{loop}/")
     _bind(shop, inner, loop)
     before = [_turned(shop, inner, leaf) for leaf in sorted(choice.turned) if _is_fixed(inner, leaf)]
+    inner.soon = _next(shop, inner, loop)
     outside = set(inner.buffers)
     inner.place_constants()
     turned = [index for index in sorted(choice.turned) if index in inner.places]
@@ -95,6 +96,19 @@ def loop_of(shop: Workshop, loop: int, write: Writer) -> list[Step | Loop]:
     repeat = Repeat(node.setting("steps"), node.setting("reverse"), free)
     phases = (tuple(renamed(step, symbols, names) for step in phase.steps) for phase in scheduled)
     return [*before, _loop(tuple(Phase(phase, repeat) for phase in phases))]
+
+
+def _next(shop: Workshop, inner: Workshop, loop: int) -> list[Buffer]:
+    """Return the items of the next turn that lie in panels."""
+    node = shop.graph[loop]
+    _, sequences, _ = apart(dict(node.settings), shop.graph.operands(loop))
+    turn = TURN + (-1 if node.setting("reverse") else 1)
+    leaves = inner.graph.leaves("input")
+    return [
+        inner.view(shop.at(operand), inner.graph[leaves[f"{ITEM}{number}"]].shape, turn)
+        for number, operand in enumerate(sequences)
+        if f"{ITEM}{number}" in leaves and shop.at(operand).layout == "panels"
+    ]
 
 
 def _is_fixed(inner: Workshop, index: int) -> bool:

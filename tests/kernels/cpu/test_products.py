@@ -30,9 +30,9 @@ def is_product(found: NDArray[Any], a: NDArray[Any], b: NDArray[Any], bias: Any 
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@given(layer=layers, row_major=st.booleans(), biased=st.booleans())
+@given(layer=layers, row_major=st.booleans(), biased=st.booleans(), asks=st.booleans())
 @modest
-def test_product(level: str, layer: tuple[int, int, int], row_major: bool, biased: bool) -> None:
+def test_product(level: str, layer: tuple[int, int, int], row_major: bool, biased: bool, asks: bool) -> None:
     rows, depth, columns = layer
     a, w = normal(rows, depth), normal(depth, columns)
     bias = normal(-(-columns // 16) * 16)
@@ -41,9 +41,10 @@ def test_product(level: str, layer: tuple[int, int, int], row_major: bool, biase
     weights, result = memory.place(gapless(w)), memory.room(-(-columns // 16), stride(rows))
     start: Any = memory.place(bias) if biased else 0
     strides = (depth, 16) if row_major else (16, stride(rows))
+    soon: Any = np.array([left.ctypes.data, 4096, weights.ctypes.data, 64], np.int64) if asks else 0
     call(
         hand_written(level)["product"],
-        rows, depth, left, *strides, weights, result, stride(rows), start, len(result),
+        rows, depth, left, *strides, weights, result, stride(rows), start, len(result), soon,
     )  # fmt: skip
     memory.check()
     assert is_product(from_panels(result, rows, columns), a, w, bias[:columns] if biased else 0.0)
@@ -131,7 +132,7 @@ def test_a_number_that_is_none_stays_in_its_row() -> None:
     a[3, 4] = np.nan
     memory = Memory()
     left, weights, result = memory.place(a), memory.place(gapless(w)), memory.room(1, stride(20))
-    call(hand_written(LEVELS[0])["product"], 20, 9, left, 9, 16, weights, result, stride(20), 0, 1)
+    call(hand_written(LEVELS[0])["product"], 20, 9, left, 9, 16, weights, result, stride(20), 0, 1, 0)
     found = from_panels(result, 20, 16)
     assert np.isnan(found[3]).all()
     assert np.isfinite(np.delete(found, 3, axis=0)).all()
@@ -148,8 +149,8 @@ def test_bits_do_not_depend_on_how_many_panels_are_computed_at_once(
     left, weights = memory.place(normal(rows, depth)), memory.place(gapless(normal(depth, columns)))
     panels, kernel = len(weights), hand_written(level)["product"]
     at_once, one_by_one = memory.room(panels, stride(rows)), memory.room(panels, stride(rows))
-    call(kernel, rows, depth, left, depth, 16, weights, at_once, stride(rows), 0, panels)
+    call(kernel, rows, depth, left, depth, 16, weights, at_once, stride(rows), 0, panels, 0)
     for p in range(panels):
-        call(kernel, rows, depth, left, depth, 16, weights[p], one_by_one[p], stride(rows), 0, 1)
+        call(kernel, rows, depth, left, depth, 16, weights[p], one_by_one[p], stride(rows), 0, 1, 0)
     memory.check()
     assert at_once.tobytes() == one_by_one.tobytes()

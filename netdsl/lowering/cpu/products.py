@@ -184,7 +184,7 @@ def _soon(shop: Workshop) -> Count:
 
 def _asked(shop: Workshop, piece: Piece) -> list[Count]:
     """Return what a product in a loop asks for meanwhile: two values that the next turn reads, and their
-    strides. Beyond the second cache they are read twice as fast then: an LSTM's way back takes 0.3 ms less."""
+    strides. From beyond the second cache they come twice as fast: 0.3 ms of W9."""
     asked = (shop.soon[:2] * 2)[:2]
     del shop.soon[:2]
     return [word for each in asked for word in (piece.address(each), 4 * stride(each.name))]

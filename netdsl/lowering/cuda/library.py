@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from netdsl.graph import Graph, Shape, is_batched
+from netdsl.graph import Graph, Shape, count, is_batched
 from netdsl.kernels.cuda.convolution import Geometry, convolve, convolve_input, convolve_kernel
 from netdsl.kernels.cuda.kernel import Work
 from netdsl.kernels.cuda.products import Strided, product
@@ -96,3 +96,22 @@ def geometry_of(graph: Graph, index: int) -> Geometry:
         dilation=dict(node.settings).get("dilation", (1,) * len(strides)),
         groups=node.setting("groups"),
     )
+
+
+def flops_of(graph: Graph, index: int) -> Count:
+    """Return the arithmetic of a product or convolution."""
+    node = graph[index]
+    shapes = [graph[each].shape for each in graph.operands(index)]
+    match node.operation.name:
+        case "matmul":
+            total = 2 * count(node.shape) * rows_of(node.shape)
+            for axis, _ in node.setting("contract"):
+                total = total * _extent(shapes[0][axis])
+            return total
+        case "convolve_kernel":
+            kernel, windows = node.shape, shapes[1]
+        case "convolve_input":
+            kernel, windows = shapes[1], shapes[0]
+        case _:
+            kernel, windows = shapes[1], node.shape
+    return 2 * count(windows) * rows_of(windows) * (count(kernel) // kernel[-1])

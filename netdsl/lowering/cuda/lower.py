@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
@@ -13,12 +13,19 @@ from netdsl.kernels.cuda.kernel import CudaKernel
 from netdsl.lowering.cpu.headers import about
 from netdsl.lowering.cpu.ways import below
 from netdsl.lowering.cuda.formulas import CONTEXT, Formulas
-from netdsl.lowering.cuda.library import library_work
+from netdsl.lowering.cuda.library import flops_of, library_work
 from netdsl.lowering.cuda.loops import launch_loop, place_states
 from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.plan import Plan
 from netdsl.lowering.cuda.points import THREADS, Store, total_of, write_points
-from netdsl.lowering.cuda.reductions import SECOND, pieces_of, write_reduction, write_second_pass
+from netdsl.lowering.cuda.reductions import (
+    SECOND,
+    TOGETHER,
+    alike,
+    pieces_of,
+    write_reduction,
+    write_second_pass,
+)
 from netdsl.program import (
     Access,
     Buffer,
@@ -188,12 +195,19 @@ class Lowering:
         for level in range(self.plan.end):
             members = [index for index in sorted(self.plan.levels) if self.plan.levels[index] == level]
             together: list[Store] = []
+            folds: dict[Hashable, list[int]] = {}
             for index in members:
+                if self.plan.is_reduction(index):
+                    folds.setdefault(alike(self.graph, index), []).append(index)
+                    continue
                 if self.plan.has_own_launch(index):
                     self._launch_alone(index)
                 else:
                     together.append(self.store(index, self.places[index].name))
                     together += also.get(index, ())
+            for each in folds.values():
+                for start in range(0, len(each), TOGETHER):
+                    self._reductions(each[start : start + TOGETHER])
             self.launch_points([*together, *(last if level == self.plan.last else ())])
 
     def store(self, index: int, buffer: str, *, result: bool = False) -> Store:
@@ -206,10 +220,8 @@ class Lowering:
                 launch_loop(self, index)
             case "loop_part":
                 pass  # its loop has stored it
-            case _ if self.plan.is_of_library(index):
-                self._library(index)
             case _:
-                self._reduction(index)
+                self._library(index)
 
     def _formulas(self, own: Iterable[int]) -> Formulas:
         return Formulas(self.graph, self.places, frozenset(own), self.plan.host, self.numbers, self.fields)
@@ -239,38 +251,43 @@ class Lowering:
             return (*self.plan.reads[index], index)
         return (index,) if index in self.places else self.plan.read_by(index)
 
-    def _reduction(self, index: int) -> None:
-        """Launch a long fold: in pieces that a second launch combines, where there are few results."""
-        pieces = pieces_of(self.graph, index, self.rows)
-        (operand,) = self.graph.operands(index)
-        work, target = total_of(self.graph[operand].shape), self.places[index].name
+    def _reductions(self, members: Sequence[int]) -> None:
+        """Launch long folds over the same terms: in pieces that a second launch combines, where there are few
+        results."""
+        first = members[0]
+        pieces = pieces_of(self.graph, first, self.rows)
+        targets = [self.places[index].name for index in members]
+        scratch = targets if pieces == 1 else [self._pieces(index, pieces) for index in members]
+        of = self._formulas(members)
+        grid, team = write_reduction(of, members, scratch, pieces)
+        (operand,) = self.graph.operands(first)
+        work = len(members) * total_of(self.graph[operand].shape)
+        reads = {each for index in members for each in self.plan.reads[index]}
+        self._add_folds(of, members, grid, team.threads, reads, scratch, work)
         if pieces > 1:
-            shape = self.graph[index].shape
-            name = f"{self.prefix}pieces {index}"
-            cut = (shape[0], pieces * count(shape)) if is_batched(shape) else (pieces * count(shape),)
-            self.buffers[name] = Buffer(name, cut, label="pieces of sums")
-        scratch = target if pieces == 1 else name
-        of = self._formulas([index])
-        grid, team = write_reduction(of, index, scratch, pieces)
-        self._add_fold(of, index, grid, team.threads, self.plan.reads[index], scratch, work)
-        if pieces > 1:
-            of = self._formulas([index])
-            grid = write_second_pass(of, index, pieces, scratch, target)
-            self._add_fold(of, index, grid, SECOND, (), target, Count(), (scratch,))
+            of = self._formulas(members)
+            grid = write_second_pass(of, members, pieces, scratch, targets)
+            self._add_folds(of, members, grid, SECOND, (), [*targets, *scratch], Count())
 
-    def _add_fold(
+    def _pieces(self, index: int, pieces: int) -> str:
+        """Return a buffer for the pieces of a fold."""
+        shape, name = self.graph[index].shape, f"{self.prefix}pieces {index}"
+        cut = (shape[0], pieces * count(shape)) if is_batched(shape) else (pieces * count(shape),)
+        self.buffers[name] = Buffer(name, cut, label="pieces of sums")
+        return name
+
+    def _add_folds(
         self,
         of: Formulas,
-        index: int,
+        members: Sequence[int],
         grid: Grid,
         threads: int,
         reads: Iterable[int],
-        target: str,
+        writes: Sequence[str],
         work: Count,
-        also: tuple[str, ...] = (),
     ) -> None:
-        kernel = of.text.finish("fold", about(self.graph, [index], [index]), threads)
-        self._add(kernel, of.text.passed(), grid, reads, (target, *also), self._origins([index]), work)
+        kernel = of.text.finish("fold", about(self.graph, members, members), threads)
+        self._add(kernel, of.text.passed(), grid, reads, writes, self._origins(members), work)
 
     def _library(self, index: int) -> None:
         work, operands = library_work(self.graph, index, self.rows)
@@ -286,32 +303,13 @@ class Lowering:
             buffer = self.buffers[name] = Buffer(name, shape, label="partial sums")
             known["scratch"] = address(buffer.name)
             written.append(buffer.name)
-        flops = self._flops(index)
+        flops = flops_of(self.graph, index)
         for each in work.kernels:
             kernel = replace(of_library(each), about=about(self.graph, [index], [index]))
             arguments = tuple(known[parameter.name] for parameter in each.parameters)
             grid = Grid(tuple((count_of(extent), share) for extent, share in each.blocks))
             self._add(kernel, arguments, grid, operands.values(), written, self._origins([index]), flops)
             flops = Count()
-
-    def _flops(self, index: int) -> Count:
-        """Return the arithmetic of a product or convolution."""
-        node = self.graph[index]
-        shapes = [self.graph[each].shape for each in self.graph.operands(index)]
-        match node.operation.name:
-            case "matmul":
-                summed = count_of(2)
-                for axis, _ in node.setting("contract"):
-                    extent = shapes[0][axis]
-                    summed = summed * (extent if extent >= 0 else -extent * symbol("rows"))
-                return total_of(node.shape) * summed
-            case "convolve_kernel":
-                kernel, windows = node.shape, shapes[1]
-            case "convolve_input":
-                kernel, windows = shapes[1], shapes[0]
-            case _:
-                kernel, windows = shapes[1], node.shape
-        return 2 * total_of(windows) * (count(kernel) // kernel[-1])
 
     def _origins(self, nodes: Iterable[int]) -> tuple[Origin, ...]:
         return tuple(

@@ -37,6 +37,9 @@ REPEATED_COST: Final = 16
 SHORT_COST: Final = 128
 """Up to which a thread works a reduction out where it needs it, as a softmax over a few classes wants."""
 
+SMALL: Final = 64
+"""Elements up to which it is worth while to wait for a later launch."""
+
 FLAT: Final = frozenset({"reshape", "stored", "cast"})
 
 
@@ -122,6 +125,8 @@ class Plan:
             return True
         if index in needed or self.graph.is_root(index):
             return True
+        if name in REDUCTIONS:
+            return False
         dear = cost > CHEAP or sources > FEW
         return (dear and len(users) > 1) or (cost > REPEATED_COST and self._is_repeated(index))
 
@@ -183,6 +188,10 @@ class Plan:
         name = self.graph[index].operation.name
         return name in ("loop", "loop_part") or self.is_of_library(index) or is_long(self.graph, index)
 
+    def is_reduction(self, index: int) -> bool:
+        """Tell whether threads share the terms of each result."""
+        return is_long(self.graph, index)
+
     def is_of_library(self, index: int) -> bool:
         """Tell whether a kernel written by hand makes a value: its operands lie in memory then."""
         operands = self.graph.operands(index)
@@ -198,6 +207,24 @@ class Plan:
         after = self._after(updates)
         self.last = 1 + max((level for each, level in self.levels.items() if each not in after), default=0)
         self._levels(frozenset(updates), self.last)
+        self._put_off()
+
+    def _put_off(self) -> None:
+        """Move what makes a few numbers, such as a loss, to the last level where its users allow it: those of
+        one level are one launch."""
+        latest = dict.fromkeys(self.levels, self.last - 1)
+        for index in sorted(self.stored, reverse=True):
+            level = self.levels[index]
+            if level < latest[index] and self._is_small(index):
+                level = self.levels[index] = latest[index]
+            for each, here in self.reads[index].items():
+                if each in latest:
+                    apart = 0 if here and self.together(each, index) else 1
+                    latest[each] = min(latest[each], level - apart)
+
+    def _is_small(self, index: int) -> bool:
+        batched, elements = self.space(index)
+        return not batched and elements <= SMALL and not self.has_own_launch(index)
 
     def _after(self, updates: set[int]) -> set[int]:
         found = set(updates)

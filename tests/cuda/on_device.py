@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from netdsl.kernels.cuda.kernel import CudaKernel
-from netdsl.program import Call, Grid, Kernel, Step
+from netdsl.program import Kernel
+from netdsl.runtime.cuda.device import Launch
 from netdsl.runtime.cuda.driver import CudaDevice
 
 
@@ -35,9 +36,8 @@ def simulate(kernel: CudaKernel, arguments: Mapping[str, Any], rows: int = 1) ->
     for name, address in addresses.items():
         device().write(address, given[name])
     values = tuple(addresses.get(each.name, given[each.name]) for each in known.parameters)
-    step = Step((Call(compiled.name, ()),), Grid(()), (), (), ())
-    launches = device().recorded([(step, values, known.grid(rows))], {compiled.name: compiled}, ())
-    launches.run(1)
+    launch = Launch(compiled, values, (0,) * len(values), known.grid(rows))
+    device().recorded([launch]).run(1)
     device().finish()
     for name, address in addresses.items():
         device().read(address, given[name])

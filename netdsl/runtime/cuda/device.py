@@ -8,15 +8,18 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from netdsl.program import Kernel, Step
+from netdsl.program import Kernel
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
-    """Memory that launches may touch: an address, and its size in bytes."""
+class Launch:
+    """A launch with numbers for its arguments: addresses and whole numbers. `ends` are where the memory
+    behind each address ends, 0 for a whole number."""
 
-    address: int
-    size: int
+    kernel: Kernel
+    arguments: tuple[int, ...]
+    ends: tuple[int, ...]
+    blocks: int
 
 
 class Recorded(Protocol):
@@ -51,13 +54,8 @@ class Device(Protocol):
     def prepare(self, kernels: Mapping[str, Kernel]) -> None:
         """Compile kernels, or load them from where they are kept."""
 
-    def recorded(
-        self,
-        steps: Sequence[tuple[Step, tuple[int, ...], int]],
-        kernels: Mapping[str, Kernel],
-        regions: Sequence[Region],
-    ) -> Recorded:
-        """Return launches, each with its arguments and blocks, ready to run."""
+    def recorded(self, launches: Sequence[Launch]) -> Recorded:
+        """Return launches that follow each other, ready to run."""
 
     def finish(self) -> None:
         """Wait for all launches, and tell of errors in them."""

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netdsl.program import Kernel, Step
+from netdsl.program import Kernel
 from netdsl.runtime.cuda.ahead import make_ahead
-from netdsl.runtime.cuda.device import Region
+from netdsl.runtime.cuda.device import Launch
 from netdsl.runtime.cuda.toolchain import compiled_text
 
 
@@ -80,23 +80,16 @@ class CudaDevice:
                 code = compiled_text(each.text, each.name, each.kinds, each.threads, self.architecture)
                 self._kernels[name] = ObjectCode.from_cubin(code.cubin).get_kernel(each.name)
 
-    def recorded(
-        self,
-        steps: Sequence[tuple[Step, tuple[int, ...], int]],
-        kernels: Mapping[str, Kernel],
-        regions: Sequence[Region],
-    ) -> CudaSteps:
+    def recorded(self, launches: Sequence[Launch]) -> CudaSteps:
         """Return the launches of a step as one graph."""
         from cuda.core import LaunchConfig, launch
 
         builder = self._device.create_graph_builder()
         builder.begin_building()
-        for step, arguments, blocks in steps:
-            kernel = kernels[step.calls[0].kernel]
-            config = LaunchConfig(grid=blocks, block=kernel.threads)
+        for each in launches:
+            config = LaunchConfig(grid=each.blocks, block=each.kernel.threads)
             # Addresses and whole numbers alike are words of 64 bits.
-            words = [np.int64(each) for each in arguments]
-            launch(builder, config, self._kernels[kernel.name], *words)
+            launch(builder, config, self._kernels[each.kernel.name], *map(np.int64, each.arguments))
         graph = builder.end_building().complete()
         return CudaSteps(graph, self._stream)
 

@@ -17,7 +17,7 @@ from netdsl.lowering.cuda.formulas import CONTEXT
 from netdsl.passes.plan_memory import MemoryPlan, plan_memory
 from netdsl.program import Buffer, Grid, Program, Repeat, Step
 from netdsl.program.layout import size
-from netdsl.runtime.cuda.device import Device, Recorded, Region
+from netdsl.runtime.cuda.device import Device, Launch, Recorded
 from netdsl.runtime.fields import checked_fields, checked_order, room
 from netdsl.runtime.numbers import Numbers
 
@@ -202,21 +202,30 @@ class DeviceExecutable:
 
     def _record(self, plan: MemoryPlan, rows: int) -> Recorded:
         symbols = {"rows": rows, "slots": len(self.program.scalars.slots)}
-        regions = []
+        ends: dict[str, int] = {}
         for places, array in ((plan.kept, self._kept), (plan.values, self._values)):
             for name, place in places.items():
-                symbols[f"at({name})"] = array.address + 4 * place
-                elements = size(self.program.buffers[name], rows)
-                regions.append(Region(array.address + 4 * place, 4 * elements))
+                symbols[f"at({name})"] = start = array.address + 4 * place
+                ends[f"at({name})"] = start + 4 * size(self.program.buffers[name], rows)
         for name, array in self._others.items():
             symbols[f"at({name})"] = array.address
-            regions.append(Region(array.address, array.size))
+            ends[f"at({name})"] = array.address + array.size
         launches = [
-            _launch(step, symbols | turn)
+            self._launch(step, symbols | turn, ends)
             for repeat, phases in groupby(self.program.phases, lambda phase: phase.repeat)
             for turn, step in product(turns_of(repeat), [step for each in phases for step in each.steps])
         ]
-        return self._device.recorded(launches, self.program.kernels, regions)
+        return self._device.recorded(launches)
+
+    def _launch(self, step: Step, symbols: Mapping[str, int], ends: Mapping[str, int]) -> Launch:
+        (call,) = step.calls
+        assert isinstance(step.work, Grid)
+        return Launch(
+            self.program.kernels[call.kernel],
+            tuple(int(each.value(symbols)) for each in call.arguments),
+            tuple(max((ends.get(name, 0) for name in each.symbols()), default=0) for each in call.arguments),
+            step.work.count(symbols),
+        )
 
 
 def _too_large(device: Device, size: int) -> DiagnosticError:
@@ -231,10 +240,3 @@ def turns_of(repeat: Repeat | None) -> list[dict[str, int]]:
         return [{}]
     turns = [{"t": turn} for turn in range(repeat.times)]
     return turns[::-1] if repeat.reverse else turns
-
-
-def _launch(step: Step, symbols: Mapping[str, int]) -> tuple[Step, tuple[int, ...], int]:
-    (call,) = step.calls
-    assert isinstance(step.work, Grid)
-    arguments = tuple(int(each.value(symbols)) for each in call.arguments)
-    return step, arguments, step.work.count(symbols)

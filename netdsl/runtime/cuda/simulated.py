@@ -5,7 +5,6 @@ It shows what a program computes where there is no device, and finds accesses be
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 
 from netdsl.kernels.cuda.kernel import CudaKernel, Parameter
 from netdsl.kernels.cuda.simulation import simulate
-from netdsl.program import Kernel, Step
-from netdsl.runtime.cuda.device import Region
+from netdsl.program import Kernel
+from netdsl.runtime.cuda.device import Launch
 
 _APART: Final = 1 << 32
 """Bytes from the address of one piece of memory to that of the next: no kernel reaches so far by mistake."""
@@ -64,14 +63,9 @@ class SimulatedDevice:
     def prepare(self, kernels: Mapping[str, Kernel]) -> None:
         """Have nothing to compile."""
 
-    def recorded(
-        self,
-        steps: Sequence[tuple[Step, tuple[int, ...], int]],
-        kernels: Mapping[str, Kernel],
-        regions: Sequence[Region],
-    ) -> SimulatedSteps:
-        """Return launches, each with its arguments and blocks; regions are what may be touched."""
-        return SimulatedSteps(self, steps, kernels, regions)
+    def recorded(self, launches: Sequence[Launch]) -> SimulatedSteps:
+        """Return launches that follow each other."""
+        return SimulatedSteps(self, launches)
 
     def finish(self) -> None:
         """Have nothing to wait for."""
@@ -94,35 +88,23 @@ class SimulatedDevice:
 class SimulatedSteps:
     """Launches of one step."""
 
-    def __init__(
-        self,
-        device: SimulatedDevice,
-        steps: Sequence[tuple[Step, tuple[int, ...], int]],
-        kernels: Mapping[str, Kernel],
-        regions: Sequence[Region],
-    ) -> None:
-        self._device, self._steps, self._kernels = device, steps, kernels
-        self._regions = sorted((each.address, each.address + each.size) for each in regions)
+    def __init__(self, device: SimulatedDevice, launches: Sequence[Launch]) -> None:
+        self._device, self._launches = device, launches
 
     def run(self, times: int) -> None:
         """Take so many steps."""
         with np.errstate(all="ignore"):
             for _ in range(times):
-                for step, arguments, blocks in self._steps:
-                    self._launch(self._kernels[step.calls[0].kernel], arguments, blocks)
+                for each in self._launches:
+                    self._launch(each)
 
-    def _launch(self, kernel: Kernel, arguments: tuple[int, ...], blocks: int) -> None:
+    def _launch(self, launch: Launch) -> None:
+        kernel = launch.kernel
         names = kernel.text.partition("(")[2].partition(")")[0].replace(" ", "").split(",")
         parameters = tuple(Parameter(n, k) for n, k in zip(names, kernel.kinds, strict=True))  # type: ignore[arg-type]
         given: dict[str, Any] = {
-            each.name: value if each.kind == "count" else self._array(value, each.kind)
-            for each, value in zip(parameters, arguments, strict=True)
+            each.name: self._device.array(value, end, each.kind) if end else value
+            for each, value, end in zip(parameters, launch.arguments, launch.ends, strict=True)
         }
-        text = CudaKernel("", kernel.name, kernel.text, parameters, kernel.threads, ((blocks, 1),))
+        text = CudaKernel("", kernel.name, kernel.text, parameters, kernel.threads, ((launch.blocks, 1),))
         simulate(text, given, given.get("rows", 0))
-
-    def _array(self, address: int, kind: str) -> NDArray[Any]:
-        place = bisect_right(self._regions, (address, 1 << 62)) - 1
-        start, end = self._regions[place]
-        assert start <= address <= end, "an address in no buffer"
-        return self._device.array(address, end, kind)

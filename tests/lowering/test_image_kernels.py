@@ -89,8 +89,10 @@ def test_convolutions(windows: Windows) -> None:
     assert used & {"convolution_gradient", "winograd_gradient"}
     assert ("turn_kernel" in used) == (windows.groups == 1)
     assert not any(name.startswith("convolve") for name in used)
+    # Sums are about 17 in size, of which transformed tiles may round off 3e-6 (see `cpu_kernels.md`).
+    tolerance = 5e-5 if "winograd" in used else 1e-5
     for rows in (1, 7):
-        compare(graph, _fields(windows, rows), rows)
+        compare(graph, _fields(windows, rows), rows, tolerance=tolerance)
     _same_bits(graph, _fields(windows, 21))
 
 

@@ -1,4 +1,4 @@
-"""Convolutions by 3x3 windows that move one place at a time, and their adjoints, by Winograd's F(2x2, 3x3).
+"""Convolutions by 3x3 windows that move one place at a time, and their adjoints, by Winograd's F(2x4, 3x3).
 
 A block of tiles is transformed, multiplied by the transformed weights, frequency by frequency, and
 transformed to outputs: what is transformed stays in the second cache. The sums over channels, and those over
@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from numba import njit
 
-from netdsl.kernels.cpu.convolution import GROUP, LINE, PACKED, PITCH, SIZE, X_GROUP, X_IMAGE, pack
+from netdsl.kernels.cpu.convolution import GROUP, LINE, PACKED, PITCH, SIZE, X_GROUP, X_IMAGE, clear, pack
 from netdsl.kernels.cpu.kernel import kernel
 from netdsl.kernels.cpu.memory import at_long
 from netdsl.kernels.cpu.windowed import PAIRED
 from netdsl.kernels.cpu.winograd_sums import most_tiles, panels_at_once, sums_of_tiles, sums_over_tiles
 from netdsl.kernels.cpu.winograd_transforms import (
+    FREQUENCIES,
     SPREAD,
     gather_outputs,
     gather_weights,
@@ -24,15 +25,21 @@ from netdsl.kernels.cpu.winograd_transforms import (
     spread_weights,
 )
 
-WINOGRAD_FIELDS: Final = ("rows", "columns", "y_panel", "y_image", "channels", "panels", "down", "across")
+WINOGRAD_FIELDS: Final = (
+    *("top", "left", "high", "wide"),
+    *("rows", "columns", "y_panel", "y_image", "channels", "panels", "down", "across"),
+)
 """The words of a description behind those about X (the first of FIELDS, up to `size`).
 
-Outputs of an image are `rows` by `columns`, in `panels` that are `y_panel` floats apart; images are `y_image`
-apart. X has so many `channels`. A block is at most `down` rows of `across` tiles.
+The first window begins `top` rows and `left` columns before the `high` by `wide` places of X that are read,
+or of its copy between zeros. If it is read where it lies, `size` is the floats of a row, of zeros. Outputs of
+an image are `rows` by `columns`, in `panels` that are `y_panel` floats apart; images are `y_image` apart. X
+has so many `channels`. A block is at most `down` rows of `across` tiles.
 """
 
-ROWS, COLUMNS, Y_PANEL, Y_IMAGE, CHANNELS, PANELS, DOWN, ACROSS = 10, 11, 12, 13, 14, 15, 16, 17
-OUTPUTS: Final = 18
+TOP, LEFT, HIGH, WIDE = 10, 11, 12, 13
+ROWS, COLUMNS, Y_PANEL, Y_IMAGE, CHANNELS, PANELS, DOWN, ACROSS = 14, 15, 16, 17, 18, 19, 20, 21
+OUTPUTS: Final = 22
 """Where the words about dY begin that those of a gradient end with, in the form of those about X."""
 
 
@@ -41,7 +48,7 @@ def winograd_kernel(w: int, u: int, channels: int, back: int, first: int, last: 
     """Transform the weights of 3x3 windows: panels `first` to before `last`. For the way `back` taps are in
     opposite order.
 
-    Shapes: w [panels][9, channels, 16], u [panels][16, channels, 16].
+    Shapes: w [panels][9, channels, 16], u [panels][FREQUENCIES, channels, 16].
     """
     for p in range(first, last):
         for c in range(channels):
@@ -50,7 +57,23 @@ def winograd_kernel(w: int, u: int, channels: int, back: int, first: int, last: 
             if back != 0:
                 source += 32 * step
                 step = -step
-            spread_weights(source, step, u + 64 * (16 * channels * p + c), 16 * channels)
+            spread_weights(source, step, u + 64 * (FREQUENCIES * channels * p + c), 16 * channels)
+
+
+@njit(inline="always")
+def _spread(it: Any, source: int, zeros: int, row: int, column: int, count: int, target: int) -> None:
+    """Transform so many tiles of a panel whose windows begin at a row and a column."""
+    pitch = it[PITCH] if it[PACKED] != 0 else it[LINE]
+    first = row - it[TOP]
+    high, step = it[HIGH], 4 * pitch
+    place = source + step * first
+    spread_places(
+        place if (first >= 0) & (first < high) else zeros,
+        place + step if (first + 1 >= 0) & (first + 1 < high) else zeros,
+        place + 2 * step if (first + 2 >= 0) & (first + 2 < high) else zeros,
+        place + 3 * step if (first + 3 >= 0) & (first + 3 < high) else zeros,
+        column - it[LEFT], it[WIDE], count, target,
+    )  # fmt: skip
 
 
 @njit(inline="always")
@@ -62,7 +85,7 @@ def _multiplied(it: Any, u: int, v: int, m: int, spread: int, count: int) -> Non
     parts = (count + highest - 1) // highest
     short = count // parts
     longer = count - parts * short
-    for f in range(16):
+    for f in range(FREQUENCIES):
         p = 0
         while p < panels:
             at_once = wide if p + wide <= panels else 1
@@ -71,7 +94,7 @@ def _multiplied(it: Any, u: int, v: int, m: int, spread: int, count: int) -> Non
                 height = short + 1 if part < longer else short
                 sums_of_tiles(
                     height + PAIRED * (at_once - 1), v + 4 * (16 * f + SPREAD * done), spread,
-                    groups, channels, u + 64 * channels * (16 * p + f), 256 * channels,
+                    groups, channels, u + 64 * channels * (FREQUENCIES * p + f), 16 * FREQUENCIES * channels,
                     m + 4 * (p * spread + 16 * f + SPREAD * done), spread,
                 )  # fmt: skip
                 done += height
@@ -88,13 +111,13 @@ def winograd(x: int, u: int, y: int, description: int, scratch: int, images: int
     """
     it = at_long(description)
     group = it[GROUP] if it[PACKED] != 0 else it[X_GROUP]
-    pitch = it[PITCH] if it[PACKED] != 0 else it[LINE]
     rows, columns, panels = it[ROWS], it[COLUMNS], it[PANELS]
     groups = (it[CHANNELS] + 15) >> 4
-    tiles_down, tiles_across = (rows + 1) >> 1, (columns + 1) >> 1
+    tiles_down, tiles_across = (rows + 1) >> 1, (columns + 3) >> 2
     spread = SPREAD * it[DOWN] * it[ACROSS]
     v = scratch + 4 * it[SIZE]
     m = v + 4 * groups * spread
+    clear(scratch, v)
     for image in range(images):
         source = x + 4 * image * it[X_IMAGE]
         if it[PACKED] != 0:
@@ -108,18 +131,18 @@ def winograd(x: int, u: int, y: int, description: int, scratch: int, images: int
                 long = tiles_across - j if tiles_across - j < it[ACROSS] else it[ACROSS]
                 for g in range(groups):
                     for k in range(high):
-                        place = source + 4 * (g * group + 2 * (i + k) * pitch + 32 * j)
-                        spread_places(place, pitch, long, v + 4 * (g * spread + k * long * SPREAD))
+                        target = v + 4 * (g * spread + k * long * SPREAD)
+                        _spread(it, source + 4 * g * group, scratch, 2 * (i + k), 4 * j, long, target)
                 _multiplied(it, u, v, m, spread, high * long)
-                narrow = 1 if 2 * (j + long) > columns else 0
+                rest = columns & 3 if 4 * (j + long) > columns else 0
                 for p in range(panels):
                     for k in range(high):
                         row = 2 * (i + k)
                         target = y + 4 * (
-                            p * it[Y_PANEL] + image * it[Y_IMAGE] + 16 * (row * columns + 2 * j)
+                            p * it[Y_PANEL] + image * it[Y_IMAGE] + 16 * (row * columns + 4 * j)
                         )
                         below = target + 64 * columns if row + 1 < rows else target
-                        gather_outputs(m + 4 * (p * spread + k * long * SPREAD), long, target, below, narrow)
+                        gather_outputs(m + 4 * (p * spread + k * long * SPREAD), long, target, below, rest)
                 j += long
             i += high
 
@@ -128,7 +151,7 @@ def winograd(x: int, u: int, y: int, description: int, scratch: int, images: int
 def _added(it: Any, v: int, m: int, sums: int, spread: int, count: int, adds: int) -> None:
     """Add what so many tiles give to the sums of each frequency."""
     panels, groups, wide = it[PANELS], (it[CHANNELS] + 15) >> 4, panels_at_once()
-    for f in range(16):
+    for f in range(FREQUENCIES):
         p = 0
         while p < panels:
             at_once = wide if p + wide <= panels else 1
@@ -151,23 +174,23 @@ def winograd_gradient(
 
     Shapes: X as for `winograd`, dY alike by the words from OUTPUTS on, dW [panels][9, channels, 16].
     `scratch` has room for `size` floats of X and those of dY, for SPREAD for each tile of a block and panel
-    of X and of dY, and for 16 sums of each weight of whole panels of channels.
+    of X and of dY, and for FREQUENCIES sums for each line of whole panels of channels.
     """
     it = at_long(description)
     its = at_long(description + 8 * OUTPUTS)
     group = it[GROUP] if it[PACKED] != 0 else it[X_GROUP]
-    pitch = it[PITCH] if it[PACKED] != 0 else it[LINE]
     y_group = its[GROUP] if its[PACKED] != 0 else its[X_GROUP]
     y_pitch = its[PITCH] if its[PACKED] != 0 else its[LINE]
     panels, channels = it[PANELS], it[CHANNELS]
     groups = (channels + 15) >> 4
-    tiles_down, tiles_across = (it[ROWS] + 1) >> 1, (it[COLUMNS] + 1) >> 1
+    tiles_down, tiles_across = (it[ROWS] + 1) >> 1, (it[COLUMNS] + 3) >> 2
     most = it[DOWN] * it[ACROSS]
     spread = SPREAD * most
     packed_dy = scratch + 4 * it[SIZE]
     v = packed_dy + 4 * its[SIZE]
     m = v + 4 * groups * spread
     sums = m + 4 * panels * spread
+    clear(scratch, packed_dy)
     full = 0
     adds = 0
     for image in range(images):
@@ -184,10 +207,10 @@ def winograd_gradient(
             while j < tiles_across:
                 long = tiles_across - j if tiles_across - j < it[ACROSS] else it[ACROSS]
                 for g in range(groups):
-                    place = source + 4 * (g * group + 2 * i * pitch + 32 * j)
-                    spread_places(place, pitch, long, v + 4 * (g * spread + full * SPREAD))
+                    target = v + 4 * (g * spread + full * SPREAD)
+                    _spread(it, source + 4 * g * group, scratch, 2 * i, 4 * j, long, target)
                 for p in range(panels):
-                    place = right + 4 * (p * y_group + 2 * i * y_pitch + 32 * j)
+                    place = right + 4 * (p * y_group + 2 * i * y_pitch + 64 * j)
                     spread_outputs(place, y_pitch, long, m + 4 * (p * spread + full * SPREAD))
                 full += long
                 j += long
@@ -196,8 +219,8 @@ def winograd_gradient(
                     _added(it, v, m, sums, spread, full, adds)
                     full = 0
                     adds = 1
-    target = dw if first == 0 else parts
+    result = dw if first == 0 else parts
     for p in range(panels):
         for c in range(channels):
             place = sums + 64 * (16 * groups * p + c)
-            gather_weights(place, 256 * groups * panels, target + 64 * (9 * channels * p + c), 16 * channels)
+            gather_weights(place, 256 * groups * panels, result + 64 * (9 * channels * p + c), 16 * channels)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netdsl.kernels.cpu.emission import (
+    I64,
     LANES,
     NOTHING,
     WORD,
@@ -21,6 +22,7 @@ from netdsl.kernels.cpu.emission import (
 )
 from netdsl.kernels.cpu.looping import Carried, repeat
 from netdsl.kernels.cpu.machine import machine
+from netdsl.kernels.cpu.memory import ask_for_line
 from netdsl.kernels.cpu.turning import emit_min16
 from netdsl.kernels.cpu.windowed import PAIRED, Shape, choose
 from netdsl.kernels.cpu.winograd_transforms import SPREAD
@@ -74,6 +76,8 @@ def _outputs(builder: Any, shape: Shape, words: Sequence[Value]) -> None:
     def group(index: Value, held: Carried) -> Carried:
         left, right, sums = held[0], held[1 : 1 + wide], held[1 + wide :]
         count = emit_min16(builder, builder.sub(channels, builder.shl(index, whole(4))))
+        for number in range(shape.lines):
+            ask_for_line(builder, builder.ptrtoint(advance(builder, left, SPREAD * number + LANES), I64))
         sums = _summed(builder, count, (left, SPREAD, 1), (right, LANES), sums)
         right = [advance(builder, each, LANES * LANES) for each in right]
         return [advance(builder, left, x_panel), *right, *sums]

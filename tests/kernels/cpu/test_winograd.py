@@ -20,10 +20,26 @@ from tests.kernels.cpu.bench import LEVELS, Floats, Memory, call, from_panels, h
 from tests.kernels.cpu.test_convolution import Exact, placed, put_back, seen, weights, words
 from tests.kernels.cpu.test_products import normal
 
-OF_PLACES = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]], float)
-OF_WEIGHTS = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], float)
-TO_OUTPUTS = np.array([[1, 1, 1, 0], [0, 1, -1, -1]], float)
-TRANSFORMS = 12
+OF_PLACES = (
+    np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]], float),
+    np.array(
+        [
+            [1, -1.5, -2, 1.5, 1, 0], [0, -1, 0.5, 2.5, 1, 0], [0, 1, -2.5, 0.5, 1, 0],
+            [0, -2, -1, 2, 1, 0], [0, 0.5, -1, -0.5, 1, 0], [0, 1, -1.5, -2, 1.5, 1],
+        ]
+    ),
+)  # fmt: skip
+OF_WEIGHTS = (
+    np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], float),
+    np.array([[15, 0, 0], [5, 5, 5], [-5, 5, -5], [-16, -8, -4], [1, -2, 4], [0, 0, 15]]) / 15,
+)
+TO_OUTPUTS = (
+    np.array([[1, 1, 1, 0], [0, 1, -1, -1]], float),
+    np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 0.5, -2, 0], [0, 1, 1, 0.25, 4, 0], [0, 1, -1, 0.125, -8, 1]]),
+)
+"""Each for the axis down a tile and that across."""
+
+TRANSFORMS = 20
 """Roundings of a number by the transforms, at most."""
 
 
@@ -37,35 +53,44 @@ def windows_of_three(draw: Any) -> Windows:
     )  # fmt: skip
 
 
-def tiles_of(windows: Windows, images: NDArray[Any], extent: int) -> Exact:
-    """Return tiles of so many places that begin two places apart: [images, down, across, 4 or 2, 4 or 2,
-    c]."""
-    down, across = ((each + 1) // 2 for each in windows.counts)
-    before = windows.before if extent == 4 else (0, 0)
-    ends = [2 * n + extent - 2 - images.shape[1 + i] - before[i] for i, n in enumerate((down, across))]
-    pads = [(before[i], max(0, ends[i])) for i in (0, 1)]
-    wide = np.pad(images.astype(np.float64), [(0, 0), *pads, (0, 0)])
-    rows = [
-        [wide[:, i : i + 2 * down : 2, j : j + 2 * across : 2] for j in range(extent)] for i in range(extent)
+Matrices = tuple[Exact, Exact]
+
+
+def tiles_of(windows: Windows, images: NDArray[Any], more: int) -> Exact:
+    """Return tiles of 2 by 4 places and so many `more`: [images, down, across, height, width, channels]."""
+    counts = [-(-windows.counts[i] // step) for i, step in enumerate((2, 4))]
+    before = windows.before if more else (0, 0)
+    pads = [
+        (before[i], max(0, step * counts[i] + more - images.shape[1 + i] - before[i]))
+        for i, step in enumerate((2, 4))
     ]
-    return np.stack([np.stack(row, 3) for row in rows], 3)
+    wide = np.pad(images.astype(np.float64), [(0, 0), *pads, (0, 0)])
+    down, across = (range(0, step * counts[i], step) for i, step in enumerate((2, 4)))
+    rows = [np.stack([wide[:, i : i + 2 + more, j : j + 4 + more] for j in across], 1) for i in down]
+    return np.stack(rows, 1)
 
 
-def transformed(transform: Exact, squares: Exact) -> Exact:
-    """Return the transforms of squares, of which the rows and columns are the axes before the last."""
-    found: Exact = np.einsum("ai,...ijc,bj->...abc", transform, squares, transform, optimize=True)
+def transformed(transforms: Matrices, squares: Exact) -> Exact:
+    """Return the transforms of squares, of which rows and columns are the axes before the last."""
+    down, across = transforms
+    found: Exact = np.einsum("ai,...ijc,bj->...abc", down, squares, across, optimize=True)
     return found
+
+
+def without_signs(matrices: Matrices, *, turned: bool = False) -> Matrices:
+    down, across = (np.abs(each.T if turned else each) for each in matrices)
+    return down, across
 
 
 def sizes_of_outputs(windows: Windows, x: NDArray[Any], w: NDArray[Any]) -> Exact:
     """Return what an output would be if all of its terms had one sign."""
-    of_x = transformed(np.abs(OF_PLACES), np.abs(tiles_of(windows, x, 4)))
+    of_x = transformed(without_signs(OF_PLACES), np.abs(tiles_of(windows, x, 2)))
     squares = np.abs(w.astype(np.float64)).reshape(3, 3, -1)
-    of_w = transformed(np.abs(OF_WEIGHTS), squares).reshape(4, 4, *w.shape[1:])
+    of_w = transformed(without_signs(OF_WEIGHTS), squares).reshape(4, 6, *w.shape[1:])
     sums = np.einsum("ntuabc,abco->ntuabo", of_x, of_w, optimize=True)
-    made = transformed(np.abs(TO_OUTPUTS), sums)
+    made = transformed(without_signs(TO_OUTPUTS), sums)
     n, down, across = made.shape[:3]
-    images = made.transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * down, 2 * across, -1)
+    images = made.transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * down, 4 * across, -1)
     return images[:, : windows.counts[0], : windows.counts[1]]
 
 
@@ -76,7 +101,7 @@ def is_near(found: NDArray[Any], exact: Exact, sizes: Exact, terms: int) -> bool
 def transformed_weights(level: str, memory: Memory, w: Floats, *, back: bool) -> Floats:
     """Return weights as tiles read them, a panel after the other."""
     panels, depth = -(-w.shape[2] // 16), w.shape[1]
-    u, given, middle = memory.room(panels, 16 * depth * 16), weights(memory, w), panels // 2
+    u, given, middle = memory.room(panels, winograd.FREQUENCIES * depth * 16), weights(memory, w), panels // 2
     for first, last in ((0, middle), (middle, panels)):
         call(hand_written(level)["winograd_kernel"], given, u, depth, int(back), first, last)
     memory.check()
@@ -126,8 +151,8 @@ def run_gradient(level: str, windows: Windows, x: Floats, dy: Floats) -> Floats:
 
 
 def test_the_words_are_numbered_as_they_are_listed() -> None:
-    assert [getattr(kernels, name.upper()) for name in kernels.WINOGRAD_FIELDS] == list(range(10, 18))
-    assert kernels.OUTPUTS == 18
+    assert [getattr(kernels, name.upper()) for name in kernels.WINOGRAD_FIELDS] == list(range(10, 22))
+    assert kernels.OUTPUTS == 22
     assert winograd_transforms.SPREAD == winograd.SPREAD
 
 
@@ -160,10 +185,10 @@ def test_convolution_gradient(level: str, windows: Windows) -> None:
     x, dy = normal(4, *windows.space, windows.channels), normal(4, *windows.counts, windows.outputs)
     found = run_gradient(level, windows, x, dy)
     exact = np.einsum("nijtc,nijo->tco", seen(windows, x), dy, optimize=True)
-    of_x = transformed(np.abs(OF_PLACES), np.abs(tiles_of(windows, x, 4)))
-    of_dy = transformed(np.abs(TO_OUTPUTS.T), np.abs(tiles_of(windows, dy, 2)))
+    of_x = transformed(without_signs(OF_PLACES), np.abs(tiles_of(windows, x, 2)))
+    of_dy = transformed(without_signs(TO_OUTPUTS, turned=True), np.abs(tiles_of(windows, dy, 0)))
     sums = np.einsum("ntuabc,ntuabo->abco", of_x, of_dy, optimize=True)
-    sizes = np.einsum("ka,abco,lb->klco", np.abs(OF_WEIGHTS.T), sums, np.abs(OF_WEIGHTS.T), optimize=True)
+    sizes = transformed(without_signs(OF_WEIGHTS, turned=True), sums.reshape(4, 6, -1))
     assert is_near(found, exact, sizes.reshape(exact.shape), of_x.shape[1] * of_x.shape[2] * len(x) + 1)
 
 

@@ -19,7 +19,7 @@ ROWS = 3
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", ["digits_mlp", "lenet_digits", "residual_digits"])
+@pytest.mark.parametrize("name", ["digits_mlp", "lenet_digits", "residual_digits", "addition_lstm"])
 def test_a_step(name: str) -> None:
     experiment = open_file(MODELS / f"{name}.net", Options(stand_in=True)).experiment
     graph = compile_experiment(experiment).graphs["training"]

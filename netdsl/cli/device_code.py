@@ -29,13 +29,18 @@ def run(arguments: Namespace) -> int:
     Errors: E0963 where the packages of the extra `[cuda]` are missing.
     """
     from netdsl.run.opening import open_file
+    from netdsl.runtime.cuda.ahead import make_ahead
     from netdsl.runtime.cuda.toolchain import check_packages
 
     check_packages()
     architecture = arguments.arch or DEFAULT
     arguments.device = "auto"  # no device is needed
     experiment = open_file(arguments.file, options_of(arguments)).experiment
-    made = {program.name: (program, _codes(program, architecture)) for program in programs_of(experiment)}
+    programs = programs_of(experiment)
+    make_ahead(
+        {each.name: each for program in programs for each in program.kernels.values()}.values(), architecture
+    )
+    made = {program.name: (program, _codes(program, architecture)) for program in programs}
     described = [_described(program, codes) for program, codes in made.values()]
     if arguments.json:
         print(json.dumps({"event": "result", "architecture": architecture, "programs": described}))

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError
 from netdsl.kernels.cuda.kernel import CudaKernel
+from netdsl.program import Kernel
 from netdsl.runtime.cache import ObjectCache, open_cache
 
 PACKAGES: Final = (
@@ -81,6 +82,13 @@ def compiled_text(text: str, name: str, kinds: Sequence[str], threads: int, arch
         kept.write(key, _packed(code))
         return code
     return _unpacked(content)
+
+
+def is_kept(kernel: Kernel, architecture: str) -> bool:
+    """Tell whether the code of a program's kernel is in the cache, or nothing can be kept there."""
+    kept = _cache()
+    key = _key(kernel.text, kernel.name, kernel.kinds, kernel.threads, architecture)
+    return kept.folder is None or kept.read(key) is not None
 
 
 @cache

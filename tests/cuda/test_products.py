@@ -1,11 +1,15 @@
 """Products of the CUDA target against NumPy, in a simulator."""
 
+import os
+
 import numpy as np
 import pytest
 
 from netdsl.kernels.cuda.products import matrix_product, merged, product
 from netdsl.kernels.cuda.tiling import TINY, Tile
 from netdsl.program import ROWS
+from netdsl.runtime.cuda.simulated import SimulatedDevice
+from tests.cuda.on_device import run_on
 from tests.cuda.running import numbers, run
 
 BROAD = Tile(32, 64, 8, 8)
@@ -96,3 +100,17 @@ def test_the_same_bits_each_time_and_operands_at_an_offset() -> None:
 def test_axes_that_lie_side_by_side_are_one() -> None:
     assert merged([(ROWS, 60, 0, 30), (3, 20, 0, 10), (2, 10, 0, 5)]) == [(ROWS * 6, 10, 0, 5)]
     assert merged([(4, 60, 0, 30), (3, 10, 0, 10)]) == [(4, 60, 0, 30), (3, 10, 0, 10)]
+
+
+@pytest.mark.skipif(os.environ.get("NETDSL_TEST_CUDA") == "simulator", reason="its own simulator")
+def test_work_runs_by_the_interface_of_devices() -> None:
+    """As `NETDSL_TEST_CUDA=device` runs all of it, here on the simulated device of the same interface."""
+    rng, device = np.random.default_rng(5), SimulatedDevice()
+    x, w = numbers(rng, 9, 12), numbers(rng, 12, 8)
+    arrays = {"x": x.ravel(), "w": w.ravel(), "result": np.zeros(72, np.float32)}
+    work = matrix_product(ROWS, 8, 12, 9, tile=TINY, splits=2)
+    arrays["scratch"] = np.zeros(2 * 72, np.float32)
+    for kernel in work.kernels:
+        run_on(device, kernel, arrays, 9)
+    np.testing.assert_allclose(arrays["result"].reshape(9, 8), x.astype(np.float64) @ w, atol=1e-4)
+    device.close()

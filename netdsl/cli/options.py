@@ -78,8 +78,15 @@ def add_data(parser: ArgumentParser) -> None:
 
 def add_machine(parser: ArgumentParser) -> None:
     """Add what the work is done with."""
+    add_threads(parser)
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="a CUDA device or the CPU (auto)"
+    )
+
+
+def add_threads(parser: ArgumentParser) -> None:
+    """Add how many threads the CPU works with."""
     parser.add_argument("--threads", type=_threads, metavar="N", help="threads (all cores)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(auto)")
 
 
 def add_json(parser: ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from netdsl.cli.options import (
     add_experiment,
     add_format,
     add_json,
-    add_machine,
+    add_threads,
     command_parser,
     options_of,
     whole,
@@ -38,7 +38,7 @@ def parser() -> Parser:
         "  netdsl profile digits.net --threads 1\n  netdsl profile digits.net --out digits-profile.svg",
     )
     add_experiment(result)
-    add_machine(result)
+    add_threads(result)
     result.add_argument(
         "--program", choices=("training", "prediction"), default="training", help="what is run (training)"
     )

@@ -36,7 +36,7 @@ def run_on(device: Device, kernel: CudaKernel, arguments: Mapping[str, Any], row
         for each in kernel.parameters
     )
     device.prepare({wanted.name: wanted})
-    device.recorded([Launch(wanted, values, ends, kernel.grid(rows))]).run(1)
+    device.recorded([[Launch(wanted, values, ends, kernel.grid(rows))]]).run(1)
     device.finish()
     for name, array in arrays.items():
         device.read(places[name], array)

@@ -58,6 +58,7 @@ def launch_loop(shop: Lowering, loop: int) -> None:
         each for index, stores in also.items() for each in stores if not _with_others(inner, index, computed)
     ]
     inner.launch_points(late)
+    inner.close_phase()
     repeat = Repeat(node.setting("steps"), node.setting("reverse"))
     shop.phases.extend(replace(phase, repeat=repeat) for phase in inner.phases)
 

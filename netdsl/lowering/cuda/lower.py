@@ -8,24 +8,18 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
 
-from netdsl.graph import BATCH, Graph, count, formula, is_batched
+from netdsl.graph import BATCH, Graph, formula
 from netdsl.kernels.cuda.kernel import CudaKernel
 from netdsl.lowering.cpu.headers import about
 from netdsl.lowering.cpu.ways import below
+from netdsl.lowering.cuda.folding import launch_folds
 from netdsl.lowering.cuda.formulas import CONTEXT, Formulas
 from netdsl.lowering.cuda.library import flops_of, library_work
 from netdsl.lowering.cuda.loops import launch_loop, place_states
 from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.plan import Plan
 from netdsl.lowering.cuda.points import THREADS, Store, total_of, write_points
-from netdsl.lowering.cuda.reductions import (
-    SECOND,
-    TOGETHER,
-    alike,
-    pieces_of,
-    write_reduction,
-    write_second_pass,
-)
+from netdsl.lowering.cuda.reductions import TOGETHER, alike
 from netdsl.program import (
     Access,
     Buffer,
@@ -58,7 +52,7 @@ ADVANCE: Final = Kernel(
 
 
 def lower_to_device(graph: Graph, name: str, rows: int = ROWS) -> Program:
-    """Return the program of a graph that has been legalized: a phase is one launch.
+    """Return the program of a graph that has been legalized: launches of a phase need none of each other.
 
     `rows` is the number of examples in a batch that it is made for; it runs any.
     """
@@ -79,6 +73,10 @@ class Lowering:
     prefix: str = ""
     places: dict[int, Buffer] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
+    first: list[Step] = field(default_factory=list)
+    second: list[Step] = field(default_factory=list)
+    """Launches that nobody has closed a phase behind: those that need no other, and those behind them."""
+
     fields: dict[str, str] = field(default_factory=dict)
     plan: Plan = field(init=False)
 
@@ -94,11 +92,11 @@ class Lowering:
         copies = self.place_values()
         early = [each for each in self._results() if self.plan.levels.get(each.index, -1) < self.plan.last]
         self.launch_levels({}, early)
-        self.launch_points([each for each in self._results() if each not in early])
-        self.launch_points(copies)
-        self._add(
-            ADVANCE, (address(CONTEXT),), Grid(((count_of(1), 1),)), (), (), (Origin("the next batch"),)
-        )
+        for stores in ([each for each in self._results() if each not in early], copies):
+            self.launch_points(stores)
+            self.close_phase()
+        self.add(ADVANCE, (address(CONTEXT),), Grid(((count_of(1), 1),)), (), (), (Origin("the next batch"),))
+        self.close_phase()
         kept = {label: self.places[index].name for label, index in self.graph.kept().items()}
         outputs = tuple(
             Output(each, self.graph[index].shape, self.graph[index].dtype)
@@ -207,8 +205,9 @@ class Lowering:
                     together += also.get(index, ())
             for each in folds.values():
                 for start in range(0, len(each), TOGETHER):
-                    self._reductions(each[start : start + TOGETHER])
+                    launch_folds(self, each[start : start + TOGETHER])
             self.launch_points([*together, *(last if level == self.plan.last else ())])
+            self.close_phase()
 
     def store(self, index: int, buffer: str, *, result: bool = False) -> Store:
         """Return the store of a value to a buffer, or a result."""
@@ -217,13 +216,15 @@ class Lowering:
     def _launch_alone(self, index: int) -> None:
         match self.graph[index].operation.name:
             case "loop":
+                self.close_phase()
                 launch_loop(self, index)
             case "loop_part":
                 pass  # its loop has stored it
             case _:
                 self._library(index)
 
-    def _formulas(self, own: Iterable[int]) -> Formulas:
+    def formulas(self, own: Iterable[int]) -> Formulas:
+        """Return the writer of a launch that makes some values."""
         return Formulas(self.graph, self.places, frozenset(own), self.plan.host, self.numbers, self.fields)
 
     def _results(self) -> list[Store]:
@@ -233,14 +234,14 @@ class Lowering:
         """Launch threads that compute whole elements."""
         if not stores:
             return
-        of = self._formulas(each.index for each in stores if not each.result and self._is_own(each))
+        of = self.formulas(each.index for each in stores if not each.result and self._is_own(each))
         grid = write_points(of, stores)
         nodes = [each.index for each in stores]
         kernel = of.text.finish("points", about(self.graph, nodes, nodes), THREADS)
         reads = {other for each in nodes for other in self._sources(each)}
         work = sum((total_of(self.graph[each].shape) for each in nodes), Count())
         writes = [each.buffer for each in stores if not each.result]
-        self._add(kernel, of.text.passed(), grid, reads, writes, self._origins(nodes), work)
+        self.add(kernel, of.text.passed(), grid, reads, writes, self.origins(nodes), work)
 
     def _is_own(self, store: Store) -> bool:
         """Tell whether a store computes its value: a copy of what lies in memory does not."""
@@ -250,44 +251,6 @@ class Lowering:
         if index in self.plan.stored:
             return (*self.plan.reads[index], index)
         return (index,) if index in self.places else self.plan.read_by(index)
-
-    def _reductions(self, members: Sequence[int]) -> None:
-        """Launch long folds over the same terms: in pieces that a second launch combines, where there are few
-        results."""
-        first = members[0]
-        pieces = pieces_of(self.graph, first, self.rows)
-        targets = [self.places[index].name for index in members]
-        scratch = targets if pieces == 1 else [self._pieces(index, pieces) for index in members]
-        of = self._formulas(members)
-        grid, team = write_reduction(of, members, scratch, pieces)
-        (operand,) = self.graph.operands(first)
-        work = len(members) * total_of(self.graph[operand].shape)
-        reads = {each for index in members for each in self.plan.reads[index]}
-        self._add_folds(of, members, grid, team.threads, reads, scratch, work)
-        if pieces > 1:
-            of = self._formulas(members)
-            grid = write_second_pass(of, members, pieces, scratch, targets)
-            self._add_folds(of, members, grid, SECOND, (), [*targets, *scratch], Count())
-
-    def _pieces(self, index: int, pieces: int) -> str:
-        """Return a buffer for the pieces of a fold."""
-        shape, name = self.graph[index].shape, f"{self.prefix}pieces {index}"
-        cut = (shape[0], pieces * count(shape)) if is_batched(shape) else (pieces * count(shape),)
-        self.buffers[name] = Buffer(name, cut, label="pieces of sums")
-        return name
-
-    def _add_folds(
-        self,
-        of: Formulas,
-        members: Sequence[int],
-        grid: Grid,
-        threads: int,
-        reads: Iterable[int],
-        writes: Sequence[str],
-        work: Count,
-    ) -> None:
-        kernel = of.text.finish("fold", about(self.graph, members, members), threads)
-        self._add(kernel, of.text.passed(), grid, reads, writes, self._origins(members), work)
 
     def _library(self, index: int) -> None:
         work, operands = library_work(self.graph, index, self.rows)
@@ -304,21 +267,24 @@ class Lowering:
             known["scratch"] = address(buffer.name)
             written.append(buffer.name)
         flops = flops_of(self.graph, index)
-        for each in work.kernels:
+        for number, each in enumerate(work.kernels):
             kernel = replace(of_library(each), about=about(self.graph, [index], [index]))
             arguments = tuple(known[parameter.name] for parameter in each.parameters)
             grid = Grid(tuple((count_of(extent), share) for extent, share in each.blocks))
-            self._add(kernel, arguments, grid, operands.values(), written, self._origins([index]), flops)
+            origins = self.origins([index])
+            second = number > 0
+            self.add(kernel, arguments, grid, operands.values(), written, origins, flops, second=second)
             flops = Count()
 
-    def _origins(self, nodes: Iterable[int]) -> tuple[Origin, ...]:
+    def origins(self, nodes: Iterable[int]) -> tuple[Origin, ...]:
+        """Return what is computed, for people."""
         return tuple(
             Origin(formula(self.graph, index), node.path, node.span, node.of)
             for index in nodes
             for node in (self.graph[index],)
         )
 
-    def _add(
+    def add(
         self,
         kernel: Kernel,
         arguments: tuple[Count, ...],
@@ -327,7 +293,10 @@ class Lowering:
         writes: Iterable[str],
         origins: tuple[Origin, ...],
         flops: Count = Count(),  # noqa: B008 - a number
+        *,
+        second: bool = False,
     ) -> None:
+        """Add a launch, behind the others of its phase where it is a second one."""
         self.kernels[kernel.name] = kernel
         symbols = {f"at({name})": address(whole) + offset for name, (whole, offset) in self.views.items()}
         arguments = tuple(each.where(symbols) for each in arguments)
@@ -336,7 +305,12 @@ class Lowering:
         touched = sum((4 * total_of(self.buffers[name].shape) for name in (*named, *written)), Count())
         accesses = tuple(map(Access, named)), tuple(map(Access, written))
         step = Step((Call(kernel.name, arguments),), grid, *accesses, origins, flops, touched)
-        self.phases.append(Phase((step,)))
+        (self.second if second else self.first).append(step)
+
+    def close_phase(self) -> None:
+        """Begin a new phase: what is launched from now on may read what was launched before."""
+        self.phases += [Phase(tuple(each)) for each in (self.first, self.second) if each]
+        self.first, self.second = [], []
 
     def _whole(self, name: str) -> str:
         """Return the buffer that a name shows."""

@@ -54,8 +54,8 @@ class Device(Protocol):
     def prepare(self, kernels: Mapping[str, Kernel]) -> None:
         """Compile kernels, or load them from where they are kept."""
 
-    def recorded(self, launches: Sequence[Launch]) -> Recorded:
-        """Return launches that follow each other, ready to run."""
+    def recorded(self, phases: Sequence[Sequence[Launch]]) -> Recorded:
+        """Return phases that follow each other, ready to run; launches of one need none of each other."""
 
     def finish(self) -> None:
         """Wait for all launches, and tell of errors in them."""

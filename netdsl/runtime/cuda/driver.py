@@ -80,16 +80,20 @@ class CudaDevice:
                 code = compiled_text(each.text, each.name, each.kinds, each.threads, self.architecture)
                 self._kernels[name] = ObjectCode.from_cubin(code.cubin).get_kernel(each.name)
 
-    def recorded(self, launches: Sequence[Launch]) -> CudaSteps:
-        """Return the launches of a step as one graph."""
+    def recorded(self, phases: Sequence[Sequence[Launch]]) -> CudaSteps:
+        """Return the launches of a step as one graph, those of a phase as branches."""
         from cuda.core import LaunchConfig, launch
+        from cuda.core.graph import GraphBuilder
 
         builder = self._device.create_graph_builder()
         builder.begin_building()
-        for each in launches:
-            config = LaunchConfig(grid=each.blocks, block=each.kernel.threads)
-            # Addresses and whole numbers alike are words of 64 bits.
-            launch(builder, config, self._kernels[each.kernel.name], *map(np.int64, each.arguments))
+        for launches in phases:
+            branches = builder.split(len(launches)) if len(launches) > 1 else (builder,)
+            for branch, each in zip(branches, launches, strict=True):
+                config = LaunchConfig(grid=each.blocks, block=each.kernel.threads)
+                # Addresses and whole numbers alike are words of 64 bits.
+                launch(branch, config, self._kernels[each.kernel.name], *map(np.int64, each.arguments))
+            builder = GraphBuilder.join(*branches) if len(branches) > 1 else builder
         graph = builder.end_building().complete()
         return CudaSteps(graph, self._stream)
 

@@ -210,12 +210,12 @@ class DeviceExecutable:
         for name, array in self._others.items():
             symbols[f"at({name})"] = array.address
             ends[f"at({name})"] = array.address + array.size
-        launches = [
-            self._launch(step, symbols | turn, ends)
-            for repeat, phases in groupby(self.program.phases, lambda phase: phase.repeat)
-            for turn, step in product(turns_of(repeat), [step for each in phases for step in each.steps])
+        phases = [
+            [self._launch(step, symbols | turn, ends) for step in phase.steps]
+            for repeat, members in groupby(self.program.phases, lambda phase: phase.repeat)
+            for turn, phase in product(turns_of(repeat), members)
         ]
-        return self._device.recorded(launches)
+        return self._device.recorded(phases)
 
     def _launch(self, step: Step, symbols: Mapping[str, int], ends: Mapping[str, int]) -> Launch:
         (call,) = step.calls

@@ -63,9 +63,10 @@ class SimulatedDevice:
     def prepare(self, kernels: Mapping[str, Kernel]) -> None:
         """Have nothing to compile."""
 
-    def recorded(self, launches: Sequence[Launch]) -> SimulatedSteps:
-        """Return launches that follow each other."""
-        return SimulatedSteps(self, launches)
+    def recorded(self, phases: Sequence[Sequence[Launch]]) -> SimulatedSteps:
+        """Return phases that follow each other. The last launch of each comes first, to see that none of them
+        needs another."""
+        return SimulatedSteps(self, [each for launches in phases for each in reversed(launches)])
 
     def finish(self) -> None:
         """Have nothing to wait for."""

@@ -8,7 +8,7 @@ from netdsl.graph import Graph, is_batched
 from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.passes.contractions import in_memory
 from netdsl.passes.layouts import Layouts
-from netdsl.passes.waiting import reaches
+from netdsl.passes.waiting import Waiting
 from netdsl.program import LANES, Cut, Examples, Lines, Panels, Tiles, Unit
 from netdsl.program.layout import places
 
@@ -33,14 +33,21 @@ class Joining:
     totals: dict[int, set[int]] = field(default_factory=dict, init=False)
     """The units that begin with a sum over all of a leaf, by leaf."""
 
+    readers: dict[int, set[int]] = field(default_factory=dict, init=False)
+    """The units that read a value."""
+    waiting: Waiting = field(init=False)
+
     def __post_init__(self) -> None:
         self.reads = [reads_of(self.graph, unit, self.lying) for unit in self.units if unit is not None]
         self.makers = {index: n for n, unit in enumerate(self.units) if unit for index in unit.stores()}
         leaves = self.graph.kept()
         updates = self.graph.updates.items()
         self.overwritten = {index: leaves[name] for name, index in updates if name in leaves}
-        for number in range(len(self.units)):
+        for number, reads in enumerate(self.reads):
             self._note_totals(number)
+            for index in reads:
+                self.readers.setdefault(index, set()).add(number)
+        self.waiting = Waiting(self._needs, self._users, len(self.units))
 
     def joined(self) -> list[Unit]:
         """Return the units, joined where it is of use."""
@@ -70,6 +77,9 @@ class Joining:
                 self.makers.update(dict.fromkeys(unit.stores(), other))
                 self.reads[other] = (self.reads[other] | self.reads[number]) - set(before.stores())
                 self._note_totals(other)
+                for index in self.reads[number]:
+                    self.readers[index] = (self.readers[index] - {number}) | {other}
+                self.waiting.join(other, number)
                 return True
         return False
 
@@ -130,13 +140,20 @@ class Joining:
         """Tell whether a third unit must come after the first and before the second, or the second before
         it."""
         needs = self._needs(unit)
-        if reaches(self._needs, needs - {before, unit}, before):
+        if self.waiting.reaches(needs - {before, unit}, before):
             return True
         # What the second needs does not need the second.
-        return before not in needs and reaches(self._needs, self._needs(before) - {before}, unit)
+        return before not in needs and self.waiting.reaches(self._needs(before) - {before, unit}, unit)
 
     def _needs(self, number: int) -> set[int]:
-        return {self.makers[index] for index in self.reads[number] if index in self.makers}
+        """Return the other units whose values a unit reads."""
+        return {self.makers[index] for index in self.reads[number] if index in self.makers} - {number}
+
+    def _users(self, number: int) -> set[int]:
+        """Return the units that read the values of a unit."""
+        unit = self.units[number]
+        stores = unit.stores() if unit else ()
+        return {each for index in stores for each in self.readers.get(index, ())} - {number}
 
 
 def _common_cut(before: Unit, unit: Unit) -> Cut | None:

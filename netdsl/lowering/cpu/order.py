@@ -9,7 +9,7 @@ from netdsl.lazy_dataclass import dataclass
 from netdsl.passes.joining import reads_of
 from netdsl.passes.layouts import lying_in_memory
 from netdsl.passes.storing import MOVEMENTS
-from netdsl.passes.waiting import in_turn, reaches
+from netdsl.passes.waiting import Waiting, in_turn
 from netdsl.program import Choice, Unit
 
 
@@ -41,6 +41,11 @@ def in_order(choice: Choice) -> Order:
         for index in each:
             readers_of.setdefault(index, set()).add(number)
     leaves = graph.kept()
+    users: list[set[int]] = [set() for _ in after]
+    for number, needed in enumerate(after):
+        for other in needed:
+            users[other].add(number)
+    waiting = Waiting(after.__getitem__, users.__getitem__, len(after))
     given = set(graph.outputs.values())
     in_place: dict[int, str] = {}
     copies: list[tuple[str, int]] = []
@@ -53,10 +58,13 @@ def in_order(choice: Choice) -> Order:
             and index not in in_place
             and (leaf in choice.panels) == (index in choice.panels)
             and _may_overwrite(graph, choice.units[maker], index, leaf)
-            and not reaches(after.__getitem__, readers, maker)
+            and not waiting.reaches(readers, maker)
         ):
             in_place[index] = name
             after[maker] |= readers
+            for other in readers:
+                users[other].add(maker)
+            waiting.rise(maker)
         else:
             copies.append((name, index))
     return Order(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from netdsl.compiler import compile_experiment
 from netdsl.graph import Graph
+from netdsl.lowering.cuda.points import MOST
 from tests.compiling import adam, classifier, experiment_of
 from tests.cuda.both_devices import on_both
 
@@ -21,8 +22,11 @@ def training_graph() -> Graph:
     return compiled.graphs["training"]
 
 
-@pytest.mark.parametrize("batch", [4, 11])
-def test_steps_of_a_network_with_dropout_and_adam(batch: int) -> None:
+@pytest.mark.parametrize(("batch", "most"), [(4, MOST), (11, MOST), (4, 2)])
+def test_steps_of_a_network_with_dropout_and_adam(
+    batch: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netdsl.lowering.cuda.points.MOST", most)
     graph, rng = training_graph(), np.random.default_rng(0)
     fields: dict[str, NDArray[Any]] = {
         "prepared/x": rng.normal(size=(ROWS, 8)).astype(np.float32),

@@ -18,7 +18,7 @@ from netdsl.lowering.cuda.library import flops_of, library_work
 from netdsl.lowering.cuda.loops import launch_loop, place_states
 from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.plan import Plan
-from netdsl.lowering.cuda.points import THREADS, Store, total_of, write_points
+from netdsl.lowering.cuda.points import THREADS, Store, shared_out, total_of, write_points
 from netdsl.lowering.cuda.reductions import TOGETHER, alike
 from netdsl.program import (
     Access,
@@ -232,8 +232,10 @@ class Lowering:
 
     def launch_points(self, stores: Sequence[Store]) -> None:
         """Launch threads that compute whole elements."""
-        if not stores:
-            return
+        for each in shared_out(stores, lambda index: self.plan.reads.get(index, ())):
+            self._launch_together(each)
+
+    def _launch_together(self, stores: Sequence[Store]) -> None:
         of = self.formulas(each.index for each in stores if not each.result and self._is_own(each))
         grid = write_points(of, stores)
         nodes = [each.index for each in stores]

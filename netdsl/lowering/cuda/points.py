@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,10 @@ from netdsl.program import Count, Grid, count_of, rows_of
 
 THREADS: Final = 128
 """Threads of a block."""
+
+
+MOST: Final = 48
+"""Stores of a launch: each has a few addresses, and older drivers have room for 4 KiB of parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,22 @@ def write_points(of: Formulas, stores: Sequence[Store]) -> Grid:
     for members in sections.values():
         _write_section(of, members)
     return Grid(((_largest(totals), THREADS),))
+
+
+def shared_out(stores: Sequence[Store], reads: Callable[[int], Iterable[int]]) -> list[list[Store]]:
+    """Share stores out to launches of at most about `MOST`: what is made of each other stays together."""
+    groups: list[list[Store]] = []
+    for store in sorted(stores, key=lambda each: each.index):
+        near = {store.index, *reads(store.index)}
+        touched = [group for group in groups if not near.isdisjoint(each.index for each in group)]
+        groups = [group for group in groups if group not in touched]
+        groups.append([*(each for group in touched for each in group), store])
+    launches: list[list[Store]] = []
+    for group in groups:
+        if not launches or len(launches[-1]) + len(group) > MOST:
+            launches.append([])
+        launches[-1] += group
+    return launches
 
 
 def total_of(shape: Shape) -> Count:

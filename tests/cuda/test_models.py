@@ -9,13 +9,11 @@ from netdsl.cli.device_code import programs_of
 from netdsl.diagnostics import DiagnosticError
 from netdsl.run.opening import open_file
 from netdsl.run.options import Options
-from netdsl.runtime.cuda.toolchain import compiled_text
+from netdsl.runtime.cuda.toolchain import REGISTERS, compiled_text
 
 pytestmark = [pytest.mark.cuda, pytest.mark.slow, pytest.mark.usefixtures("toolchain")]
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
-REGISTERS = 65536
-"""Of a multiprocessor, for all threads of a block."""
 
 
 def block_of(path: Path) -> str | None:

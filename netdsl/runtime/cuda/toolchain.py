@@ -28,7 +28,10 @@ PACKAGES: Final = (
 )
 """What the extra `[cuda]` installs."""
 
-_FORMAT: Final = "netdsl cuda kernel 1"
+REGISTERS: Final = 65536
+"""Of a multiprocessor, for the threads of all its blocks."""
+
+_FORMAT: Final = "netdsl cuda kernel 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +153,13 @@ def _compile(text: str, name: str, kinds: Sequence[str], threads: int, architect
         error.add_note(f"in the kernel\n{text}")
         raise
     ptx = _renamed(ptx, name)
-    cubin, log = _assembled(ptx, architecture)
-    return DeviceCode(name, ptx, cubin, *_usage(log))
+    code = _assembled(ptx, name, architecture)
+    if 2 * threads * code.registers > REGISTERS:
+        # A second block on a processor works while the first waits for memory. Tiles of 128 x 128 take 132
+        # and 134 registers in convolutions, and 127 without a spill where they are asked to.
+        again = _assembled(ptx.replace(".maxntid", ".minnctapersm 2\n.maxntid", 1), name, architecture)
+        return code if again.spills else again
+    return code
 
 
 def _function(text: str, name: str) -> Any:
@@ -186,13 +194,13 @@ def _renamed(ptx: str, name: str) -> str:
     return "\n".join(lines).replace(found[1], name) + "\n"
 
 
-def _assembled(ptx: str, architecture: str) -> tuple[bytes, str]:
+def _assembled(ptx: str, name: str, architecture: str) -> DeviceCode:
     from cuda.core import Linker, LinkerOptions, ObjectCode
 
     options = LinkerOptions(arch=architecture, verbose=True, ptxas_options=["-v"])
     linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=options)
     cubin = linker.link("cubin")
-    return bytes(cubin.code), linker.get_info_log()
+    return DeviceCode(name, ptx, bytes(cubin.code), *_usage(linker.get_info_log()))
 
 
 def _usage(log: str) -> tuple[int, int, int]:

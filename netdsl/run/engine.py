@@ -43,7 +43,7 @@ def programs_of(compiled: "Compiled") -> "dict[Kind, Program]":
 class Engine:
     """Runs an experiment's programs with at most `threads` threads, or on a device."""
 
-    def __init__(self, experiment: Experiment, threads: int | None, device: "str | Device" = "auto") -> None:
+    def __init__(self, experiment: Experiment, threads: int | None, device: "str | Device" = "cpu") -> None:
         """Choose the device; `auto` is a CUDA device where one works.
 
         Errors: E0963 and E0906 for a device that is asked for and not there.

@@ -13,6 +13,7 @@ from netdsl.run.engine import Engine
 from netdsl.run.opening import open_file
 from netdsl.run.options import Options
 from netdsl.run.training import parts_of, start_values
+from netdsl.runtime.cuda.device import Device
 
 INPUTS = "prepared/image", "image", "x", "characters"
 TARGETS = "label", "next", "t"
@@ -23,14 +24,20 @@ class Ours:
     has the losses of the last run with penalties."""
 
     def __init__(
-        self, workload: Workload, rate: float, threads: int, folder: Path, text: str | None = None
+        self,
+        workload: Workload,
+        rate: float,
+        threads: int,
+        folder: Path,
+        text: str | None = None,
+        device: str | Device = "cpu",
     ) -> None:
         overrides = {"rate": str(rate)} if workload.dropout else {}
         opened = open_file(laid_down(workload, folder, text), Options(overrides=overrides))
         assert opened.dataset is not None
         self.workload = workload
         self.start = start_values(opened, parts_of(opened.dataset))
-        self.engine = Engine(opened.experiment, threads)
+        self.engine = Engine(opened.experiment, threads, device)
         self.part = self.engine.part(opened.dataset, "train", self.start)
         self.program = self.engine.load("training", self.start)
         self.program.bind(self.part.prepared)

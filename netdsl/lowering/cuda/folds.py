@@ -73,6 +73,8 @@ def fold(of: Formulas, index: int, position: Position) -> str:
         of.text.line(f"{accumulator} = {start_of(name)}")
     depth = len(of.text.blocks)
     summed = tuple(of.open("k", extent) for extent in folded_extents(of.graph, index))
+    if name == "scatter_add":
+        _open_where_added(of, index, position, summed)
     term, place = fold_term(of, index, position, summed)
     if name in BETTER:
         _keep_better(of, index, summed, of.set("x", term), (accumulator, best), place)
@@ -96,13 +98,19 @@ def fold_term(of: Formulas, index: int, position: Position, summed: Position) ->
             left, right = _factors(of.graph, index, position, summed)
             return f"{of.value(operands[0], left)} * {of.value(operands[1], right)}", None
         case "scatter_add":
-            row = of.value(operands[0], summed)
-            update = of.value(operands[1], (*summed, *position[1:]))
-            return f"({update} if {row} == {position[0]} else f32(0.0))", None
+            return of.value(operands[1], (*summed, *position[1:])), None
         case name if name in WINDOWS:
             return window_term(of, index, position, summed)
     axis = node.setting("axis")
     return of.value(operands[0], (*position[:axis], summed[0], *position[axis + 1 :])), None
+
+
+def _open_where_added(of: Formulas, index: int, position: Position, summed: Position) -> None:
+    """Open a block for the rows that are added to an element's: only they are read."""
+    row = of.value(of.graph.operands(index)[0], summed)
+    inside = of.text.open(f"if {row} == {position[0]}:")
+    for at in summed:
+        of.depths.update(dict.fromkeys(at.symbols(), inside))
 
 
 def _factors(graph: Graph, index: int, position: Position, summed: Position) -> tuple[Position, Position]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Final
 
 from netdsl.graph import Graph, Node, Shape, is_batched
@@ -77,6 +78,9 @@ class Formulas:
         """Return the position of a place in row-major order."""
         position = self.index.unflattened(place, shape) if shape else ()
         self.flats[position, shape] = place
+        for axis in range(1, len(shape)):
+            before, _ = self.index.split(place, prod(shape[axis:]))
+            self.flats[position[:axis], shape[:axis]] = before
         return position
 
     def flat(self, position: Position, shape: Shape) -> Count:

@@ -41,7 +41,7 @@ APART: Final = Team(32, 8)
 
 
 CUT: Final = frozenset({"sum", "maximum_over", "minimum_over"})
-TERMS: Final = 2048
+TERMS: Final = 512
 """Terms of a piece, at least."""
 
 TOGETHER: Final = 8
@@ -52,12 +52,12 @@ SECOND: Final = 128
 """Threads of a block that combines pieces."""
 
 
-def team_of(of: Formulas, index: int) -> Team:
+def team_of(graph: Graph, index: int) -> Team:
     """Return how threads share a fold: along what lies beside each other in memory."""
-    (operand,) = of.graph.operands(index)
-    node = of.graph[index]
+    (operand,) = graph.operands(index)
+    node = graph[index]
     axes = node.setting("axes") if node.operation.name == "sum" else (node.setting("axis"),)
-    shape = of.graph[operand].shape
+    shape = graph[operand].shape
     inner = [axis for axis, extent in enumerate(shape) if extent != 1]
     return NEIGHBORS if not inner or inner[-1] in axes else APART
 
@@ -70,7 +70,8 @@ def pieces_of(graph: Graph, index: int, rows: int) -> int:
         return 1
     results = int(total_of(node.shape).value({"rows": rows}))
     terms = prod(-each * rows if each < 0 else each for each in folded_extents(graph, index))
-    return max(1, min(terms // TERMS, MOST_BLOCKS // results))
+    blocks = -(-results // team_of(graph, index).columns)
+    return max(1, min(terms // TERMS, MOST_BLOCKS // blocks))
 
 
 def write_second_pass(
@@ -100,7 +101,7 @@ def write_reduction(
 ) -> tuple[Grid, Team]:
     """Write folds over the same terms for all elements of their results, or for each piece of the terms;
     return the grid, and how the threads of a block share the work. A position of an extreme is alone."""
-    team, shape = team_of(of, members[0]), of.graph[members[0]].shape
+    team, shape = team_of(of.graph, members[0]), of.graph[members[0]].shape
     names = [of.graph[index].operation.name for index in members]
     ranked = names[0] in BETTER
     text = of.text

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from netdsl.cli.compile import ARCHITECTURES
 from netdsl.kernels.cuda.convolution import Geometry, convolve, convolve_input, convolve_kernel
 from netdsl.kernels.cuda.kernel import CudaKernel, Work, make
 from netdsl.kernels.cuda.products import matrix_product
@@ -66,11 +67,12 @@ def test_a_depthwise_convolution(write: Callable[..., Work]) -> None:
         assert ".f64" not in code.ptx
 
 
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_devices_of_several_kinds(architecture: str) -> None:
     (code,) = codes(matrix_product(64, 64, 64, 1, splits=1), architecture)
     assert f".target {architecture}" in code.ptx
     assert code.cubin.startswith(b"\x7fELF")
+    assert f".target {architecture}" in compiled(words(), architecture).ptx
 
 
 WORDS = """\

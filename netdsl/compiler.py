@@ -187,14 +187,15 @@ def with_gradients(graph: Graph, weights: Iterable[str], target: Target = CPU) -
     return _differentiated(_Work(target), weights, graph)
 
 
-def gradient_program(graph: Graph, target: Target = CPU) -> Program:
-    """Return a program that tells the gradients of a differentiated graph, and changes nothing."""
+def gradient_program(graph: Graph, target: Target = CPU, rows: int | None = None) -> Program:
+    """Return a program that tells the gradients of a differentiated graph, and changes nothing, by the kernels
+    of a training in batches of so many rows where that is known."""
     work = _Work(target)
     at = work.at("training")
     told = [name for name in graph.outputs if name.startswith("gradient/")]
     graph = at("prune", lambda g: prune(g, outputs=told, updates=[]), graph)
     graph = at("simplify", lambda g: simplify(g, differentiated=True), graph)
-    return work.program("training", at("deduplicate", deduplicate, graph))
+    return work.program("training", at("deduplicate", deduplicate, graph), rows)
 
 
 def has_scans(graph: Graph) -> bool:

@@ -87,7 +87,8 @@ def check_gradients(opened: Opened, settings: Settings) -> GradientReport:
     check = _Check(derived, point, much=len(paths) * point.run.rows * numbers_of_a_row(written) > MUCH)
     weights = [check.weight(path) for path in paths]
     if settings.compiled:
-        weights = list(_beside(weights, check.gradients, point.compiled(gradient_program(derived))))
+        program = gradient_program(derived, rows=experiment.training.batch)
+        weights = list(_beside(weights, check.gradients, point.compiled(program)))
     inner = check.inner()
     wrong = [each.name for each in weights if each.verdict == "WRONG"]
     own = any(each.verdict == "WRONG" for each in inner)

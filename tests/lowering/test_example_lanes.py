@@ -7,6 +7,8 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from netdsl.kernels.cpu.machine import VARIABLE
@@ -28,6 +30,7 @@ from tests.lowering.test_places import (
     tanh,
     training,
 )
+from tests.lowering.test_random_image_networks import POOLED, SETTINGS, Plan, Stage, fits, layers_of
 
 BATCH = 32
 
@@ -86,6 +89,46 @@ def test_steps_of_networks(name: str, rows: int) -> None:
         for each in executable.names():
             value = executable.read(each)
             np.testing.assert_array_equal(bits.setdefault(each, value), value, err_msg=each)
+
+
+narrow = st.builds(
+    Stage,
+    st.integers(4, 11),
+    st.tuples(st.integers(2, 4), st.integers(2, 4)),
+    st.integers(1, 2),
+    st.integers(0, 2),
+    st.just(False),
+    st.lists(st.sampled_from(("relu", "tanh")), max_size=2).map(tuple),
+    st.sampled_from(POOLED),
+)
+plans = st.builds(
+    Plan,
+    st.tuples(st.integers(4, 12), st.integers(4, 12)),
+    st.integers(1, 8),
+    st.lists(narrow, min_size=1, max_size=2).map(tuple),
+    st.just("dense"),
+    st.sampled_from((1, 5, 18)),
+)
+
+
+@pytest.mark.slow
+@SETTINGS
+@given(plans)
+def test_steps_of_random_networks(plan: Plan) -> None:
+    assume(fits(plan))
+    shape = (*plan.space, plan.channels)
+    graph = training(shape, layers_of(plan))
+    fields = {"x": np.random.default_rng(plan.rows).normal(size=(plan.rows, *shape)).astype(np.float32)}
+    bits: dict[str, NDArray[np.float32]] = {}
+    for threads in (1, 3):
+        executable = compare(
+            graph, fields, plan.rows, kept=kept_of(graph), threads=threads, tolerance=1e-3, batch=BATCH
+        )
+        assert executable.intruded() == ()
+        for each in executable.names():
+            value = executable.read(each)
+            np.testing.assert_array_equal(bits.setdefault(each, value), value, err_msg=each)
+        executable.close()
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -188,8 +188,10 @@ def with_gradients(graph: Graph, weights: Iterable[str], target: Target = CPU) -
 
 
 def gradient_program(graph: Graph, target: Target = CPU, rows: int | None = None) -> Program:
-    """Return a program that tells the gradients of a differentiated graph, and changes nothing, by the kernels
-    of a training in batches of so many rows where that is known."""
+    """Return a program that tells the gradients of a differentiated graph, and changes nothing.
+
+    Its kernels are those of a training in batches of so many rows, where that is known.
+    """
     work = _Work(target)
     at = work.at("training")
     told = [name for name in graph.outputs if name.startswith("gradient/")]

@@ -12,7 +12,7 @@ from netdsl.runtime.cuda.simulated import SimulatedDevice
 from tests.cuda.on_device import run_on
 from tests.cuda.running import numbers, run
 
-BROAD = Tile(32, 64, 8, 8)
+BROAD = Tile(64, 64, 8, 8)
 """What a thread does in the largest tile, with fewer threads."""
 
 

@@ -8,28 +8,12 @@ the block works on one, its threads have read the next from memory into register
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
 
-from netdsl.kernels.cuda.addressing import (
-    Axis,
-    Operand,
-    address,
-    decomposed,
-    is_near,
-    is_vector,
-    partial,
-    scaled,
-    sum_text,
-    volume,
-)
+from netdsl.kernels.cuda.addressing import Axis, Operand, address, decomposed, is_vector, volume
 from netdsl.kernels.cuda.contracted import Contraction, partial_sums
-from netdsl.kernels.cuda.kernel import CudaKernel, Extent, Kind, indented, make, text_of
+from netdsl.kernels.cuda.kernel import CudaKernel, Extent, Kind, make, text_of
+from netdsl.kernels.cuda.reading import Reader
 from netdsl.kernels.cuda.tiling import Tile
-from netdsl.program import count_of
-
-PAD: Final = 4
-"""Floats more in a line of a tile, so that lanes which write a column hit different banks."""
 
 
 def tiled_kernel(given: Contraction, tile: Tile, splits: int) -> CudaKernel:
@@ -37,39 +21,15 @@ def tiled_kernel(given: Contraction, tile: Tile, splits: int) -> CudaKernel:
     return _Writer(given, tile, splits).kernel()
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One operand's way into shared memory: its axes in the result, and how a tile of it is read."""
-
-    letter: str
-    operand: Operand
-    outer: tuple[Axis, ...]
-    prefix: str
-    extent: int
-    vector: bool
-    deep: bool
-    """Whether neighboring threads read neighbors along the summed axes, not along the result's."""
-
-    @property
-    def lanes(self) -> int:
-        return 4 if self.vector else 1
-
-
 class _Writer:
     def __init__(self, given: Contraction, tile: Tile, splits: int) -> None:
         self.given, self.tile, self.splits = given, tile, splits
-        self.left = self._side("a", given.left, given.rows, "m_", tile.height)
-        self.right = self._side("b", given.right, given.columns, "n_", tile.width)
+        outer = {"a": given.rows, "b": given.columns}
+        axes = {letter: (given.batch, each, given.summed) for letter, each in outer.items()}
+        self.left = Reader("a", given.left, axes["a"], tile, tile.height, "m_begin")
+        self.right = Reader("b", given.right, axes["b"], tile, tile.width, "n_begin")
         self.deep = text_of(volume(given.summed))
         self.across, self.down = tile.width // tile.own, tile.height // tile.own
-
-    def _side(
-        self, letter: str, operand: Operand, outer: tuple[Axis, ...], prefix: str, extent: int
-    ) -> _Side:
-        summed = self.given.summed
-        deep_vector, flat_vector = is_vector(operand, summed), is_vector(operand, outer)
-        deep = deep_vector or (not flat_vector and not is_near(operand, outer))
-        return _Side(letter, operand, outer, prefix, extent, deep_vector or flat_vector, deep)
 
     def kernel(self) -> CudaKernel:
         given, tile = self.given, self.tile
@@ -105,12 +65,12 @@ class _Writer:
             *decomposed("z", given.batch, "z_"),
             f"steps = ({self.deep} + {tile.depth - 1}) // {tile.depth}",
             *self._share(),
-            *(f"{each.letter}_tile = shared_floats({slot}, {2 * self._room(each)})"
+            *(f"{each.letter}_tile = shared_floats({slot}, {2 * each.room})"
               for slot, each in enumerate((self.left, self.right))),
             f"tx = thread % {self.across}",
             f"ty = thread // {self.across}",
-            *self._places(self.left),
-            *self._places(self.right),
+            *self.left.places(),
+            *self.right.places(),
             *(f"c{i}_{j} = f32(0.0)" for i in range(tile.own) for j in range(tile.own)),
         ]  # fmt: skip
 
@@ -123,126 +83,12 @@ class _Writer:
             f"k_end = min(k_begin + steps * {self.tile.depth}, {self.deep})",
         ]
 
-    def _line(self, side: _Side) -> int:
-        return side.extent + PAD
-
-    def _room(self, side: _Side) -> int:
-        return self._line(side) * self.tile.depth
-
-    def _loads(self, side: _Side) -> int:
-        return side.extent * self.tile.depth // side.lanes // self.tile.threads
-
-    def _places(self, side: _Side) -> list[str]:
-        """Return lines that find what of a tile a thread reads, and the parts of addresses that stay."""
-        lines, near = [], self.tile.depth if side.deep else side.extent
-        units = near // side.lanes
-        for load in range(self._loads(side)):
-            tag = f"{side.letter}{load}"
-            unit = f"(thread + {load * self.tile.threads})" if load else "thread"
-            first, second = ("k", "o") if side.deep else ("o", "k")
-            lines += [
-                f"{tag}_{first} = {unit} % {units} * {side.lanes}",
-                f"{tag}_{second} = {unit} // {units}",
-                f"{tag}_index = {side.prefix[0]}_begin + {tag}_o",
-                *decomposed(f"{tag}_index", side.outer, f"{tag}_"),
-                f"{tag}_there = {tag}_index < {text_of(volume(side.outer))}",
-            ]
-            known = self._known_prefixes(side, tag)
-            for number, each in enumerate(side.operand.coordinates):
-                if each.checked:
-                    lines.append(f"{tag}_part{number} = {partial(each, known, offset=True)}")
-            lines.append(f"{tag}_from = {self._fixed_address(side, known)}")
-        return lines
-
-    def _known_prefixes(self, side: _Side, tag: str) -> dict[str, str]:
-        own = {axis.name: f"{tag}_" for axis in side.outer}
-        return {**{axis.name: "z_" for axis in self.given.batch}, **own}
-
-    def _fixed_address(self, side: _Side, known: dict[str, str]) -> str:
-        terms = [] if str(side.operand.offset) == "0" else [text_of(side.operand.offset)]
-        for each in side.operand.coordinates:
-            if not each.checked:
-                terms += [
-                    scaled(known[name] + name, count_of(each.stride) * factor)
-                    for name, factor in each.terms
-                    if name in known
-                ]
-        return sum_text(terms)
-
-    # ---- reading tiles ------------------------------------------------------------------------
-
-    def _read(self, side: _Side, load: int) -> list[str]:
-        """Return lines that read a unit of the next tile into registers; what is not there is 0."""
-        tag = f"{side.letter}{load}"
-        registers = [f"{tag}_r{lane}" for lane in range(side.lanes)]
-        summed = {axis.name: f"{tag}_" for axis in self.given.summed}
-        inside = [f"{tag}_at = {self._address(side, tag, summed)}"]
-        checks: list[str] = []
-        before: list[str] = []
-        for number, each in enumerate(side.operand.coordinates):
-            if not each.checked:
-                continue
-            moving = partial(each, summed, offset=False)
-            name = f"{tag}_place{number}"
-            before.append(f"{name} = {tag}_part{number}" + (f" + {moving}" if moving != "0" else ""))
-            if each.divide > 1:
-                checks += [
-                    f"{name} >= 0",
-                    f"{name} % {each.divide} == 0",
-                    f"{name} < {each.extent * each.divide}",
-                ]
-            else:
-                checks += [f"{name} >= 0", f"{name} < {each.extent}"]
-        if side.vector:
-            inside.append(f"{', '.join(registers)} = ld4({side.operand.name}, {tag}_at)")
-        else:
-            inside.append(f"{registers[0]} = {side.operand.name}[{tag}_at]")
-        return [
-            *(f"{register} = f32(0.0)" for register in registers),
-            f"{tag}_deep = k_next + {tag}_k",
-            f"if {tag}_there and {tag}_deep < k_end:",
-            *(f"    {line}" for line in decomposed(f"{tag}_deep", self.given.summed, f"{tag}_")),
-            *(f"    {line}" for line in before),
-            *([f"    if {' and '.join(checks)}:"] if checks else []),
-            *(indented(line, 2 if checks else 1) for line in inside),
-        ]
-
-    def _address(self, side: _Side, tag: str, summed: dict[str, str]) -> str:
-        terms = [f"{tag}_from"]
-        for number, each in enumerate(side.operand.coordinates):
-            if each.checked:
-                name = f"{tag}_place{number}"
-                place = f"{name} // {each.divide}" if each.divide > 1 else name
-                terms.append(scaled(f"({place})" if each.divide > 1 else place, each.stride))
-            else:
-                terms += [
-                    scaled(summed[name] + name, count_of(each.stride) * factor)
-                    for name, factor in each.terms
-                    if name in summed
-                ]
-        return sum_text(terms)
-
-    def _write(self, side: _Side, load: int) -> list[str]:
-        """Return lines that put a unit into shared memory, whose lines go along the result's axes."""
-        tag, line = f"{side.letter}{load}", self._line(side)
-        target = f"{side.letter}_tile"
-        place = f"{side.letter}_to + {tag}_k * {line} + {tag}_o"
-        if side.vector and not side.deep:
-            registers = ", ".join(f"{tag}_r{lane}" for lane in range(4))
-            return [f"st4({target}, {place}, {registers})"]
-        return [f"{target}[{place} + {lane * line}] = {tag}_r{lane}" for lane in range(side.lanes)]
-
     # ---- the loop -----------------------------------------------------------------------------
 
     def _loop(self) -> list[str]:
-        sides = (self.left, self.right)
-        reads = [
-            line for side in sides for load in range(self._loads(side)) for line in self._read(side, load)
-        ]
-        writes = [
-            line for side in sides for load in range(self._loads(side)) for line in self._write(side, load)
-        ]
-        a_room, b_room = self._room(self.left), self._room(self.right)
+        reads = [*self.left.read(), *self.right.read()]
+        writes = [*self.left.write(), *self.right.write()]
+        a_room, b_room = self.left.room, self.right.room
         # A turn reads one tile and works on the one before. So what reads stands in the text once.
         return [
             "for step in range(steps + 1):",
@@ -259,12 +105,12 @@ class _Writer:
             "    cuda.syncthreads()",
         ]
 
-    def _fragment(self, side: _Side, thread: str, count: int) -> list[str]:
+    def _fragment(self, side: Reader, thread: str, count: int) -> list[str]:
         """Return lines that read what a thread needs of a line of a tile, four at a time, far apart."""
         lines = []
         for quarter in range(self.tile.own // 4):
             registers = ", ".join(f"{side.letter}{4 * quarter + lane}" for lane in range(4))
-            place = f"{side.letter}_now + k * {self._line(side)} + {thread} * 4 + {quarter * 4 * count}"
+            place = f"{side.letter}_now + k * {side.line} + {thread} * 4 + {quarter * 4 * count}"
             lines.append(f"{registers} = ld4({side.letter}_tile, {place})")
         return lines
 

@@ -1,0 +1,170 @@
+"""How the threads of a block read a tile of one operand: from memory to registers, then to shared memory.
+
+A thread reads some units, one or four neighbors each. They differ along one axis of the tile only, so what
+the other makes of an address is worked out once: along the summed axes in each turn, along the result's
+before the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from netdsl.kernels.cuda.addressing import (
+    Axis,
+    Coordinate,
+    Operand,
+    decomposed,
+    is_near,
+    is_vector,
+    partial,
+    scaled,
+    sum_text,
+    volume,
+)
+from netdsl.kernels.cuda.kernel import indented, text_of
+from netdsl.kernels.cuda.tiling import Tile
+from netdsl.program import count_of
+
+PAD: Final = 4
+"""Floats more in a line of a tile, so that lanes which write a column hit different banks."""
+
+
+class Reader:
+    """Writes the lines of one side, all of whose variables begin with its letter.
+
+    `outer` are the side's axes of the result, of which a tile has `extent`, from the variable `begin` on.
+    """
+
+    def __init__(
+        self,
+        letter: str,
+        operand: Operand,
+        axes: tuple[Sequence[Axis], Sequence[Axis], Sequence[Axis]],
+        tile: Tile,
+        extent: int,
+        begin: str,
+    ) -> None:
+        self.letter, self.operand, self.begin = letter, operand, begin
+        self.batch, self.outer, self.summed = axes
+        deep, flat = is_vector(operand, self.summed), is_vector(operand, self.outer)
+        self.lanes = 4 if deep or flat else 1
+        self.deep = deep or (not flat and not is_near(operand, self.outer))
+        self.line = extent + PAD
+        self.room = self.line * tile.depth
+        self.loads = range(extent * tile.depth // self.lanes // tile.threads)
+        self.units = (tile.depth if self.deep else extent) // self.lanes
+        assert tile.threads % self.units == 0, "units of a thread would differ along both axes"
+        self.apart = tile.threads // self.units
+
+    # ---- before the loop ----------------------------------------------------------------------
+
+    def places(self) -> list[str]:
+        """Return lines that find what of a tile a thread reads, and the parts of addresses that stay."""
+        near, far = ("k", "o") if self.deep else ("o", "k")
+        lines = [
+            f"{self.letter}_{near} = thread % {self.units} * {self.lanes}",
+            f"{self.letter}_{far} = thread // {self.units}",
+        ]
+        for load in self.loads if self.deep else (0,):
+            lines += self._fixed(self._outer_tag(load), load)
+        return lines
+
+    def _outer_tag(self, load: int) -> str:
+        return f"{self.letter}{load}" if self.deep else self.letter
+
+    def _summed_tag(self, load: int) -> str:
+        return self.letter if self.deep else f"{self.letter}{load}"
+
+    def _along(self, word: str, load: int, *, moves: bool) -> str:
+        """Return where a load is along an axis of the tile; only along one of them loads differ."""
+        name = f"{self.letter}_{word}"
+        return f"({name} + {load * self.apart})" if moves and load else name
+
+    def _fixed(self, tag: str, load: int) -> list[str]:
+        known = {axis.name: "z_" for axis in self.batch} | {axis.name: f"{tag}_" for axis in self.outer}
+        lines = [
+            f"{tag}_index = {self.begin} + {self._along('o', load, moves=self.deep)}",
+            *decomposed(f"{tag}_index", self.outer, f"{tag}_"),
+            f"{tag}_there = {tag}_index < {text_of(volume(self.outer))}",
+        ]
+        lines += [
+            f"{tag}_part{number} = {partial(each, known, offset=True)}" for number, each in self._checked()
+        ]
+        terms = [] if str(self.operand.offset) == "0" else [text_of(self.operand.offset)]
+        return [*lines, f"{tag}_from = {sum_text([*terms, *self._plain_terms(known)])}"]
+
+    def _checked(self) -> list[tuple[int, Coordinate]]:
+        return [(number, each) for number, each in enumerate(self.operand.coordinates) if each.checked]
+
+    def _plain_terms(self, prefixes: Mapping[str, str]) -> list[str]:
+        """Return what known axes add to an address by coordinates that are always there."""
+        return [
+            scaled(prefixes[name] + name, count_of(each.stride) * factor)
+            for each in self.operand.coordinates
+            if not each.checked
+            for name, factor in each.terms
+            if name in prefixes
+        ]
+
+    # ---- in the loop --------------------------------------------------------------------------
+
+    def read(self) -> list[str]:
+        """Return lines that read a thread's units of the next tile; what is not there is 0."""
+        lines: list[str] = []
+        if self.deep:
+            lines = self._depth(0)
+        for load in self.loads:
+            tag, outer = f"{self.letter}{load}", self._outer_tag(load)
+            lines += [f"{tag}_r{lane} = f32(0.0)" for lane in range(self.lanes)]
+            if self.deep:
+                lines.append(f"if {outer}_there and {self.letter}_near:")
+                lines += [f"    {line}" for line in self._unit(load)]
+            else:
+                depth, *axes = self._depth(load)
+                lines += [depth, f"if {outer}_there and {self._summed_tag(load)}_deep < k_end:"]
+                lines += [f"    {line}" for line in (*axes, *self._unit(load))]
+        return lines
+
+    def _depth(self, load: int) -> list[str]:
+        tag = self._summed_tag(load)
+        lines = [
+            f"{tag}_deep = k_next + {self._along('k', load, moves=not self.deep)}",
+            *decomposed(f"{tag}_deep", self.summed, f"{tag}_"),
+        ]
+        return [*lines, f"{tag}_near = {tag}_deep < k_end"] if self.deep else lines
+
+    def _unit(self, load: int) -> list[str]:
+        """Return lines that read a unit whose place along all axes is known."""
+        tag, outer = f"{self.letter}{load}", self._outer_tag(load)
+        summed = {axis.name: f"{self._summed_tag(load)}_" for axis in self.summed}
+        lines: list[str] = []
+        checks: list[str] = []
+        terms = [f"{outer}_from", *self._plain_terms(summed)]
+        for number, each in self._checked():
+            name, moving = f"{tag}_spot{number}", partial(each, summed, offset=False)
+            lines.append(f"{name} = {outer}_part{number}" + (f" + {moving}" if moving != "0" else ""))
+            checks += [f"{name} >= 0", f"{name} < {each.extent * each.divide}"]
+            checks += [f"{name} % {each.divide} == 0"] * (each.divide > 1)
+            terms.append(scaled(f"({name} // {each.divide})" if each.divide > 1 else name, each.stride))
+        registers = ", ".join(f"{tag}_r{lane}" for lane in range(self.lanes))
+        name, at = self.operand.name, sum_text(terms)
+        get = f"{registers} = " + (f"ld4({name}, {at})" if self.lanes == 4 else f"{name}[{at}]")
+        return [*lines, f"if {' and '.join(checks)}:", indented(get)] if checks else [*lines, get]
+
+    def write(self) -> list[str]:
+        """Return lines that put what was read into shared memory, whose lines go along the result's axes."""
+        lines: list[str] = []
+        target = f"{self.letter}_tile"
+        for load in self.loads:
+            k = self._along("k", load, moves=not self.deep)
+            o = self._along("o", load, moves=self.deep)
+            place = f"{self.letter}_to + {k} * {self.line} + {o}"
+            registers = [f"{self.letter}{load}_r{lane}" for lane in range(self.lanes)]
+            if self.lanes == 4 and not self.deep:
+                lines.append(f"st4({target}, {place}, {', '.join(registers)})")
+            else:
+                lines += [
+                    f"{target}[{place} + {lane * self.line}] = {each}" for lane, each in enumerate(registers)
+                ]
+        return lines

@@ -70,7 +70,7 @@ def _suits_winograd(graph: Graph, index: int) -> bool:
         return False
     before, behind = images_of(graph, index)
     is_back = node.operation.name == "convolve_input"
-    if is_back and max(*node.setting("before"), *node.setting("after")) > 2:
+    if max(*node.setting("before"), *node.setting("after")) > 2:
         return False
     down, across = graph[before if is_back else behind].shape[1:-1]
     few_stick_out = 3 * 8 * -(-down // 2) * -(-across // 4) <= 4 * down * across

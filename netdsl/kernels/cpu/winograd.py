@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from numba import njit
 
-from netdsl.kernels.cpu.convolution import GROUP, LINE, PACKED, PITCH, SIZE, X_GROUP, X_IMAGE, clear, pack
+from netdsl.kernels.cpu.convolution import clear
 from netdsl.kernels.cpu.kernel import kernel
 from netdsl.kernels.cpu.memory import at_long
 from netdsl.kernels.cpu.windowed import PAIRED
@@ -26,21 +26,21 @@ from netdsl.kernels.cpu.winograd_transforms import (
 )
 
 WINOGRAD_FIELDS: Final = (
-    *("top", "left", "high", "wide"),
-    *("rows", "columns", "y_panel", "y_image", "channels", "panels", "down", "across"),
+    *("x_panel", "x_image", "high", "wide", "top", "left"),
+    *("y_panel", "y_image", "rows", "columns"),
+    *("channels", "panels", "down", "across", "zeros", "room"),
 )
-"""The words of a description behind those about X (the first of FIELDS, up to `size`).
+"""The words of a description; strides and sizes are in floats.
 
-The first window begins `top` rows and `left` columns before the `high` by `wide` places of X that are read,
-or of its copy between zeros. If it is read where it lies, `size` is the floats of a row, of zeros. Outputs of
-an image are `rows` by `columns`, in `panels` that are `y_panel` floats apart; images are `y_image` apart. X
-has so many `channels`. A block is at most `down` rows of `across` tiles.
+X is panels `x_panel` apart, of images of `high` by `wide` places, `x_image` apart; it has so many `channels`.
+The first window begins `top` rows and `left` columns before an image, two at most, and ends as far behind it
+at most. Outputs are alike: so many `panels`, of `rows` by `columns`. A block is at most `down` rows of
+`across` tiles, in a `room` for an even number of them. A row of zeros has `zeros` floats.
 """
 
-TOP, LEFT, HIGH, WIDE = 10, 11, 12, 13
-ROWS, COLUMNS, Y_PANEL, Y_IMAGE, CHANNELS, PANELS, DOWN, ACROSS = 14, 15, 16, 17, 18, 19, 20, 21
-OUTPUTS: Final = 22
-"""Where the words about dY begin that those of a gradient end with, in the form of those about X."""
+X_PANEL, X_IMAGE, HIGH, WIDE, TOP, LEFT = 0, 1, 2, 3, 4, 5
+Y_PANEL, Y_IMAGE, ROWS, COLUMNS = 6, 7, 8, 9
+CHANNELS, PANELS, DOWN, ACROSS, ZEROS, ROOM = 10, 11, 12, 13, 14, 15
 
 
 @kernel
@@ -61,12 +61,10 @@ def winograd_kernel(w: int, u: int, channels: int, back: int, first: int, last: 
 
 
 @njit(inline="always")
-def _spread(it: Any, source: int, zeros: int, row: int, column: int, count: int, target: int) -> None:
+def _spread(it: Any, image: int, zeros: int, row: int, column: int, count: int, target: int) -> None:
     """Transform so many tiles of a panel whose windows begin at a row and a column."""
-    pitch = it[PITCH] if it[PACKED] != 0 else it[LINE]
-    first = row - it[TOP]
-    high, step = it[HIGH], 4 * pitch
-    place = source + step * first
+    first, high, step = row - it[TOP], it[HIGH], 64 * it[WIDE]
+    place = image + step * first
     spread_places(
         place if (first >= 0) & (first < high) else zeros,
         place + step if (first + 1 >= 0) & (first + 1 < high) else zeros,
@@ -78,20 +76,22 @@ def _spread(it: Any, source: int, zeros: int, row: int, column: int, count: int,
 
 @njit(inline="always")
 def _multiplied(it: Any, u: int, v: int, m: int, spread: int, count: int) -> None:
-    """Multiply all frequencies of a block by the weights."""
+    """Multiply all frequencies of a block by the weights.
+
+    There are products of even numbers of tiles only: half as many to compile. What is computed of one tile
+    too many is in no one's place.
+    """
     channels, panels = it[CHANNELS], it[PANELS]
     groups = (channels + 15) >> 4
     highest, wide = most_tiles(), panels_at_once()
-    parts = (count + highest - 1) // highest
-    short = count // parts
-    longer = count - parts * short
     for f in range(FREQUENCIES):
         p = 0
         while p < panels:
             at_once = wide if p + wide <= panels else 1
             done = 0
-            for part in range(parts):
-                height = short + 1 if part < longer else short
+            while done < count:
+                parts = (count - done + highest - 1) // highest
+                height = ((count - done + parts - 1) // parts + 1) & -2
                 sums_of_tiles(
                     height + PAIRED * (at_once - 1), v + 4 * (16 * f + SPREAD * done), spread,
                     groups, channels, u + 64 * channels * (FREQUENCIES * p + f), 16 * FREQUENCIES * channels,
@@ -105,24 +105,19 @@ def _multiplied(it: Any, u: int, v: int, m: int, spread: int, count: int) -> Non
 def winograd(x: int, u: int, y: int, description: int, scratch: int, images: int) -> None:
     """Compute the outputs of so many images: sums over 3x3 windows.
 
-    Shapes: X and Y as the description says (the first of FIELDS, WINOGRAD_FIELDS), u as of `winograd_kernel`.
-    `scratch` has room for `size` floats, and for SPREAD for each tile of a block and panel of X and of Y; it
-    is the thread's own.
+    Shapes: X and Y as the description says (WINOGRAD_FIELDS), u as of `winograd_kernel`. `scratch` has room
+    for the zeros, and for SPREAD for each tile of a block and panel of X and of Y; it is the thread's own.
     """
     it = at_long(description)
-    group = it[GROUP] if it[PACKED] != 0 else it[X_GROUP]
     rows, columns, panels = it[ROWS], it[COLUMNS], it[PANELS]
     groups = (it[CHANNELS] + 15) >> 4
     tiles_down, tiles_across = (rows + 1) >> 1, (columns + 3) >> 2
-    spread = SPREAD * it[DOWN] * it[ACROSS]
-    v = scratch + 4 * it[SIZE]
+    spread = SPREAD * it[ROOM]
+    v = scratch + 4 * it[ZEROS]
     m = v + 4 * groups * spread
     clear(scratch, v)
     for image in range(images):
         source = x + 4 * image * it[X_IMAGE]
-        if it[PACKED] != 0:
-            pack(it, source, scratch)
-            source = scratch
         i = 0
         while i < tiles_down:
             high = tiles_down - i if tiles_down - i < it[DOWN] else it[DOWN]
@@ -131,16 +126,15 @@ def winograd(x: int, u: int, y: int, description: int, scratch: int, images: int
                 long = tiles_across - j if tiles_across - j < it[ACROSS] else it[ACROSS]
                 for g in range(groups):
                     for k in range(high):
-                        target = v + 4 * (g * spread + k * long * SPREAD)
-                        _spread(it, source + 4 * g * group, scratch, 2 * (i + k), 4 * j, long, target)
+                        place = v + 4 * (g * spread + k * long * SPREAD)
+                        _spread(it, source + 4 * g * it[X_PANEL], scratch, 2 * (i + k), 4 * j, long, place)
                 _multiplied(it, u, v, m, spread, high * long)
                 rest = columns & 3 if 4 * (j + long) > columns else 0
                 for p in range(panels):
                     for k in range(high):
                         row = 2 * (i + k)
-                        target = y + 4 * (
-                            p * it[Y_PANEL] + image * it[Y_IMAGE] + 16 * (row * columns + 4 * j)
-                        )
+                        first = image * it[Y_IMAGE] + 16 * (row * columns + 4 * j)
+                        target = y + 4 * (p * it[Y_PANEL] + first)
                         below = target + 64 * columns if row + 1 < rows else target
                         gather_outputs(m + 4 * (p * spread + k * long * SPREAD), long, target, below, rest)
                 j += long
@@ -172,46 +166,35 @@ def winograd_gradient(
     It is stored at `dw` where they are the first of all, otherwise at `parts`. Tiles of several images make a
     block where they are small.
 
-    Shapes: X as for `winograd`, dY alike by the words from OUTPUTS on, dW [panels][9, channels, 16].
-    `scratch` has room for `size` floats of X and those of dY, for SPREAD for each tile of a block and panel
-    of X and of dY, and for FREQUENCIES sums for each line of whole panels of channels.
+    Shapes: X and dY as for `winograd`, dW [panels][9, channels, 16]. `scratch` has room for the zeros, for
+    SPREAD for each tile of a block and panel of X and of dY, and for FREQUENCIES sums for each line of whole
+    panels of channels.
     """
     it = at_long(description)
-    its = at_long(description + 8 * OUTPUTS)
-    group = it[GROUP] if it[PACKED] != 0 else it[X_GROUP]
-    y_group = its[GROUP] if its[PACKED] != 0 else its[X_GROUP]
-    y_pitch = its[PITCH] if its[PACKED] != 0 else its[LINE]
-    panels, channels = it[PANELS], it[CHANNELS]
+    rows, columns, panels, channels = it[ROWS], it[COLUMNS], it[PANELS], it[CHANNELS]
     groups = (channels + 15) >> 4
-    tiles_down, tiles_across = (it[ROWS] + 1) >> 1, (it[COLUMNS] + 3) >> 2
+    tiles_down, tiles_across = (rows + 1) >> 1, (columns + 3) >> 2
     most = it[DOWN] * it[ACROSS]
-    spread = SPREAD * most
-    packed_dy = scratch + 4 * it[SIZE]
-    v = packed_dy + 4 * its[SIZE]
+    spread = SPREAD * it[ROOM]
+    v = scratch + 4 * it[ZEROS]
     m = v + 4 * groups * spread
     sums = m + 4 * panels * spread
-    clear(scratch, packed_dy)
+    clear(scratch, v)
     full = 0
     adds = 0
     for image in range(images):
         source = x + 4 * image * it[X_IMAGE]
-        right = dy + 4 * image * its[X_IMAGE]
-        if it[PACKED] != 0:
-            pack(it, source, scratch)
-            source = scratch
-        if its[PACKED] != 0:
-            pack(its, right, packed_dy)
-            right = packed_dy
         for i in range(tiles_down):
             j = 0
             while j < tiles_across:
                 long = tiles_across - j if tiles_across - j < it[ACROSS] else it[ACROSS]
                 for g in range(groups):
-                    target = v + 4 * (g * spread + full * SPREAD)
-                    _spread(it, source + 4 * g * group, scratch, 2 * i, 4 * j, long, target)
+                    place = v + 4 * (g * spread + full * SPREAD)
+                    _spread(it, source + 4 * g * it[X_PANEL], scratch, 2 * i, 4 * j, long, place)
                 for p in range(panels):
-                    place = right + 4 * (p * y_group + 2 * i * y_pitch + 64 * j)
-                    spread_outputs(place, y_pitch, long, m + 4 * (p * spread + full * SPREAD))
+                    right = dy + 4 * (p * it[Y_PANEL] + image * it[Y_IMAGE] + 32 * i * columns)
+                    below = right + 64 * columns if 2 * i + 1 < rows else scratch
+                    spread_outputs(right, below, 4 * j, columns, long, m + 4 * (p * spread + full * SPREAD))
                 full += long
                 j += long
                 is_last = (image == images - 1) & (i == tiles_down - 1) & (j == tiles_across)
@@ -223,4 +206,6 @@ def winograd_gradient(
     for p in range(panels):
         for c in range(channels):
             place = sums + 64 * (16 * groups * p + c)
-            gather_weights(place, 256 * groups * panels, result + 64 * (9 * channels * p + c), 16 * channels)
+            gather_weights(
+                place, 256 * groups * panels, result + 64 * (9 * channels * p + c), 16 * channels
+            )  # fmt: skip

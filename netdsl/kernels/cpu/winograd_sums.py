@@ -1,6 +1,7 @@
 """The products of Winograd's convolutions: for each frequency one of matrices, of tiles by channels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from netdsl.kernels.cpu.emission import (
@@ -59,13 +60,13 @@ def most_tiles(builder: Any) -> Value:
 def sums_of_tiles(builder: Any, kind: Value, *words: Value) -> None:
     """Compute one frequency of the outputs of some tiles: sums over channels.
 
-    `kind` is the number of tiles, plus PAIRED for two panels of outputs; the other words are: transformed X,
-    the floats from panel to panel of it, panels, channels, transformed weights and the floats from panel to
-    panel of them, outputs and the floats from panel to panel of these.
+    `kind` is the number of tiles, an even one, plus PAIRED for two panels of outputs; the other words are:
+    transformed X, the floats from panel to panel of it, panels, channels, transformed weights and the floats
+    from panel to panel of them, outputs and the floats from panel to panel of these.
     """
-    kinds = {tiles: Shape(tiles) for tiles in range(1, _most_tiles() + 1)}
+    kinds = {tiles: Shape(tiles) for tiles in range(2, _most_tiles() + 1, 2)}
     if _has_pairs():
-        kinds |= {PAIRED + tiles: Shape(tiles, panels=2) for tiles in range(1, _most_tiles() + 1)}
+        kinds |= {PAIRED + tiles: replace(shape, panels=2) for tiles, shape in kinds.items()}
     choose(builder, "frequency", kind, words, kinds, _outputs)
 
 

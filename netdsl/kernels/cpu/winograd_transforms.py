@@ -10,7 +10,8 @@ tiles nor what is read of them lie a power of two apart, in a few sets of the fi
 """
 
 from collections.abc import Sequence
-from functools import partial, reduce
+from contextlib import nullcontext
+from functools import partial
 from typing import Any, Final
 
 from llvmlite import ir
@@ -82,72 +83,88 @@ def _store(builder: Any, rows: Sequence[Lines], place: Value) -> None:
         store_vector(builder, each, advance(builder, place, LANES * number))
 
 
-@emits(NOTHING, *[WORD] * 8)
-def spread_places(
+def _seen(
     builder: Any,
-    row_1: Value,
-    row_2: Value,
-    row_3: Value,
-    row_4: Value,
-    column: Value,
-    width: Value,
-    count: Value,
-    target: Value,
-) -> None:
+    transform: Transform,
+    rows: Lines,
+    kind: Any,
+    number: int,
+    bounds: tuple[Value, Value] | None,
+) -> list[Value]:
+    """Return the transform of a column of rows. With `bounds`, where the rows are and how wide, it is that of
+    zeros if it is beside them: unsigned, a negative number is a great one."""
+    places = [advance(builder, each, LANES * number) for each in rows]
+    if bounds is not None:
+        is_there = builder.icmp_unsigned("<", builder.add(bounds[0], whole(number)), bounds[1])
+        nothing = floats(builder, emit_zeros(builder))
+        places = [builder.select(is_there, each, nothing) for each in places]
+    return transform(builder, [load_vector(builder, each, kind) for each in places])
+
+
+def _begun(builder: Any, rows: Sequence[Value], column: Value, lane: int) -> list[Value]:
+    """Return pointers to a lane of a column of rows at some addresses."""
+    start = builder.add(builder.mul(column, whole(LANES)), whole(lane))
+    return [floats(builder, each, start) for each in rows]
+
+
+def _inside(builder: Any, column: Value, width: Value, seen: int, count: Value) -> Value:
+    """Return how many of so many tiles, of which the first begins at a column, end within rows of a width."""
+    beyond = builder.sub(width, builder.add(column, whole(seen)))
+    found = builder.add(builder.ashr(beyond, whole(2)), whole(1))
+    found = builder.select(builder.icmp_signed("<", found, count), found, count)
+    return builder.select(builder.icmp_signed("<", found, whole(0)), whole(0), found)
+
+
+@emits(NOTHING, *[WORD] * 8)
+def spread_places(builder: Any, *words: Value) -> None:
     """Transform so many tiles of 4 by 6 places of a panel, each four places behind the one before.
 
-    The rows of `width` places begin at four addresses, the first tile at a `column`. What the first tile sees
-    before the rows and the last one behind them is zeros. Two columns of six are those of the next tile too.
+    The words are: the addresses of four rows, the column of the first tile, the rows' width, the number of
+    tiles, and where they go. What the first tile sees before the rows, or the last ones behind them, is
+    zeros. Two columns of six are those of the next tile too.
     """
+    *rows, column, width, count, target = words
     for lane, kind in _vectors():
-        nothing = floats(builder, emit_zeros(builder))
-        start = builder.mul(column, whole(LANES))
-        rows = [
-            floats(builder, each, builder.add(start, whole(lane))) for each in (row_1, row_2, row_3, row_4)
-        ]
 
-        def seen(pointers: Lines, number: int, kind: Any = kind) -> list[Value]:
-            return places_down(builder, [_load(builder, each, number, kind) for each in pointers])
-
-        def seen_inside(
-            pointers: Lines, at: Value, number: int, seen: Any = seen, nothing: Any = nothing
-        ) -> list[Value]:
-            """Return a column, or zeros if it is beside the rows; unsigned, what is negative is great."""
-            is_there = builder.icmp_unsigned("<", builder.add(at, whole(number)), width)
-            places = [advance(builder, each, LANES * number) for each in pointers]
-            found: list[Value] = seen([builder.select(is_there, each, nothing) for each in places], 0)
-            return found
-
-        def tile(
-            is_last: bool, _: Value, held: Carried, seen: Any = seen, inside: Any = seen_inside
-        ) -> Carried:
+        def tile(is_inside: bool, _: Value, held: Carried, kind: Any = kind) -> Carried:
             pointers, place, at, near = held[:4], held[4], held[5], held[6:]
-            far = [inside(pointers, at, j) if is_last else seen(pointers, j) for j in range(2, 6)]
+            bounds = None if is_inside else (at, width)
+            far = [_seen(builder, places_down, pointers, kind, j, bounds) for j in range(2, 6)]
             _store(builder, _rows(builder, places_across, [near[:4], near[4:], *far]), place)
             pointers = [advance(builder, each, ACROSS * LANES) for each in pointers]
             following = advance(builder, place, SPREAD), builder.add(at, whole(ACROSS))
             return [*pointers, *following, *far[2], *far[3]]
 
-        near = [*seen_inside(rows, column, 0), *seen_inside(rows, column, 1)]
-        held = [*rows, floats(builder, target, lane), column, *near]
-        held = repeat(builder, builder.sub(count, whole(1)), held, partial(tile, False))
-        tile(True, count, held)
+        pointers = _begun(builder, rows, column, lane)
+        near = [
+            line for j in (0, 1) for line in _seen(builder, places_down, pointers, kind, j, (column, width))
+        ]
+        held: Carried = [*pointers, floats(builder, target, lane), column, *near]
+        inside = _inside(builder, column, width, ACROSS + 2, count)
+        held = repeat(builder, inside, held, partial(tile, True))
+        repeat(builder, builder.sub(count, inside), held, partial(tile, False))
 
 
-@emits(NOTHING, *[WORD] * 4)
-def spread_outputs(builder: Any, dy: Value, pitch: Value, count: Value, target: Value) -> None:
-    """Transform so many tiles of 2 by 4 outputs of a panel; rows are `pitch` floats apart."""
+@emits(NOTHING, *[WORD] * 6)
+def spread_outputs(
+    builder: Any, row: Value, below: Value, column: Value, width: Value, count: Value, target: Value
+) -> None:
+    """Transform so many tiles of 2 by 4 outputs of a panel, from a column of two rows of some width on. What
+    the last tile has behind the rows is zeros."""
     for lane, kind in _vectors():
-        rows = [floats(builder, dy, builder.add(builder.mul(pitch, whole(i)), whole(lane))) for i in (0, 1)]
 
-        def turn(_: Value, held: Carried, kind: Any = kind) -> Carried:
-            *pointers, place = held
-            lines = [[_load(builder, each, j, kind) for each in pointers] for j in range(ACROSS)]
-            _store(builder, _rows(builder, outputs_across, _columns(builder, outputs_down, lines)), place)
+        def tile(is_inside: bool, _: Value, held: Carried, kind: Any = kind) -> Carried:
+            *pointers, place, at = held
+            bounds = None if is_inside else (at, width)
+            columns = [_seen(builder, outputs_down, pointers, kind, j, bounds) for j in range(ACROSS)]
+            _store(builder, _rows(builder, outputs_across, columns), place)
             pointers = [advance(builder, each, ACROSS * LANES) for each in pointers]
-            return [*pointers, advance(builder, place, SPREAD)]
+            return [*pointers, advance(builder, place, SPREAD), builder.add(at, whole(ACROSS))]
 
-        repeat(builder, count, [*rows, floats(builder, target, lane)], turn)
+        inside = _inside(builder, column, width, ACROSS, count)
+        held: Carried = [*_begun(builder, (row, below), column, lane), floats(builder, target, lane), column]
+        held = repeat(builder, inside, held, partial(tile, True))
+        repeat(builder, builder.sub(count, inside), held, partial(tile, False))
 
 
 @emits(NOTHING, *[WORD] * 5)
@@ -159,22 +176,22 @@ def gather_outputs(builder: Any, m: Value, count: Value, y: Value, below: Value,
     """
     for lane, kind in _vectors():
 
-        def tile(width: int, _: Value, held: Carried, kind: Any = kind) -> Carried:
+        def tile(is_whole: bool, _: Value, held: Carried, kind: Any = kind) -> Carried:
             place, *pointers = held
             lines = [[_load(builder, place, 6 * i + j, kind) for i in range(4)] for j in range(6)]
             rows = _rows(builder, sums_across, _columns(builder, sums_down, lines))
-            for row, pointer in ((rows[1], pointers[1]), (rows[0], pointers[0])):
-                _store(builder, [row[:width]], pointer)
+            for j in range(ACROSS):
+                is_there = builder.icmp_signed(">", rest, whole(j))
+                with nullcontext() if is_whole else builder.if_then(is_there):
+                    for row, pointer in ((rows[1], pointers[1]), (rows[0], pointers[0])):
+                        store_vector(builder, row[j], advance(builder, pointer, LANES * j))
             pointers = [advance(builder, each, ACROSS * LANES) for each in pointers]
             return [advance(builder, place, SPREAD), *pointers]
 
-        def is_left(width: int) -> Value:
-            return builder.zext(builder.icmp_signed("==", rest, whole(width)), I64)
-
-        held = [floats(builder, each, lane) for each in (m, y, below)]
-        left = [is_left(width) for width in range(1, ACROSS)]
-        for width, many in ((ACROSS, builder.sub(count, reduce(builder.add, left))), *enumerate(left, 1)):
-            held = repeat(builder, many, held, partial(tile, width))
+        held: Carried = [floats(builder, each, lane) for each in (m, y, below)]
+        narrow = builder.zext(builder.icmp_signed("!=", rest, whole(0)), I64)
+        held = repeat(builder, builder.sub(count, narrow), held, partial(tile, True))
+        repeat(builder, narrow, held, partial(tile, False))
 
 
 @emits(NOTHING, *[WORD] * 4)

@@ -154,7 +154,7 @@ def _winograd_step(shop: Workshop, index: int, cut: Examples) -> Step:
     assert seen is not None
     source, target = shop.at(shop.graph.operands(index)[0]), shop.target(index, cut)
     weights = ordered(shop, index, "transformed")
-    described = winograd.forward(seen, _lying(source, seen.space, seen.channels), stride(target.name))
+    described = winograd.convolution(seen, _lying(source, seen.space, seen.channels), stride(target.name))
     places = piece.address(source), address(weights.name), piece.address(target), symbol("block")
     scratch = _scratch(shop, described.scratch)
     call = shop.call("winograd", (*places, scratch, LAST + -1 * FIRST), _words(described))
@@ -250,10 +250,7 @@ def _winograd_steps(shop: Workshop, index: int, cut: Examples) -> list[Step]:
     x, dy = (shop.at(each) for each in graph.operands(index))
     target = shop.target(index, cut)
     described = winograd.gradient(
-        windows,
-        _lying(x, windows.space, windows.channels),
-        _lying(dy, windows.counts, windows.outputs),
-        cut.size,
+        windows, _lying(x, windows.space, windows.channels), stride(dy.name), cut.size
     )
     lines = windows.taps * windows.channels * panels_of(windows.outputs)
     width = LANES * lines

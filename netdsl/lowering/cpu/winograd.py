@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from netdsl.lowering.cpu.geometry import Description, Images, Packed, Plane, Windows, Words
+from netdsl.lowering.cpu.geometry import Description, Images, Plane, Windows
 from netdsl.program import LANES, Count
 
 DOWN: Final = 2
@@ -21,35 +21,38 @@ BLOCK_OF_TILES: Final = 32
 """Tiles of a block, at most: with 24 or 56 all takes the same time within a twentieth."""
 
 
-def forward(windows: Windows, x: Images, y_panel: Count | int) -> Description:
-    """Describe the convolution of X, in panels."""
-    (down, across), (groups, panels) = _blocks(_tiles(windows)), _panels(windows)
-    rows, columns = windows.counts
-    packed = _packed(windows, x)
-    words = [
-        *_words_about_x(windows, packed), rows, columns, y_panel, rows * columns * LANES,
-        windows.channels, panels, down, across,
-    ]  # fmt: skip
-    return Description(words, _zeros(packed) + (groups + panels) * SPREAD * down * across)
+def convolution(windows: Windows, x: Images, y_panel: Count | int) -> Description:
+    """Describe the convolution of X, in panels, to Y."""
+    return _described(windows, x, y_panel, _blocks(_tiles(windows)))
 
 
-def gradient(windows: Windows, x: Images, dy: Images, images: int) -> Description:
+def gradient(windows: Windows, x: Images, dy_panel: Count | int, images: int) -> Description:
     """Describe the gradient of the weights, summed over so many images: a block has tiles of several where
     they are small."""
-    tiles, (groups, panels) = _tiles(windows), _panels(windows)
-    down, across = _blocks((images * tiles[0], tiles[1]))
-    described = forward(windows, x, 0)
-    rows, columns = windows.counts
-    packed = Packed(dy, (0, 0), (-rows % DOWN, -columns % ACROSS))
-    size = _zeros(_packed(windows, x)) + packed.size + (groups + panels) * SPREAD * down * across
+    (down, across), (groups, panels) = _tiles(windows), _panels(windows)
+    described = _described(windows, x, dy_panel, _blocks((images * down, across)))
     sums = FREQUENCIES * groups * LANES * panels * LANES
-    return Description([*described.words[:-2], down, across, *packed.words()], size + sums)
+    return Description(described.words, described.scratch + sums)
 
 
 def multiplications(windows: Windows) -> int:
     """Return the multiplications of an image, of which each is added to a sum."""
     down, across = _tiles(windows)
     return FREQUENCIES * down * across * windows.channels * windows.outputs
+
+
+def _described(windows: Windows, x: Images, y_panel: Count | int, block: Plane) -> Description:
+    """Describe X, the outputs, and blocks of tiles. A thread needs a row of zeros and room for a block, of an
+    even number of tiles, before and behind the products."""
+    assert x.group is not None
+    (high, wide), (rows, columns), (groups, panels) = windows.space, windows.counts, _panels(windows)
+    row, room = max(wide, columns) * LANES, block[0] * block[1] + block[0] * block[1] % 2
+    words = [
+        x.group, high * wide * LANES, high, wide, *windows.before,
+        y_panel, rows * columns * LANES, rows, columns,
+        windows.channels, panels, *block, row, room,
+    ]  # fmt: skip
+    return Description(words, row + (groups + panels) * SPREAD * room)
 
 
 def _panels(windows: Windows) -> Plane:
@@ -68,30 +71,3 @@ def _blocks(tiles: Plane) -> Plane:
         return 1, -(-across // -(-across // BLOCK_OF_TILES))
     many = -(-down // (BLOCK_OF_TILES // across))
     return -(-down // many), across
-
-
-def _packed(windows: Windows, x: Images) -> Packed:
-    """Return X between zeros as far as its tiles reach, or as it lies, if only the first and the last tile of
-    a row reach beyond it."""
-    if windows.before[1] <= 2 and windows.after[1] <= 1:
-        return Packed(x, (0, 0), (0, 0))
-    down, across = (
-        each * count + 2 - before - places
-        for each, count, before, places in zip(
-            (DOWN, ACROSS), _tiles(windows), windows.before, windows.space, strict=True
-        )
-    )
-    return Packed(x, windows.before, (max(0, down), max(0, across)))
-
-
-def _zeros(packed: Packed) -> int:
-    """Return the floats of X between zeros, or those of a row of zeros."""
-    return packed.size if packed.is_needed else packed.pitch
-
-
-def _words_about_x(windows: Windows, packed: Packed) -> Words:
-    space = packed.images.space
-    seen = *windows.before, *space
-    if packed.is_needed:
-        seen = 0, 0, packed.group // packed.pitch, packed.pitch // LANES
-    return [*packed.words()[:-1], _zeros(packed), *seen]

@@ -42,7 +42,7 @@ def on_both(
     return both[0], both[1]
 
 
-def device_executable(legal: Graph, rows: int = 4) -> DeviceExecutable:
+def device_executable(legal: Graph, rows: int = 128) -> DeviceExecutable:
     """Return the executable of a legal graph on a simulated device."""
     return DeviceExecutable(lower_to_device(legal, "test", rows), SimulatedDevice())
 

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from netdsl.graph import BATCH, Builder, Value
+from netdsl.lowering.cuda.lower import lower_to_device
 from netdsl.operations import REGISTRY
 from tests.cuda.both_devices import compare_on_device
 
@@ -54,6 +55,21 @@ def test_softmaxes_over_few_and_many() -> None:
         for axis in (1, 2)
     }
     compared(builder, outputs, {"x": RNG.normal(size=(ROWS, 3, 40)).astype(np.float32)})
+
+
+def test_products_in_pieces_are_added_up_by_the_threads_that_go_on_with_them() -> None:
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 400), dtype="float")
+    w = builder.apply("weight", name="w", shape=(400, 3))
+    b = builder.apply("weight", name="b", shape=(3,))
+    z = x.apply("matmul", w, contract=((1, 0),), align=())
+    builder.outputs = {"y": (z + b).pointwise("maximum", 0.0), "z": z}
+    graph = builder.finish()
+    program = lower_to_device(graph, "test", 128)
+    adding = [name for name, each in program.kernels.items() if "for piece" in each.text]
+    assert len(adding) == 1
+    assert adding[0].startswith("points")
+    compare_on_device(graph, {"x": RNG.normal(size=(ROWS, 400)).astype(np.float32)}, ROWS)
 
 
 def test_ranks_tables_and_choices() -> None:

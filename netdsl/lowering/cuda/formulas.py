@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Final
 
-from netdsl.graph import Graph, Node, Shape, is_batched
+from netdsl.graph import Graph, Node, Shape, count, is_batched
 from netdsl.kernels.cuda.kernel import Kind
 from netdsl.lowering.cpu.position import ZERO, Position, Variables
 from netdsl.lowering.cuda import words
@@ -45,6 +45,9 @@ class Formulas:
     host: frozenset[int]
     numbers: NumberSlots
     fields: Mapping[str, str]
+    pieces: Mapping[int, tuple[str, int]] = field(default_factory=dict)
+    """The scratch memory of products whose sums lie in pieces, and how many those are."""
+
     text: DeviceText = field(default_factory=DeviceText)
     index: Variables = field(default_factory=Variables)
     depths: dict[str, int] = field(default_factory=dict)
@@ -125,6 +128,8 @@ class Formulas:
             return self._number(index, node)
         if index in self.places and index not in self.own:
             return self._load(self.places[index], node, position)
+        if index in self.pieces:
+            return self._added_up(index, node, position)
         operands = self.graph.operands(index)
         match node.operation.name:
             case "input":
@@ -179,6 +184,20 @@ class Formulas:
         if node.operation.name == "cast":
             return self.set("cast", CASTS[node.dtype].format(*texts))
         return self.set(node.operation.name, node.operation.scalar.format(*texts, **dict(node.settings)))
+
+    def _added_up(self, index: int, node: Node, position: Position) -> str:
+        """Add the pieces of a sum up, in order."""
+        scratch, pieces = self.pieces[index]
+        array, place = self.pointer(scratch), self.flat(position, node.shape)
+        total: Count | int = count(node.shape)
+        if is_batched(node.shape):
+            total = self.rows(node.shape[0]) * total
+        name, depth = self.set("sum", "f32(0.0)"), len(self.text.blocks)
+        piece = self.text.variable("piece")
+        self.text.open(f"for {piece} in range({pieces}):")
+        self.text.line(f"{name} = {name} + {array}[{piece} * ({total}) + {place}]")
+        self.text.close_to(depth)
+        return name
 
     # ---- memory --------------------------------------------------------------------------------
 

@@ -98,6 +98,25 @@ def geometry_of(graph: Graph, index: int) -> Geometry:
     )
 
 
+def pieces_of(work: Work, total: Count) -> int:
+    """Return how many pieces of each sum the first kernel of some work leaves in its scratch memory, in the
+    order of the result; 1 where it leaves the sums themselves."""
+    if len(work.kernels) == 1:
+        return 1
+    assert len(work.kernels) == 2
+    (many, *_), (each, *_) = count_of(work.scratch).terms, total.terms
+    return many[0] // each[0]
+
+
+def leaves_pieces(graph: Graph, index: int, work: Work) -> bool:
+    """Tell whether whoever wants the elements of some work adds up the pieces that its first kernel leaves.
+
+    Those of a convolution are added up by a kernel of its own: most of its readers are folds and windows,
+    which read each element often, and wait no longer so.
+    """
+    return len(work.kernels) > 1 and graph[index].operation.name == "matmul"
+
+
 def flops_of(graph: Graph, index: int) -> Count:
     """Return the arithmetic of a product or convolution."""
     node = graph[index]

@@ -9,12 +9,12 @@ from hashlib import sha256
 from typing import Final
 
 from netdsl.graph import BATCH, Graph, formula
-from netdsl.kernels.cuda.kernel import CudaKernel
+from netdsl.kernels.cuda.kernel import CudaKernel, Work
 from netdsl.lowering.cpu.headers import about
 from netdsl.lowering.cpu.ways import below
 from netdsl.lowering.cuda.folding import launch_folds
 from netdsl.lowering.cuda.formulas import CONTEXT, Formulas
-from netdsl.lowering.cuda.library import flops_of, library_work
+from netdsl.lowering.cuda.library import flops_of, leaves_pieces, library_work, pieces_of
 from netdsl.lowering.cuda.loops import launch_loop, place_states
 from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.plan import Plan
@@ -78,10 +78,14 @@ class Lowering:
     """Launches that nobody has closed a phase behind: those that need no other, and those behind them."""
 
     fields: dict[str, str] = field(default_factory=dict)
+    works: dict[int, tuple[Work, Mapping[str, int]]] = field(default_factory=dict)
+    pieces: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """Of products whose sums lie in pieces: in which scratch memory, and in how many."""
+
     plan: Plan = field(init=False)
 
     def __post_init__(self) -> None:
-        self.plan = Plan(self.graph, is_body=bool(self.prefix))
+        self.plan = Plan(self.graph, bool(self.prefix), self._in_pieces)
 
     def program(self, name: str) -> Program:
         """Make the program."""
@@ -193,6 +197,8 @@ class Lowering:
         for level in range(self.plan.end):
             members = [index for index in sorted(self.plan.levels) if self.plan.levels[index] == level]
             together: list[Store] = []
+            for index in (each for each, before in self.plan.before.items() if before == level):
+                self._library(index)
             folds: dict[Hashable, list[int]] = {}
             for index in members:
                 if self.plan.is_reduction(index):
@@ -225,7 +231,8 @@ class Lowering:
 
     def formulas(self, own: Iterable[int]) -> Formulas:
         """Return the writer of a launch that makes some values."""
-        return Formulas(self.graph, self.places, frozenset(own), self.plan.host, self.numbers, self.fields)
+        about = self.plan.host, self.numbers, self.fields, self.pieces
+        return Formulas(self.graph, self.places, frozenset(own), *about)
 
     def _results(self) -> list[Store]:
         return [self.store(each, f"result {name}", result=True) for name, each in self.graph.outputs.items()]
@@ -243,6 +250,7 @@ class Lowering:
         reads = {other for each in nodes for other in self._sources(each)}
         work = sum((total_of(self.graph[each].shape) for each in nodes), Count())
         writes = [each.buffer for each in stores if not each.result]
+        writes += [self.pieces[each][0] for each in nodes if each in self.pieces]
         self.add(kernel, of.text.passed(), grid, reads, writes, self.origins(nodes), work)
 
     def _is_own(self, store: Store) -> bool:
@@ -254,27 +262,40 @@ class Lowering:
             return (*self.plan.reads[index], index)
         return (index,) if index in self.places else self.plan.read_by(index)
 
+    def _work(self, index: int) -> tuple[Work, Mapping[str, int]]:
+        """Return the kernels of a product or convolution, made once."""
+        if index not in self.works:
+            self.works[index] = library_work(self.graph, index, self.rows)
+        return self.works[index]
+
+    def _in_pieces(self, index: int) -> bool:
+        return leaves_pieces(self.graph, index, self._work(index)[0])
+
     def _library(self, index: int) -> None:
-        work, operands = library_work(self.graph, index, self.rows)
+        """Launch the kernels of a product or convolution, without the one that adds pieces up if the threads
+        do that who want its elements."""
+        work, operands = self._work(index)
         known = {name: address(self.places[each].name) for name, each in operands.items()}
         known |= {"result": address(self.places[index].name), "rows": symbol("rows")}
         written = [self.places[index].name]
         scratch = count_of(work.scratch)
         if scratch.terms:
-            shape = (
-                (BATCH, int(scratch.value({"rows": 1}))) if scratch.symbols() else (int(scratch.value({})),)
-            )
+            elements = int(scratch.value({"rows": 1}))
             name = f"{self.prefix}sums {index}"
-            buffer = self.buffers[name] = Buffer(name, shape, label="partial sums")
-            known["scratch"] = address(buffer.name)
-            written.append(buffer.name)
+            shape = (BATCH, elements) if scratch.symbols() else (elements,)
+            self.buffers[name] = Buffer(name, shape, label="pieces of sums")
+            known["scratch"] = address(name)
+            written.append(name)
+        kernels = work.kernels
+        if index in self.plan.before:
+            self.pieces[index] = name, pieces_of(work, total_of(self.graph[index].shape))
+            kernels, written = work.kernels[:1], [name]
         flops = flops_of(self.graph, index)
-        for number, each in enumerate(work.kernels):
+        for number, each in enumerate(kernels):
             kernel = replace(of_library(each), about=about(self.graph, [index], [index]))
             arguments = tuple(known[parameter.name] for parameter in each.parameters)
             grid = Grid(tuple((count_of(extent), share) for extent, share in each.blocks))
-            origins = self.origins([index])
-            second = number > 0
+            origins, second = self.origins([index]), number > 0
             self.add(kernel, arguments, grid, operands.values(), written, origins, flops, second=second)
             flops = Count()
 

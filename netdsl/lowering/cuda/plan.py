@@ -9,6 +9,7 @@ products, convolutions and long folds, which have launches of their own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 from typing import Final
@@ -60,9 +61,16 @@ class Plan:
     is_body: bool = False
     """Whether it is of a loop's body, whose inputs lie in memory."""
 
+    in_pieces: Callable[[int], bool] = lambda index: False
+    """Tells of a product or convolution whether its kernel leaves pieces of sums. The thread that makes an
+    element adds them up, and does with it at once what is done next."""
+
     host: frozenset[int] = field(init=False)
     stored: set[int] = field(init=False, default_factory=set)
     levels: dict[int, int] = field(init=False, default_factory=dict)
+    before: dict[int, int] = field(init=False, default_factory=dict)
+    """The levels at which kernels that leave pieces are launched."""
+
     reads: dict[int, dict[int, bool]] = field(init=False, default_factory=dict)
     """For each stored value those in memory that it is made of: whether only at its own place."""
 
@@ -186,7 +194,12 @@ class Plan:
     def has_own_launch(self, index: int) -> bool:
         """Tell whether a value is made by a launch of its own."""
         name = self.graph[index].operation.name
-        return name in ("loop", "loop_part") or self.is_of_library(index) or is_long(self.graph, index)
+        if self.is_of_library(index):
+            return not self.in_pieces(index)
+        return name in ("loop", "loop_part") or is_long(self.graph, index)
+
+    def _is_made_by_kernel(self, index: int) -> bool:
+        return self.has_own_launch(index) or self.is_of_library(index)
 
     def is_reduction(self, index: int) -> bool:
         """Tell whether threads share the terms of each result."""
@@ -205,18 +218,22 @@ class Plan:
         updates = {index for index in self.graph.updates.values() if index in self.stored}
         self._levels(frozenset(), 0)
         after = self._after(updates)
-        self.last = 1 + max((level for each, level in self.levels.items() if each not in after), default=0)
+        levels = (self.before.get(each, level) for each, level in self.levels.items() if each not in after)
+        self.last = 1 + max(levels, default=0)
         self._levels(frozenset(updates), self.last)
         self._put_off()
 
     def _put_off(self) -> None:
         """Move what makes a few numbers, such as a loss, to the last level where its users allow it: those of
         one level are one launch."""
-        latest = dict.fromkeys(self.levels, self.last - 1)
+        given = set(self.graph.outputs.values())
+        ends = {index: self.last - (index not in self.before or index in given) for index in self.levels}
+        latest = {index: max(level, ends[index]) for index, level in self.levels.items()}
         for index in sorted(self.stored, reverse=True):
             level = self.levels[index]
-            if level < latest[index] and self._is_small(index):
+            if level < latest[index] and (self._is_small(index) or index in self.before):
                 level = self.levels[index] = latest[index]
+            level = self.before.get(index, level)
             for each, here in self.reads[index].items():
                 if each in latest:
                     apart = 0 if here and self.together(each, index) else 1
@@ -234,12 +251,15 @@ class Plan:
         return found
 
     def _levels(self, late: frozenset[int], last: int) -> None:
-        self.levels = {}
+        self.levels, self.before = {}, {}
         for index in sorted(self.stored):
-            level = last if index in late and not self.has_own_launch(index) else 0
+            level = last if index in late and not self._is_made_by_kernel(index) else 0
             for each, here in self.reads[index].items():
                 if each in self.levels:
                     level = max(level, self.levels[each] + (0 if here and self.together(each, index) else 1))
+            if self.is_of_library(index) and self.in_pieces(index):
+                self.before[index] = level
+                level += 1
             self.levels[index] = level
 
     def together(self, one: int, other: int) -> bool:

@@ -41,8 +41,8 @@ APART: Final = Team(32, 8)
 
 
 CUT: Final = frozenset({"sum", "maximum_over", "minimum_over"})
-TERMS: Final = 512
-"""Terms of a piece, at least."""
+TERMS: Final = 2048
+"""Terms of a piece, at least: the second pass is a launch more that others wait for."""
 
 TOGETHER: Final = 8
 """Folds that one launch makes at most: each has an array in shared memory."""

@@ -24,7 +24,6 @@ from netdsl.kernels.cpu.emission import (
     advance,
     emits,
     floats,
-    hidden,
     load_vector,
     multiply_add,
     splat,
@@ -138,8 +137,7 @@ def _window_sums(builder: Any, shape: tuple[int, int], lane: Value, words: Seque
     def entry(_: Value, held: Carried) -> Carried:
         place, *sums = held
         along, line, steps = (builder.load(advance(builder, place, i)) for i in range(ENTRY))
-        # Hidden, it stays one register that is added to all places; LLVM would move each of them.
-        begin = [hidden(builder, along), advance(builder, weights, line)]
+        begin = [along, advance(builder, weights, line)]
         _, _, *sums = repeat(builder, steps, [*begin, *sums], step)
         return [advance(builder, place, ENTRY), *sums]
 

@@ -93,6 +93,8 @@ def _unit(grouping: Grouping, group: Group, layouts: Layouts) -> Unit:
             return Unit((Part(template, group),), Whole())
         case "copy" | "loop" as template:
             return Unit((Part(template, group),), Whole())
+        case "join" if all(map(layouts.is_gradient, graph.operands(group.stores[0]))):
+            return Unit((Part("join", group),), Whole())
         case "windows" if layouts.is_convolution(group):
             return _convolution_unit(graph, group, layouts)
         case "windows" if layouts.is_pool(group):

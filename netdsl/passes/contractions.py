@@ -3,7 +3,7 @@
 from collections.abc import Container
 
 from netdsl.graph import Graph, is_batched
-from netdsl.program import Group, Template
+from netdsl.program import LANES, Group, Template
 from netdsl.program.layout import columns, places, same_matrix
 
 FEW = 4
@@ -25,6 +25,22 @@ def product_form(graph: Graph, index: int) -> Template:
     if len(right) == 2 and contract in (((last, 0),), ((last, 1),)):
         return "product" if contract == ((last, 0),) else "back"
     return "any"
+
+
+def is_joining(graph: Graph, index: int) -> bool:
+    """Tell whether a node only shows side by side what products of weights' gradients give: matrices of whole
+    panels, which are written where they are to lie."""
+    node, operands = graph[index], graph.operands(index)
+    if node.operation.name != "concat" or len(node.shape) != 2 or node.setting("axis") != 1:
+        return False
+    return len({*operands}) == len(operands) and all(
+        graph[each].operation.name == "matmul"
+        and product_form(graph, each) == "gradient"
+        and graph[each].shape[1] % LANES == 0
+        and not graph.is_root(each)
+        and sum(graph[user].operation.name == "concat" for user in graph.users(each)) == 1
+        for each in operands
+    )
 
 
 def is_view(graph: Graph, index: int) -> bool:

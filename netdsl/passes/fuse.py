@@ -7,7 +7,7 @@ from typing import Final
 
 from netdsl.graph import Graph, batches, count, is_batched
 from netdsl.passes.contractions import FEW as FEW_COLUMNS
-from netdsl.passes.contractions import is_flattening, is_sum_over_places, product_form
+from netdsl.passes.contractions import is_flattening, is_joining, is_sum_over_places, product_form
 from netdsl.passes.storing import LEAF, REDUCTIONS, REORDERINGS, Kind, Stored, is_of_any_strides
 from netdsl.program import Form, Group, Grouping
 from netdsl.program.layout import columns, places
@@ -69,6 +69,8 @@ def _kind(graph: Graph, index: int, matrices: Mapping[int, int]) -> Kind:
     name = node.operation.name
     if name in LEAVES:
         return LEAF
+    if is_joining(graph, index):
+        return Kind("join", (index,))
     if name in _FORMS:
         return Kind(_FORMS[name], (index,))
     if name == "loop_part":

@@ -74,6 +74,10 @@ class Layouts:
         in_panels = {"product": [index], "back": [index, left], "gradient": [right]}.get(form, [])
         return form if all(self._can_be_panels(each) for each in in_panels) else "any"
 
+    def is_gradient(self, index: int) -> bool:
+        """Tell whether a weight's gradient is made in panels."""
+        return self.form(Group("product", (index,), (index,))) == "gradient"
+
     def _can_be_panels(self, index: int) -> bool:
         """Tell whether the memory that shows a batched value can hold it in panels, if need be a field's."""
         place = in_memory(self.graph, index, self.lying)
@@ -136,6 +140,9 @@ class Layouts:
         for group in self.grouping.groups:
             if group.form == "product":
                 self._begin(group)
+            elif group.form == "join":
+                if all(self.is_gradient(each) for each in self.graph.operands(group.stores[0])):
+                    self.panels.add(group.stores[0])
             elif self.is_convolution(group):
                 self._begin_convolution(group.stores[0])
             elif self.is_pool(group):

@@ -27,6 +27,7 @@ Template: TypeAlias = Literal[
     "pool",
     "loop",
     "turn",
+    "join",
 ]
 """How a group is computed.
 
@@ -35,7 +36,8 @@ product of any strides; `lanes` goes along 16 columns at a time, `columns` sums 
 `sums` over the places of each example, `total` a weight over all its elements; `draw`, `scatter`, `rank` and
 `copy` are what their groups are; `convolution` is one of images in panels, or its kernel's gradient, `pool` a
 pool of them or its way back; `loops` are loops made for the group; a `loop` repeats units of its own; `turn`
-moves all places of an example into one row, or back, where one side has an example in each lane.
+moves all places of an example into one row, or back, where one side has an example in each lane; a `join`
+computes nothing, its values being written side by side.
 """
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from netdsl.graph import BATCH, Builder, Node, Run, Value, evaluate, verify
 from netdsl.operations import REGISTRY
+from netdsl.operations.movement import padded
 from netdsl.operations.sub_graph import apply_scan
 from netdsl.passes.rewriting import Rewriter, Rule, RuleTable, rebuild, table
 from netdsl.passes.simplify import GRADIENTS_DONE, RULES
@@ -135,6 +136,7 @@ EXAMPLES: list[tuple[str, Callable[[Leaves], Value]]] = [
     ("part of the whole", lambda v: part(v.x.apply("pad", before=(0, 2), after=(0, 1)), 3, 5)),
     ("part of the whole", lambda v: part(v.x.apply("pad", before=(0, 2), after=(0, 4)), 6, 10)),
     ("nothing to pad", lambda v: v.x.apply("pad", before=(0, 0), after=(0, 0))),
+    ("sum of parts", lambda v: padded(v.x, 1, 4, 8) + padded(v.y, 1, 0, 12) + padded(v.p, 1, 8, 4)),
     ("parts of one", lambda v: v.x.builder.apply("concat", part(v.x, 0, 3), part(v.x, 3, 4), axis=1)),
     ("sum over fewer axes", lambda v: v.x.sum([1]).sum([0, 1])),
     ("sum of a repeated value", lambda v: v.w.sum([0]).broadcast((BATCH, 3, 4)).sum([0, 1, 2])),

@@ -26,6 +26,7 @@ from netdsl.program import (
     Step,
     Tiles,
     count_of,
+    stride,
 )
 from netdsl.program.layout import columns, places
 
@@ -91,6 +92,13 @@ class Workshop:
         offset = offset + 4 * width * places(shape) * ROWS * batch
         name = f"{whole} + {offset}"
         self.views[name] = whole, offset
+        return self.add(replace(buffer, name=name, shape=shape))
+
+    def columns(self, buffer: Buffer, shape: Shape, first: int) -> Buffer:
+        """Return a view of some columns of a value in panels, from one on that begins a panel."""
+        offset = 4 * (first // LANES) * stride(buffer.name)
+        name = f"{buffer.name} + {offset}"
+        self.views[name] = buffer.name, offset
         return self.add(replace(buffer, name=name, shape=shape))
 
     def layout(self, index: int) -> Layout:

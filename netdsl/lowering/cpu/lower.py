@@ -41,6 +41,7 @@ from netdsl.program import (
     Step,
     Tiles,
     Unit,
+    Whole,
     count_of,
 )
 from netdsl.program.layout import columns, places
@@ -56,6 +57,8 @@ def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step | Loop, ...]]:
     taken = [step for number, each in enumerate(inputs) for step in take(shop, number, each, len(inputs))]
     for index in choice.inside:
         place_states(shop, index)
+    for group in (part.group for unit in order.units for part in unit.parts if part.template == "join"):
+        _place_side_by_side(shop, group.stores[0])
     computed = [step for unit in order.units for step in _all_steps(shop, unit)]
     given = [
         step for number, each in enumerate(graph.outputs) for step in give(shop, number, each, len(inputs))
@@ -76,6 +79,15 @@ def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step | Loop, ...]]:
         shop.numbers.scalars(),
     )
     return program, tuple(resolved([*numbers, *taken, *computed, *given, *copied], shop.views))
+
+
+def _place_side_by_side(shop: Workshop, index: int) -> None:
+    """Let values that a node joins lie in it, so that they are written there."""
+    whole, first = shop.target(index, Whole()), 0
+    for each in shop.graph.operands(index):
+        shape = shop.graph[each].shape
+        shop.place(each, shop.columns(whole, shape, first))
+        first += shape[1]
 
 
 # ---- units ------------------------------------------------------------------------------------
@@ -170,6 +182,8 @@ def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:
             return [kernel_step(shop, group.stores[0], cut)]
         case "pool", Examples():
             return _pools(shop, group.stores[0], unit)
+        case "join", _:
+            return []
         case "scatter", _:
             return scatter_steps(shop, group.stores[0])
         case "rank", _:

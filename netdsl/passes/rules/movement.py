@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netdsl.graph import BATCH, Node, Shape, Value
-from netdsl.operations.movement import part, repeated_axes
+from netdsl.operations.movement import padded, part, repeated_axes
 from netdsl.passes.rewriting import Rewriter, Rule, is_a, operand
 
 Operands = Sequence[Value]
@@ -131,12 +131,42 @@ def _concat(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
     return whole if position == whole.shape[axis] else None
 
 
+def _sum_of_padded(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
+    """Join parts of one axis that follow each other, each of which has zeros where the other stands."""
+    if not all(is_a(each, "pad") for each in operands):
+        return None
+    axes = {axis for each in operands for axis in _padded_axes(each)}
+    if len(axes) != 1:
+        return None
+    (axis,) = axes
+    first, second = sorted(operands, key=lambda each: each.node.setting("before")[axis])
+    start, middle = first.node.setting("before")[axis], second.node.setting("before")[axis]
+    if start + operand(first).shape[axis] != middle:
+        return None
+    joined = builder.apply("concat", *_pieces(first, axis), *_pieces(second, axis), axis=axis)
+    return padded(joined, axis, start, second.node.setting("after")[axis])
+
+
+def _padded_axes(x: Value) -> list[int]:
+    around = zip(x.node.setting("before"), x.node.setting("after"), strict=True)
+    return [axis for axis, (before, after) in enumerate(around) if before or after]
+
+
+def _pieces(x: Value, axis: int) -> list[Value]:
+    """Return what a padded value joins along an axis."""
+    inner = operand(x)
+    if not is_a(inner, "concat") or inner.node.setting("axis") != axis:
+        return [inner]
+    return [operand(inner, place) for place in range(len(inner.builder.operands(inner.index)))]
+
+
 MOVES = (
     Rule("reshape once", ("reshape",), "reshape(reshape(x)) -> reshape(x)", _reshape, quiet=True),
     Rule("transpose once", ("transpose",), "transpose(transpose(x)) -> transpose(x)", _transpose, quiet=True),
     Rule("broadcast once", ("broadcast",), "broadcast(broadcast(x)) -> broadcast(x)", _broadcast, quiet=True),
     Rule("part of the whole", ("slice",), "slice(concat(x, y)) -> slice(x), pad(x) too", _slice, quiet=True),
     Rule("nothing to pad", ("pad",), "pad(x, 0, 0) -> x", _pad, quiet=True),
+    Rule("sum of parts", ("add",), "pad(x, 0, n) + pad(y, n, 0) -> concat(x, y)", _sum_of_padded, quiet=True),
     Rule("parts of one", ("concat",), "concat(slice(x), slice(x)) -> x", _concat, quiet=True),
 )
 

@@ -58,27 +58,23 @@ def product(
     its stride in bytes: they are asked for meanwhile.
     """
     it = at_long(soon)
-    parts = (depth + DEPTH - 1) // DEPTH
-    most = ((depth + 16 * parts - 1) // (16 * parts)) << 4 if parts > 0 else 0
     paired = panels if in_pairs() else 0
     for p in range(0, paired, 2):
         result = c + 4 * c_panel * p
         both = 1 if p + 1 < panels else 0
-        for part in range(parts):
-            k = most * part
-            steps = depth - k if depth - k < most else most
+        for k in range(0, depth, DEPTH):
+            steps = depth - k if depth - k < DEPTH else DEPTH
             start, start_row, start_panel = zeros() if bias == 0 else bias + 64 * p, 0, 16 if bias != 0 else 0
             if k > 0:
                 start, start_row, start_panel = result, 16, c_panel
             left, right = a + 4 * a_panel * (k >> 4), w + 64 * (depth * p + k)
-            soon_1 = right + 64 * most if part + 1 < parts else w + 64 * depth * (p + 2)
-            soon_2, turns, apart, line = soon_1 + 64 * depth, most, 32 * steps, 64
+            soon_1, soon_2, apart, line = right + 64 * DEPTH, right + 64 * (depth + DEPTH), 32 * steps, 64
             if soon != 0:
-                soon_1, turns = it[0] + it[1] * p, DEPTH
+                soon_1 = it[0] + it[1] * p
                 soon_2, apart, line = soon_1 + it[1], it[2] + it[3] * p - soon_1, 32
             paired_tiles(
                 rows, steps, left, a_row, a_panel, right, both * 16 * depth, result, both * c_panel,
-                start, start_row, both * start_panel, soon_1, soon_2, turns, apart, line,
+                start, start_row, both * start_panel, soon_1, soon_2, DEPTH, apart, line,
             )  # fmt: skip
     for p in range(paired, panels):
         result = c + 4 * c_panel * p

@@ -71,7 +71,7 @@ def _emit_tile(
     def steps(count: int) -> Callable[[Value, Carried], Carried]:
         def turn(_: Value, held: Carried) -> Carried:
             left, (asked, right, sums) = held[: len(heads)], parted(held[len(heads) :])
-            for _ in range(count // 2):
+            if count > 1:
                 asked = asking.next(asked)
             for _ in range(count):
                 lines = [load_vector(builder, each) for each in right]
@@ -86,23 +86,21 @@ def _emit_tile(
 
         return turn
 
-    def together(count: Value, held: Carried, bits: int) -> list[Value]:
-        """Two or four steps a turn, then the odd ones. Four make the code of a product a fifth longer, for
-        nothing, since it comes in groups of 16; where sums are short (a gradient's) a step takes a fiftieth
-        less."""
-        held = repeat(builder, builder.lshr(count, whole(bits)), held, steps(1 << bits))
-        return repeat(builder, builder.and_(count, whole((1 << bits) - 1)), held, steps(1))
+    def in_pairs(count: Value, held: Carried) -> list[Value]:
+        """Two steps a turn, then the odd one: a taken branch for every 32 multiply-adds is enough."""
+        held = repeat(builder, builder.lshr(count, whole(1)), held, steps(2))
+        return repeat(builder, builder.and_(count, whole(1)), held, steps(1))
 
     held: list[Value] = [*heads, *asking.first, *(each.b.start for each in columns)]
     held += [load_vector(builder, each.start.at(builder, i)) for i in range(height) for each in columns]
     if a.panel is None:
-        held = together(depth, held, 2)
+        held = in_pairs(depth, held)
     else:
         panel = a.panel
 
         def group(index: Value, held: Carried) -> Carried:
             left = builder.sub(depth, builder.shl(index, whole(4)))
-            inside = together(emit_min16(builder, left), held, 1)
+            inside = in_pairs(emit_min16(builder, left), held)
             return [*(advance(builder, each, panel) for each in held[: len(heads)]), *inside[len(heads) :]]
 
         groups = builder.lshr(builder.add(depth, whole(LANES - 1)), whole(4))

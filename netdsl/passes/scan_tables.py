@@ -53,10 +53,10 @@ def _with_tables(graph: Graph, index: int, values: Mapping[int, Value]) -> Value
     known: dict[int, Value] = {}
     leaves = body.leaves("input")
 
-    def item(sequence: int, leaf: int) -> Value:
+    def item(sequence: int) -> Value:
         if sequence not in items:
-            shape = graph[sequence].shape
-            shape = (shape[0], *shape[2:]) if sequence not in sequences else body[leaf].shape
+            rows, _, *rest = graph[sequence].shape
+            shape = rows, *rest
             name, dtype = f"{ITEM}{len(items)}", graph[sequence].dtype
             items[sequence] = inside.apply("input", name=name, shape=shape, dtype=dtype)
         return items[sequence]
@@ -68,9 +68,9 @@ def _with_tables(graph: Graph, index: int, values: Mapping[int, Value]) -> Value
             name = f"{FIXED}{len(given)}"
             given.append(values[table])
             lying = inside.apply("input", name=name, shape=graph[table].shape, dtype="float")
-            known[leaf] = lying.apply("gather", item(rows, leaf))
+            known[leaf] = lying.apply("gather", item(rows))
         else:
-            known[leaf] = item(each, leaf)
+            known[leaf] = item(each)
     for name, leaf in leaves.items():
         shape, dtype = body[leaf].shape, body[leaf].dtype
         known[leaf] = inside.apply("input", name=name, shape=shape, dtype=dtype)

@@ -170,6 +170,27 @@ def test_rows_of_a_table_are_read_in_the_body(units: int) -> None:
             executable.close()
 
 
+@pytest.mark.parametrize("first", [False, True], ids=["rows first", "numbers first"])
+def test_numbers_of_rows_are_items_beside_the_rows(first: bool) -> None:
+    """A scan over embedded characters may look at the characters too, say to skip some."""
+    builder = Builder(REGISTRY)
+    numbers = builder.apply("input", name="x", shape=(BATCH, 5), dtype="int")
+    rows = builder.apply("weight", name="w", shape=(7, 16)).apply("gather", numbers)
+    inside = Builder(REGISTRY)
+    state = inside.apply("input", name="state0", shape=(BATCH, 16))
+    row = inside.apply("input", name=f"item{int(first)}", shape=(BATCH, 16))
+    number = inside.apply("input", name=f"item{int(not first)}", shape=(BATCH,), dtype="int")
+    kept = number.apply("cast", dtype="float").reshape((BATCH, 1)).broadcast((BATCH, 16))
+    new = (row + state * kept * 0.1).apply("tanh")
+    inside.outputs = {"state0": new, "out0": new}
+    start = builder.constant(0.0).broadcast((BATCH, 16))
+    items = [numbers, rows] if first else [rows, numbers]
+    builder.outputs["y"] = apply_scan(inside.finish(), [start], items, [], steps=5)
+    graph = stage_scans(simplify(builder.finish()))
+    assert "gather" not in [graph[index].operation.name for index in graph]
+    compare(graph, {"x": np.random.default_rng(2).integers(0, 7, (19, 5)).astype(np.int32)}, 19).close()
+
+
 def test_the_length_of_a_sequence_costs_no_steps() -> None:
     programs = [program_of(network(CELLS[1], steps, False)) for steps in (12, 60)]
     assert len({len(each.steps()) for each in programs}) == 1

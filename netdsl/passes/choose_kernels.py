@@ -93,7 +93,7 @@ def _unit(grouping: Grouping, group: Group, layouts: Layouts) -> Unit:
             return Unit((Part(template, group),), Whole())
         case "copy" | "loop" as template:
             return Unit((Part(template, group),), Whole())
-        case "join" if all(map(layouts.is_gradient, graph.operands(group.stores[0]))):
+        case "join" if layouts.is_joining(group):
             return Unit((Part("join", group),), Whole())
         case "windows" if layouts.is_convolution(group):
             return _convolution_unit(graph, group, layouts)

@@ -74,8 +74,12 @@ class Layouts:
         in_panels = {"product": [index], "back": [index, left], "gradient": [right]}.get(form, [])
         return form if all(self._can_be_panels(each) for each in in_panels) else "any"
 
-    def is_gradient(self, index: int) -> bool:
-        """Tell whether a weight's gradient is made in panels."""
+    def is_joining(self, group: Group) -> bool:
+        """Tell whether a group joins gradients that are made in panels, and written where they are to lie; in
+        the body of a loop, where none are left as a rule, they are copied."""
+        return not self.is_body and all(map(self._is_gradient, self.graph.operands(group.stores[0])))
+
+    def _is_gradient(self, index: int) -> bool:
         return self.form(Group("product", (index,), (index,))) == "gradient"
 
     def _can_be_panels(self, index: int) -> bool:
@@ -141,7 +145,7 @@ class Layouts:
             if group.form == "product":
                 self._begin(group)
             elif group.form == "join":
-                if all(self.is_gradient(each) for each in self.graph.operands(group.stores[0])):
+                if self.is_joining(group):
                     self.panels.add(group.stores[0])
             elif self.is_convolution(group):
                 self._begin_convolution(group.stores[0])

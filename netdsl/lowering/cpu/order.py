@@ -78,6 +78,8 @@ def _may_overwrite(graph: Graph, unit: Unit, index: int, leaf: int) -> bool:
     """Tell whether a unit reads the old value only until it writes the new one, element by element."""
     parts = [part for part in unit.parts if _is_read(graph, part.group.nodes, leaf)]
     writer = next(part for part in unit.parts if index in part.group.stores)
+    if writer.template == "join":
+        return False  # other units write what it joins, which may be before the old value is read
     if any(unit.parts.index(part) > unit.parts.index(writer) for part in parts):
         return False
     return writer not in parts or writer.template == "lanes" or _is_pointwise(graph, writer.group.nodes)

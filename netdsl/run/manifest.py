@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 import netdsl
+from netdsl.run.engine import Engine
 from netdsl.run.opening import Opened
 from netdsl.semantics.schema import Column, FieldSchema, PartName, Schema
 from netdsl.training.executable import Values
@@ -21,9 +22,9 @@ PACKAGES: Final = ("numpy", "numba", "llvmlite", "networkx", "lark")
 
 
 def manifest_of(
-    opened: Opened, folder: Path, parts: Mapping[PartName, Values], threads: int | None
+    opened: Opened, folder: Path, parts: Mapping[PartName, Values], engine: Engine
 ) -> dict[str, Any]:
-    """Return the manifest of a run that is to be kept in a folder."""
+    """Return the manifest of a run that is to be kept in a folder, and that an engine trains."""
     experiment = opened.experiment
     return {
         "netdsl": netdsl.__version__,
@@ -40,7 +41,8 @@ def manifest_of(
             "schema": schema_record(experiment.schema),
             "fills": {} if opened.dataset is None else dict(opened.dataset.fills),
         },
-        "threads": threads,
+        "threads": engine.threads,
+        "device": device_record(engine),
         "versions": versions(),
         "cpu": cpu_record(),
     }
@@ -57,6 +59,15 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "missing"
     return found
+
+
+def device_record(engine: Engine) -> dict[str, str]:
+    """Return what the programs of an engine run on: the kind of CPU, or a device and its driver."""
+    if engine.device is None:
+        from netdsl.runtime.devices import cpu
+
+        return {"kind": "cpu", "name": cpu().cpu}
+    return {"kind": "cuda", "name": engine.device.name, "driver": engine.device.driver}
 
 
 def cpu_record() -> dict[str, Any]:

@@ -112,7 +112,7 @@ class _Training:
 
     def _kept(self, job: Job, raw: Mapping[PartName, Values], store: Store, *, resume: bool) -> Result:
         with Lock(store.folder / "lock"):
-            manifest = manifest_of(self.opened, store.folder, raw, self.engine.threads)
+            manifest = manifest_of(self.opened, store.folder, raw, self.engine)
             if not resume:
                 store.describe(self.opened.resolved, manifest)
             origin = Origin(self.opened.texts, manifest)

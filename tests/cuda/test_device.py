@@ -40,6 +40,12 @@ def test_an_epoch_is_that_of_the_cpu(model: str) -> None:
     assert losses["cuda"] == pytest.approx(losses["cpu"], rel=1e-2)
 
 
+def test_rows_that_are_sent_give_the_bits_of_rows_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    stayed = loss_after_an_epoch(MODELS / "digits_mlp.net", "cuda")
+    monkeypatch.setattr("netdsl.runtime.cuda.executable.SHARE", 0.0)
+    assert loss_after_an_epoch(MODELS / "digits_mlp.net", "cuda") == stayed
+
+
 def loss_after_an_epoch(path: Path, device: str) -> float:
     opened = open_file(path, Options(overrides={"train.epochs": "1"}))
     with Engine(opened.experiment, 1, device) as engine, Signals() as signals:

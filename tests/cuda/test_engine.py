@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from netdsl.run.engine import Engine
+from netdsl.run.manifest import manifest_of
 from netdsl.run.opening import open_file
 from netdsl.run.options import Options
 from netdsl.run.training import job_of, parts_of
@@ -38,6 +39,15 @@ def trained(path: Path, device: str | Device) -> Result:
     with Engine(opened.experiment, 1, device) as engine, Signals() as signals:
         job = job_of(opened, engine, parts_of(opened.dataset))
         return train(job, reporter=reporter_for("quiet"), signals=signals)
+
+
+def test_the_manifest_tells_the_device(tmp_path: Path) -> None:
+    path = tmp_path / "moons.net"
+    path.write_text(FILE)
+    opened = open_file(path, Options())
+    with Engine(opened.experiment, 1, SimulatedDevice()) as engine:
+        manifest = manifest_of(opened, tmp_path, parts_of(opened.dataset), engine)
+    assert manifest["device"] == {"kind": "cuda", "name": "a simulated device", "driver": "stepper"}
 
 
 @pytest.mark.slow

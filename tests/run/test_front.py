@@ -48,6 +48,7 @@ def test_manifest(tmp_path: Path) -> None:
     assert len(manifest["data"]["sha256"]) == 64
     assert manifest["versions"]["numpy"] == np.__version__
     assert manifest["cpu"]["level"] in ("avx512", "avx2", "generic")
+    assert manifest["device"] == {"kind": "cpu", "name": manifest["cpu"]["name"]}
     assert "units = 8" in (run.folder / "model.net").read_text()
 
 

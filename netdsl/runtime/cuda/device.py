@@ -1,14 +1,24 @@
-"""What a device is to an executable: memory by address, and launches that are recorded once and run often."""
+"""What a device is to an executable: memory by address, launches that are recorded once and run often.
+
+It has two queues of work, one for steps, one for copies beside them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.program import Kernel
+
+Queue: TypeAlias = Literal["steps", "copies"]
+"""Work of one queue is done in order; that of two only where one follows an event of the other."""
+
+Event: TypeAlias = Any
+"""A place in a queue, of a kind that the device knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,13 @@ class Device(Protocol):
     def name(self) -> str:
         """What people call it."""
 
+    @property
+    def driver(self) -> str:
+        """What runs its kernels, with the version."""
+
+    def free_memory(self) -> int:
+        """Return how many bytes can be had."""
+
     def allocate(self, size: int) -> int:
         """Return the address of so many bytes, a multiple of 256.
 
@@ -46,10 +63,29 @@ class Device(Protocol):
         """Give memory back."""
 
     def write(self, address: int, array: NDArray[Any]) -> None:
-        """Copy an array to the device, after all launches before."""
+        """Copy an array to the device, after all steps before."""
 
     def read(self, address: int, array: NDArray[Any]) -> None:
-        """Copy from the device into an array, after all launches before."""
+        """Copy from the device into an array, after all steps before."""
+
+    def host_memory(self, size: int) -> NDArray[np.uint8]:
+        """Return memory of the host that `copy` reads: page-locked, so that it is read beside launches."""
+
+    def free_host_memory(self, array: NDArray[np.uint8]) -> None:
+        """Give memory of the host back, when all copies are done."""
+
+    def copy(self, address: int, array: NDArray[Any]) -> None:
+        """Put a copy to the device into the queue of copies. The array lies in memory of `host_memory`, and
+        stays as it is until an event behind the copy has come."""
+
+    def mark(self, queue: Queue) -> Event:
+        """Return an event that comes when all is done that was put into a queue so far."""
+
+    def follow(self, queue: Queue, event: Event) -> None:
+        """Let what is put into a queue from now on wait for an event."""
+
+    def wait(self, event: Event) -> None:
+        """Wait until an event has come."""
 
     def prepare(self, kernels: Mapping[str, Kernel]) -> None:
         """Compile kernels, or load them from where they are kept."""
@@ -58,7 +94,7 @@ class Device(Protocol):
         """Return phases that follow each other, ready to run; launches of one need none of each other."""
 
     def finish(self) -> None:
-        """Wait for all launches, and tell of errors in them."""
+        """Wait for all steps, and tell of errors in them."""
 
     def close(self) -> None:
         """Give all memory back."""

@@ -5,6 +5,7 @@ None of this has run on a device yet. Everything above it has, on the simulated 
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 
 from netdsl.program import Kernel
 from netdsl.runtime.cuda.ahead import make_ahead
-from netdsl.runtime.cuda.device import Launch
+from netdsl.runtime.cuda.device import Event, Launch, Queue
 from netdsl.runtime.cuda.toolchain import compiled_text
 
 
 class CudaDevice:
-    """The first CUDA device. All work goes to one stream, in order."""
+    """The first CUDA device. Steps go to one stream, in order; copies beside them to another."""
 
     def __init__(self) -> None:
         from cuda.bindings import driver
@@ -28,9 +29,12 @@ class CudaDevice:
         self._device: Any = Device(0)
         self._device.set_current()
         self._stream: Any = self._device.create_stream()
+        self._queues: dict[Queue, Any] = {"steps": self._stream, "copies": self._device.create_stream()}
         self._buffers: dict[int, Any] = {}
         self._kernels: dict[str, Any] = {}
         self.name = str(self._device.name)
+        version = int(self._told(driver.cuDriverGetVersion()))
+        self.driver = f"CUDA {version // 1000}.{version % 1000 // 10}"
 
     @property
     def architecture(self) -> str:
@@ -42,8 +46,7 @@ class CudaDevice:
 
         Errors: MemoryError where there is no room for them.
         """
-        free = self._driver.cuMemGetInfo()[1]
-        if size > free:
+        if size > self.free_memory():
             raise MemoryError
         buffer = self._device.allocate(size, stream=self._stream)
         address = int(buffer.handle)
@@ -51,8 +54,16 @@ class CudaDevice:
         self._told(self._driver.cuMemsetD8Async(address, 0, size, self._stream.handle))
         return address
 
+    def free_memory(self) -> int:
+        """Return how many bytes the driver has, and those that the pool keeps of what was given back."""
+        self._stream.sync()
+        pool = getattr(self._device.memory_resource, "attributes", None)
+        kept = pool.reserved_mem_current - pool.used_mem_current if pool is not None else 0
+        return int(self._told(self._driver.cuMemGetInfo())) + kept
+
     def free(self, address: int) -> None:
-        """Give memory back, behind all launches before."""
+        """Give memory back, behind all launches and copies before."""
+        self._stream.wait(self._queues["copies"])
         self._buffers.pop(address).close(self._stream)
 
     def write(self, address: int, array: NDArray[Any]) -> None:
@@ -69,6 +80,34 @@ class CudaDevice:
             stream = self._stream.handle
             self._told(self._driver.cuMemcpyDtoHAsync(array.ctypes.data, address, array.nbytes, stream))
             self._stream.sync()
+
+    def host_memory(self, size: int) -> NDArray[np.uint8]:
+        """Return page-locked memory, which copies read while launches run."""
+        address = int(self._told(self._driver.cuMemAllocHost(size)))
+        memory = (ctypes.c_uint8 * size).from_address(address)
+        return np.frombuffer(memoryview(memory), np.uint8)
+
+    def free_host_memory(self, array: NDArray[np.uint8]) -> None:
+        """Give page-locked memory back, when all copies are done."""
+        self._queues["copies"].sync()
+        self._told(self._driver.cuMemFreeHost(array.ctypes.data))
+
+    def copy(self, address: int, array: NDArray[Any]) -> None:
+        """Put a copy to the device into the stream of copies; nothing waits for it here."""
+        stream = self._queues["copies"].handle
+        self._told(self._driver.cuMemcpyHtoDAsync(address, array.ctypes.data, array.nbytes, stream))
+
+    def mark(self, queue: Queue) -> Event:
+        """Return an event behind all that was put into a stream so far."""
+        return self._queues[queue].record()
+
+    def follow(self, queue: Queue, event: Event) -> None:
+        """Let a stream wait for an event."""
+        self._queues[queue].wait(event)
+
+    def wait(self, event: Event) -> None:
+        """Wait for an event."""
+        event.sync()
 
     def prepare(self, kernels: Mapping[str, Kernel]) -> None:
         """Compile kernels, or load them from where they are kept."""
@@ -107,11 +146,15 @@ class CudaDevice:
             self.free(address)
         self._stream.sync()
 
-    def _told(self, result: Any) -> None:
-        """Check what a function of the driver has told."""
+    def _told(self, result: Any) -> Any:
+        """Return what a function of the driver has told, the first of what there is; None if nothing.
+
+        Errors: RuntimeError for any status but success.
+        """
         status = result[0]
         if status != self._driver.CUresult.CUDA_SUCCESS:
             raise RuntimeError(f"the CUDA driver told {status.name}")
+        return result[1] if len(result) > 1 else None
 
 
 class CudaSteps:

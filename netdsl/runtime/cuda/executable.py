@@ -12,17 +12,31 @@ from numpy.typing import NDArray
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
 from netdsl.files import size_text
+from netdsl.graph import is_batched
 from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.formulas import CONTEXT
 from netdsl.passes.plan_memory import MemoryPlan, plan_memory
 from netdsl.program import Buffer, Grid, Program, Repeat, Step
 from netdsl.program.layout import size
 from netdsl.runtime.cuda.device import Device, Launch, Recorded
+from netdsl.runtime.cuda.streaming import Streaming
 from netdsl.runtime.fields import checked_fields, checked_order, room
 from netdsl.runtime.numbers import Numbers
 
 UNIT: Final = 64
 """Floats in 256 bytes: each buffer begins at a multiple of them."""
+
+SHARE: Final = 0.5
+"""The part of the free memory that bound rows may take. What is left is for values, of other programs too."""
+
+
+class NoRoomError(DiagnosticError):
+    """E0964: a device has no room for so many bytes more."""
+
+    def __init__(self, device: Device, size: int) -> None:
+        message = f"the memory of {device.name} has no room for {size_text(size)} more"
+        cure = "take smaller batches or a smaller network, or use the CPU: --device cpu"
+        super().__init__([Diagnostic("E0964", message, help=cure)], Exit.FAILED)
 
 
 @dataclass(slots=True)
@@ -34,7 +48,10 @@ class Array:
     size: int = 0
 
     def fit(self, size: int) -> bool:
-        """Make room for so many bytes; tell whether it lies elsewhere now."""
+        """Make room for so many bytes; tell whether it lies elsewhere now.
+
+        Errors: NoRoomError.
+        """
         if size <= self.size and self.address:
             return False
         self.free()
@@ -42,7 +59,7 @@ class Array:
         try:
             self.address = self.device.allocate(wanted)
         except MemoryError:
-            raise _too_large(self.device, wanted) from None
+            raise NoRoomError(self.device, wanted) from None
         self.size = wanted
         return True
 
@@ -71,8 +88,13 @@ class DeviceExecutable:
         self._kept.fit(4 * plan.kept_size)
         self._other(CONTEXT, 8 * words.COUNT)
         self._numbers = Numbers(program.scalars)
-        self._bound = False
+        self._bound: dict[str, NDArray[Any]] | None = None
         self._rows: int | None = None
+        self._batched = [each.buffer for each in program.inputs if is_batched(each.shape)]
+        self._streaming: Streaming | None = None
+        """What sends bound rows to the device, where they do not stay on it."""
+
+        self._plans: dict[int, MemoryPlan] = {}
         for buffer in program.buffers.values():
             if buffer.role == "constant":
                 self._put(buffer, np.asarray(buffer.values, np.float32))
@@ -108,16 +130,21 @@ class DeviceExecutable:
     # ---- rows ---------------------------------------------------------------------------------
 
     def bind(self, fields: Mapping[str, NDArray[Any]]) -> None:
-        """Take all rows of a part, to be picked from by `run`: they stay on the device.
+        """Take all rows of a part, to be picked from by `run`: they stay on the device if it has room.
 
         Errors: E0720 for a field that is missing, E0721 for one of another shape or kind, E0722 for an index
         out of range.
         """
         bound, self._rows = checked_fields(self.program.inputs, fields)
-        for each in self.program.inputs:
-            array = bound[each.name]
-            self._device.write(self._other(each.buffer, array.nbytes), array)
-        self._bound = True
+        self._bound = {each.buffer: bound[each.name] for each in self.program.inputs}
+        self._stop_streaming()
+        wanted = sum(self._bound[name].nbytes for name in self._batched)
+        held = sum(self._others[name].size for name in self._batched if name in self._others)
+        if wanted > held and wanted > held + SHARE * self._device.free_memory():
+            self._stream()
+        for name, array in self._bound.items():
+            if self._streaming is None or name not in self._batched:
+                self._device.write(self._other(name, array.nbytes), array)
 
     def run(
         self,
@@ -134,7 +161,7 @@ class DeviceExecutable:
         Errors: IndexError for a row that is not there; ValueError for a batch of no rows.
         """
         rows = np.ascontiguousarray(order, np.int64)
-        checked_order(rows, batch, self._rows, bound=self._bound or not self.program.inputs)
+        checked_order(rows, batch, self._rows, bound=self._bound is not None or not self.program.inputs)
         return self._pass(rows, batch, step, seed, scalars or {})
 
     def apply(self, fields: Mapping[str, NDArray[Any]], rows: int, batch: int) -> dict[str, NDArray[Any]]:
@@ -160,26 +187,77 @@ class DeviceExecutable:
         context = np.zeros(words.COUNT, np.int64)
         context[words.BATCH], context[words.FIRST_STEP] = batch, step
         context[words.SEED] = np.uint64(seed % 2**64).astype(np.int64)
-        for name, array in ((CONTEXT, context), ("numbers", table), ("order", order)):
-            self._device.write(self._other(name, array.nbytes), array)
-        for name, array in results.items():
-            self._other(f"result {name}", array.nbytes)
-        if full:
-            self._steps(batch).run(full)
-        if rest:
-            self._steps(rest).run(1)
+        sizes = {CONTEXT: context.nbytes, "numbers": table.nbytes, "order": order.nbytes}
+        sizes |= {f"result {name}": array.nbytes for name, array in results.items()}
+        most = min(batch, len(order))
+        self._make_room(sizes, most)
+        places = order if self._streaming is None else self._streaming.order(len(order), most)
+        for name, array in ((CONTEXT, context), ("numbers", table), ("order", places)):
+            self._device.write(self._others[name].address, array)
+        self._advance(order, batch)
         for name, array in results.items():
             if array.size:
                 self._device.read(self._others[f"result {name}"].address, array)
         self._device.finish()
         return results
 
+    def _advance(self, order: NDArray[np.int64], batch: int) -> None:
+        """Take all steps of a pass for which there is room."""
+        full, rest = divmod(len(order), batch)
+        if self._streaming is None:
+            for rows, times in ((batch, full), (rest, 1)):
+                if rows and times:
+                    self._steps(rows).run(times)
+            return
+        self._streaming.begin([self._others[name].address for name in self._batched], min(batch, len(order)))
+        for start in range(0, len(order), batch):
+            chosen = order[start : start + batch]
+            self._streaming.step(chosen, self._steps(len(chosen)))
+
     def close(self) -> None:
         """Give the memory back."""
+        self._stop_streaming()
         self._recorded.clear()
         for each in (self._kept, self._values, *self._others.values()):
             each.free()
         self._others.clear()
+
+    # ---- room ---------------------------------------------------------------------------------
+
+    def _make_room(self, sizes: Mapping[str, int], rows: int) -> None:
+        """Make room for what has these sizes, and for steps of so many rows. Bound rows make way.
+
+        Errors: NoRoomError.
+        """
+        try:
+            self._fit(sizes, rows)
+        except NoRoomError:
+            if self._streaming is not None or not self._batched:
+                raise
+            self._stream()
+            self._fit(sizes, rows)
+
+    def _fit(self, sizes: Mapping[str, int], rows: int) -> None:
+        for name, wanted in sizes.items():
+            self._other(name, wanted)
+        if self._values.fit(4 * self._plan(rows).values_size):
+            self._recorded.clear()
+        if self._streaming is not None:
+            for name, wanted in zip(self._batched, self._streaming.sizes(rows), strict=True):
+                self._other(name, wanted)
+
+    def _stream(self) -> None:
+        """Keep bound rows on the host, and send those of a batch when their turn comes."""
+        assert self._bound is not None
+        for name in self._batched:
+            if name in self._others:
+                self._others[name].free()
+        self._streaming = Streaming(self._device, [self._bound[name] for name in self._batched])
+
+    def _stop_streaming(self) -> None:
+        if self._streaming is not None:
+            self._streaming.close()
+            self._streaming = None
 
     # ---- launches -----------------------------------------------------------------------------
 
@@ -193,12 +271,14 @@ class DeviceExecutable:
 
     def _steps(self, rows: int) -> Recorded:
         """Return the launches of a step of so many rows, recorded when they are first wanted."""
-        plan = plan_memory(self.program, rows, unit=UNIT)
-        if self._values.fit(4 * plan.values_size):
-            self._recorded.clear()
         if rows not in self._recorded:
-            self._recorded[rows] = self._record(plan, rows)
+            self._recorded[rows] = self._record(self._plan(rows), rows)
         return self._recorded[rows]
+
+    def _plan(self, rows: int) -> MemoryPlan:
+        if rows not in self._plans:
+            self._plans[rows] = plan_memory(self.program, rows, unit=UNIT)
+        return self._plans[rows]
 
     def _record(self, plan: MemoryPlan, rows: int) -> Recorded:
         symbols = {"rows": rows, "slots": len(self.program.scalars.slots)}
@@ -226,12 +306,6 @@ class DeviceExecutable:
             tuple(max((ends.get(name, 0) for name in each.symbols()), default=0) for each in call.arguments),
             step.work.count(symbols),
         )
-
-
-def _too_large(device: Device, size: int) -> DiagnosticError:
-    message = f"the memory of {device.name} has no room for {size_text(size)} more"
-    cure = "take smaller batches or a smaller network, or use the CPU: --device cpu"
-    return DiagnosticError([Diagnostic("E0964", message, help=cure)], Exit.FAILED)
 
 
 def turns_of(repeat: Repeat | None) -> list[dict[str, int]]:

@@ -1,11 +1,15 @@
 """A device in plain Python: memory that is NumPy's, kernels that a stepper runs thread by thread.
 
 It shows what a program computes where there is no device, and finds accesses beside buffers. It is slow.
+
+Queues can be late on purpose: their work is done when something waits for it and no sooner, on what memory
+holds by then. So a wait that is missing gives other results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +18,7 @@ from numpy.typing import NDArray
 from netdsl.kernels.cuda.kernel import CudaKernel, Parameter
 from netdsl.kernels.cuda.simulation import simulate
 from netdsl.program import Kernel
-from netdsl.runtime.cuda.device import Launch
+from netdsl.runtime.cuda.device import Launch, Queue
 
 _APART: Final = 1 << 32
 """Bytes from the address of one piece of memory to that of the next: no kernel reaches so far by mistake."""
@@ -26,39 +30,94 @@ class SimulatedDevice:
     """Runs launches one thread after the other."""
 
     name = "a simulated device"
+    driver = "stepper"
 
-    def __init__(self, room: int = 1 << 30) -> None:
-        """Make a device with memory for so many bytes."""
+    def __init__(self, room: int = 1 << 30, late: Iterable[Queue] = ()) -> None:
+        """Make a device with memory for so many bytes, and queues that are late."""
         self._room = room
         self._memory: dict[int, NDArray[np.uint8]] = {}
         self._regions: list[tuple[int, int]] = []
         self._made = 0
+        self._late = frozenset(late)
+        self._work: dict[Queue, deque[Callable[[], None]]] = {"steps": deque(), "copies": deque()}
+        self._done: dict[Queue, int] = {"steps": 0, "copies": 0}
 
     def allocate(self, size: int) -> int:
         """Return the address of so many bytes.
 
         Errors: MemoryError where there is no room for them.
         """
-        if size > self._room - sum(map(len, self._memory.values())):
+        if size > self.free_memory():
             raise MemoryError
         self._made += 1
         address = self._made * _APART
         self._memory[address] = np.zeros(size, np.uint8)
         return address
 
+    def free_memory(self) -> int:
+        """Return how many bytes can be had."""
+        return self._room - sum(map(len, self._memory.values()))
+
     def free(self, address: int) -> None:
-        """Give memory back."""
+        """Give memory back, after all steps and copies before."""
+        for queue in self._work:
+            self._reach(self.mark(queue))
         del self._memory[address]
 
     def write(self, address: int, array: NDArray[Any]) -> None:
-        """Copy an array to the device."""
+        """Copy an array to the device, after all steps before."""
+        self.finish()
         data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         self._bytes(address, len(data))[:] = data
 
     def read(self, address: int, array: NDArray[Any]) -> None:
-        """Copy from the device into an array, which is in one piece."""
+        """Copy from the device into an array, which is in one piece, after all steps before."""
+        self.finish()
         flat = array.reshape(-1).view(np.uint8)
         flat[:] = self._bytes(address, len(flat))
+
+    def host_memory(self, size: int) -> NDArray[np.uint8]:
+        """Return memory of the host that `copy` reads."""
+        return np.zeros(size, np.uint8)
+
+    def free_host_memory(self, array: NDArray[np.uint8]) -> None:
+        """Have nothing to give back: NumPy does."""
+
+    def copy(self, address: int, array: NDArray[Any]) -> None:
+        """Put a copy to the device into the queue of copies: it is of what the array holds then."""
+        data = array.reshape(-1).view(np.uint8)
+        assert np.shares_memory(data, array), "a copy reads memory in one piece"
+
+        def work() -> None:
+            self._bytes(address, len(data))[:] = data
+
+        self.put("copies", work)
+
+    def mark(self, queue: Queue) -> tuple[Queue, int]:
+        """Return an event: how much of a queue's work has to be done."""
+        return queue, self._done[queue] + len(self._work[queue])
+
+    def follow(self, queue: Queue, event: tuple[Queue, int]) -> None:
+        """Let what is put into a queue from now on wait for an event."""
+        self.put(queue, lambda: self._reach(event))
+
+    def wait(self, event: tuple[Queue, int]) -> None:
+        """Wait until an event has come."""
+        self._reach(event)
+
+    def _reach(self, event: tuple[Queue, int]) -> None:
+        """Do a queue's work as far as an event asks for."""
+        queue, wanted = event
+        while self._done[queue] < wanted:
+            work = self._work[queue].popleft()
+            self._done[queue] += 1
+            work()
+
+    def put(self, queue: Queue, work: Callable[[], None]) -> None:
+        """Put work into a queue, and do it unless the queue is late."""
+        self._work[queue].append(work)
+        if queue not in self._late:
+            self._reach(self.mark(queue))
 
     def prepare(self, kernels: Mapping[str, Kernel]) -> None:
         """Have nothing to compile."""
@@ -69,7 +128,8 @@ class SimulatedDevice:
         return SimulatedSteps(self, [each for launches in phases for each in reversed(launches)])
 
     def finish(self) -> None:
-        """Have nothing to wait for."""
+        """Do all steps that wait."""
+        self._reach(self.mark("steps"))
 
     def close(self) -> None:
         """Give all memory back."""
@@ -94,6 +154,9 @@ class SimulatedSteps:
 
     def run(self, times: int) -> None:
         """Take so many steps."""
+        self._device.put("steps", lambda: self._run(times))
+
+    def _run(self, times: int) -> None:
         with np.errstate(all="ignore"):
             for _ in range(times):
                 for each in self._launches:

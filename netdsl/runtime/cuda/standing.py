@@ -11,6 +11,7 @@ NOT_RUN: Final = (
     "convolutions",
     "scans",
     "launches in graphs",
+    "rows sent beside steps",
 )
 """What has run in a simulator, but on no device: taken out when tests marked `gpu` have run it."""
 

@@ -81,6 +81,15 @@ def test_passes_of_other_batches_follow_each_other(program: Program) -> None:
     same(streamed(program, SimulatedDevice(late=("copies",)), batches), passes(executable, batches))
 
 
+def test_a_pass_over_no_rows(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executables, "SHARE", 0.0)
+    executable = opened(program, SimulatedDevice())
+    executable.bind(fields_of())
+    found = executable.run(np.zeros(0, np.int64), 4)
+    assert found
+    assert all(len(each) == 0 for each in found.values())
+
+
 class Forgetful(SimulatedDevice):
     """Leaves the waits of one place out: the host's, or those of a queue."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
 from typing import Any, Final
@@ -189,9 +189,11 @@ class DeviceExecutable:
         context[words.SEED] = np.uint64(seed % 2**64).astype(np.int64)
         sizes = {CONTEXT: context.nbytes, "numbers": table.nbytes, "order": order.nbytes}
         sizes |= {f"result {name}": array.nbytes for name, array in results.items()}
-        most = min(batch, len(order))
-        self._make_room(sizes, most)
-        places = order if self._streaming is None else self._streaming.order(len(order), most)
+        counts = [count for count, times in ((batch, full), (rest, 1)) if count and times]
+        self._make_room(sizes, counts)
+        places = order
+        if self._streaming is not None and counts:
+            places = self._streaming.order(len(order), counts[0])
         for name, array in ((CONTEXT, context), ("numbers", table), ("order", places)):
             self._device.write(self._others[name].address, array)
         self._advance(order, batch)
@@ -203,8 +205,10 @@ class DeviceExecutable:
 
     def _advance(self, order: NDArray[np.int64], batch: int) -> None:
         """Take all steps of a pass for which there is room."""
-        full, rest = divmod(len(order), batch)
+        if not len(order):
+            return
         if self._streaming is None:
+            full, rest = divmod(len(order), batch)
             for rows, times in ((batch, full), (rest, 1)):
                 if rows and times:
                     self._steps(rows).run(times)
@@ -224,26 +228,29 @@ class DeviceExecutable:
 
     # ---- room ---------------------------------------------------------------------------------
 
-    def _make_room(self, sizes: Mapping[str, int], rows: int) -> None:
-        """Make room for what has these sizes, and for steps of so many rows. Bound rows make way.
+    def _make_room(self, sizes: Mapping[str, int], counts: Sequence[int]) -> None:
+        """Make room for what has these sizes, and for steps of each number of rows. Bound rows make way.
 
         Errors: NoRoomError.
         """
         try:
-            self._fit(sizes, rows)
+            self._fit(sizes, counts)
         except NoRoomError:
             if self._streaming is not None or not self._batched:
                 raise
             self._stream()
-            self._fit(sizes, rows)
+            self._fit(sizes, counts)
 
-    def _fit(self, sizes: Mapping[str, int], rows: int) -> None:
+    def _fit(self, sizes: Mapping[str, int], counts: Sequence[int]) -> None:
         for name, wanted in sizes.items():
             self._other(name, wanted)
-        if self._values.fit(4 * self._plan(rows).values_size):
+        # Values are placed one by one, so a plan for fewer rows may be the larger.
+        if self._values.fit(max((4 * self._plan(each).values_size for each in counts), default=0)):
             self._recorded.clear()
         if self._streaming is not None:
-            for name, wanted in zip(self._batched, self._streaming.sizes(rows), strict=True):
+            for name, wanted in zip(
+                self._batched, self._streaming.sizes(max(counts, default=0)), strict=True
+            ):
                 self._other(name, wanted)
 
     def _stream(self) -> None:

@@ -132,3 +132,23 @@ def test_a_kernel_is_turned_for_each_step_anew() -> None:
     order = np.tile(np.arange(4), 2)
     assert not executable.run(order[:4], 4)["dx"].any()
     assert executable.run(order[4:], 4)["dx"].any()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_gradient_becomes_the_kernel_when_nobody_reads_the_old_one(threads: int) -> None:
+    """One convolution reads the kernel transformed, the other as it lies, in the unit that makes the next."""
+    builder = Builder(REGISTRY)
+    x, dy = (builder.apply("input", name=name, shape=(BATCH, 12, 12, 16)) for name in ("x", "dy"))
+    around = {"before": (1, 1), "after": (1, 1), "dilation": (1, 1), "groups": 1}
+    inside = {**around, "before": (0, 0), "after": (0, 0)}
+    weight = builder.apply("weight", name="w", shape=(1, 1, 16, 16))
+    images = x.apply("convolve", weight, strides=(1, 1), **inside).apply("tanh")
+    kernel = builder.apply("weight", name="k", shape=(3, 3, 16, 16))
+    for n in (1, 2):
+        builder.outputs[f"by {n}"] = images.apply("convolve", kernel, strides=(n, n), **around).apply("tanh")
+    given = dy.apply("tanh")
+    builder.updates["k"] = images.apply("convolve_kernel", given, size=(3, 3), strides=(1, 1), **around)
+    graph, rng = builder.finish(), np.random.default_rng(5)
+    assert "winograd_gradient" in program_of(graph).kernels
+    fields = {name: rng.normal(size=(17, 12, 12, 16)).astype(np.float32) for name in ("x", "dy")}
+    compare(graph, fields, 17, threads=threads, tolerance=1e-4).close()

@@ -80,6 +80,8 @@ def _may_overwrite(graph: Graph, unit: Unit, index: int, leaf: int) -> bool:
     writer = next(part for part in unit.parts if index in part.group.stores)
     if writer.template == "join":
         return False  # other units write what it joins, which may be before the old value is read
+    if writer.template == "convolution" and parts:
+        return False  # the first piece may write all of a kernel, of which those after it read the old value
     if any(unit.parts.index(part) > unit.parts.index(writer) for part in parts):
         return False
     return writer not in parts or writer.template == "lanes" or _is_pointwise(graph, writer.group.nodes)

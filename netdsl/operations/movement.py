@@ -49,7 +49,7 @@ def _reshape_shape(operands: Sequence[Node], settings: Settings) -> tuple[Shape,
 
 
 def _reshape_meaning(node: Node, run: Run, x: np.ndarray) -> np.ndarray:
-    return x.reshape(sized(node.shape, len(x) if is_batched(node.shape) else 0))
+    return x.reshape(sized(node.shape, run.rows))
 
 
 def _reshape_gradient(dy: Value, y: Value, x: Value) -> Gradients:

@@ -191,6 +191,29 @@ def test_numbers_of_rows_are_items_beside_the_rows(first: bool) -> None:
     compare(graph, {"x": np.random.default_rng(2).integers(0, 7, (19, 5)).astype(np.int32)}, 19).close()
 
 
+@pytest.mark.parametrize("channels", [5, 16])
+def test_states_that_are_images(channels: int) -> None:
+    builder, inside = Builder(REGISTRY), Builder(REGISTRY)
+    image, pads = (BATCH, 6, 7, channels), {"before": (1, 1), "after": (1, 1)}
+    x = builder.apply("input", name="x", shape=(BATCH, 3, *image[1:]))
+    kernel = builder.apply("weight", name="k", shape=(3, 3, channels, channels))
+    state, item = (inside.apply("input", name=name, shape=image) for name in ("state0", "item0"))
+    given = inside.apply("input", name="fixed0", shape=(3, 3, channels, channels))
+    seen = state.apply("convolve", given, strides=(1, 1), dilation=(1, 1), groups=1, **pads)
+    new = (seen + item).apply("tanh")
+    inside.outputs = {"state0": new, "out0": new.sum((1, 2))}
+    start = builder.constant(0.1).broadcast(image)
+    y = apply_scan(inside.finish(), [start], [x], [kernel], steps=3)
+    builder.outputs["y"] = y
+    builder.outputs["d k"] = builder.apply("gradient_of", (y * y).sum((0, 1, 2)).reshape(()), kernel)
+    graph = differentiate(simplify(hoist(simplify(builder.finish()))))
+    graph = stage_scans(simplify(merge_scans(graph), differentiated=True))
+    kept = {name: 0.1 * value for name, value in start_of(graph, np.random.default_rng(3)).items()}
+    fields = {"x": np.random.default_rng(1).normal(size=(17, 3, 6, 7, channels)).astype(np.float32)}
+    executable = compare(graph, fields, 17, kept=kept, threads=2, tolerance=1e-4)
+    assert executable.intruded() == ()
+
+
 def test_the_length_of_a_sequence_costs_no_steps() -> None:
     programs = [program_of(network(CELLS[1], steps, False)) for steps in (12, 60)]
     assert len({len(each.steps()) for each in programs}) == 1

@@ -206,6 +206,22 @@ def test_any_number_of_images(images: int, space: tuple[int, int], channels: int
     assert np.abs(run_gradient(LEVELS[0], windows, x, dy) - exact).max() <= 2e-5 * np.abs(exact).max()
 
 
+def test_what_is_not_finite_stays_in_its_tiles() -> None:
+    windows = Windows((7, 10), 17, 33, (3, 3), (1, 1), (1, 1), (1, 1))
+    x, w = normal(3, 7, 10, 17), normal(9, 17, 33)
+    found = run_forward(LEVELS[0], windows, x, w)
+    for bad in (np.nan, np.inf):
+        spoiled = x.copy()
+        spoiled[1, 2, 1, 16] = (
+            bad  # tiles down begin at 0 and 2 and see up to 4 and 6, those across at 0 see up to 4
+        )
+        given = run_forward(LEVELS[0], windows, spoiled, w)
+        same = np.isfinite(given)
+        assert not same[1, 1:4, 0:3].any()
+        assert same[[0, 2]].all() and same[1, 4:].all() and same[1, :, 4:].all()
+        np.testing.assert_array_equal(given[same], found[same])
+
+
 def test_bits_do_not_depend_on_the_width_of_registers() -> None:
     fused = [level for level in LEVELS if level != "generic"]
     windows = Windows((13, 11), 21, 35, (3, 3), (1, 1), (1, 1), (1, 1))

@@ -212,13 +212,12 @@ def test_what_is_not_finite_stays_in_its_tiles() -> None:
     found = run_forward(LEVELS[0], windows, x, w)
     for bad in (np.nan, np.inf):
         spoiled = x.copy()
-        spoiled[1, 2, 1, 16] = (
-            bad  # tiles down begin at 0 and 2 and see up to 4 and 6, those across at 0 see up to 4
-        )
+        # Tiles see rows -1 to 2, 1 to 4 and so on, and columns -1 to 4, 3 to 8 and so on.
+        spoiled[1, 2, 1, 16] = bad
         given = run_forward(LEVELS[0], windows, spoiled, w)
         same = np.isfinite(given)
         assert not same[1, 1:4, 0:3].any()
-        assert same[[0, 2]].all() and same[1, 4:].all() and same[1, :, 4:].all()
+        assert all(part.all() for part in (same[[0, 2]], same[1, 4:], same[1, :, 4:]))
         np.testing.assert_array_equal(given[same], found[same])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from netdsl.graph import BATCH, Graph, Shape, count
@@ -117,12 +118,12 @@ def convolution_step(shop: Workshop, index: int, cut: Examples) -> Step:
     target = shop.target(index, cut)
     assert weights.layout == target.layout == "panels"
     reads = Access(source.name, piece.own), Access(weights.name)
-    writes, flops = (Access(target.name, piece.own),), _flops(windows) * rows_of(graph[index].shape)
+    writes, flops = (Access(target.name, piece.own),), flops_of(windows) * rows_of(graph[index].shape)
     if depthwise.has_tiles(windows):
         describe = depthwise.forward if graph[index].operation.name == "convolve" else depthwise.backward
         words = describe(windows, stride(source.name), stride(target.name))
         places = piece.address(source), address(weights.name), piece.address(target)
-        call = shop.call("depthwise", (*places, symbol("block"), LAST + -1 * FIRST), _counts(words))
+        call = shop.call("depthwise", (*places, symbol("block"), LAST + -1 * FIRST), counts_of(words))
         return Step((call,), work_of(cut), reads, writes, flops=flops)
     if is_by_winograd(graph, index, shop.choice.panels):
         return _winograd_step(shop, index, cut)
@@ -172,7 +173,7 @@ def kernel_step(shop: Workshop, index: int, cut: Cut) -> Step:
     assert dy.layout == "panels"
     chunk = cut.chunk if isinstance(cut, Tiles) else 0
     lying = _lying(x, windows.space, windows.channels)
-    flops = _flops(windows) * rows_of(graph[dy_of(graph, index)].shape)
+    flops = flops_of(windows) * rows_of(graph[dy_of(graph, index)].shape)
     reads = Access(x.name), Access(dy.name)
     described = gradients.gradient(windows, lying, stride(dy.name), chunk)
     lines = count(graph[index].shape[:-1])
@@ -221,7 +222,7 @@ def kernel_steps(shop: Workshop, index: int, cut: Examples) -> list[Step]:
         first = (piece if windows.lanewise else Piece(cut)).address(x)
         place = address(parts.name) + 4 * width * FIRST + count_of(64 * lines * panel)
         if depthwise.has_sums(windows):
-            words = _counts(depthwise.forward(windows, 0, 0))
+            words = counts_of(depthwise.forward(windows, 0, 0))
             places = first, piece.address(dy), place, symbol("block"), LAST + -1 * FIRST
             calls.append(shop.call("depthwise_gradient", places, words))
             continue
@@ -232,7 +233,7 @@ def kernel_steps(shop: Workshop, index: int, cut: Examples) -> list[Step]:
     rows = rows_of(graph[dy_of(graph, index)].shape)
     reads = Access(x.name, "Examples"), Access(dy.name, "Examples")
     swept = Step(
-        tuple(calls), work_of(cut), reads, (Access(parts.name, "Examples"),), flops=_flops(windows) * rows
+        tuple(calls), work_of(cut), reads, (Access(parts.name, "Examples"),), flops=flops_of(windows) * rows
     )
     added = shop.call(ADD_PARTS, (address(parts.name), address(target.name), rows, count_of(width), LO, HI))
     ended = Step(
@@ -285,10 +286,11 @@ def _lying(buffer: Buffer, space: geometry.Plane, channels: int) -> Images:
 
 
 def _words(described: Description) -> list[Count]:
-    return _counts(described.words)
+    return counts_of(described.words)
 
 
-def _counts(words: geometry.Words) -> list[Count]:
+def counts_of(words: Sequence[int | Count]) -> list[Count]:
+    """Return the words of a description as a call takes them."""
     return [count_of(word) if isinstance(word, int) else word for word in words]
 
 
@@ -300,7 +302,8 @@ def _scratch(shop: Workshop, floats: int) -> Count:
     return address(name) + THREAD
 
 
-def _flops(windows: Windows) -> int:
+def flops_of(windows: Windows) -> int:
+    """Return the operations of a convolution of one example, or of an adjoint."""
     down, across = windows.counts
     channels = 1 if windows.lanewise else windows.channels
     return 2 * down * across * windows.taps * channels * windows.outputs

@@ -8,7 +8,7 @@ from typing import Final
 from netdsl.graph import BATCH, count
 from netdsl.lowering.cpu import example_windows, geometry, pooling
 from netdsl.lowering.cpu.buffers import Workshop
-from netdsl.lowering.cpu.convolution import ordered, windows_of
+from netdsl.lowering.cpu.convolution import counts_of, flops_of, ordered, windows_of
 from netdsl.lowering.cpu.pieces import FIRST, HI, ITEM, LAST, LO, THREAD, Piece, panels_of, work_of
 from netdsl.passes.contractions import in_memory
 from netdsl.passes.convolutions import images_of
@@ -110,8 +110,8 @@ def _convolution_step(shop: Workshop, index: int, cut: Examples) -> Step:
         words, weights = example_windows.backward(windows), ordered(shop, index, "turned")
         reads.append(Access(weights.name))
     places = start, address(weights.name), piece.address(target)
-    calls.append(shop.call("example_convolution", (*places, BLOCK, _groups(cut)), _counts(words)))
-    writes, flops = (Access(target.name, piece.own),), _flops(windows) * rows_of(graph[index].shape)
+    calls.append(shop.call("example_convolution", (*places, BLOCK, _groups(cut)), counts_of(words)))
+    writes, flops = (Access(target.name, piece.own),), flops_of(windows) * rows_of(graph[index].shape)
     return Step(tuple(calls), work_of(cut), tuple(reads), writes, flops=flops)
 
 
@@ -132,11 +132,11 @@ def _kernel_steps(shop: Workshop, index: int, cut: Examples) -> list[Step]:
     place = address(parts.name) + 4 * lines * panels * FIRST
     sums = _scratch(shop, "sums of 16 examples", LANES * lines * windows.outputs)
     arguments = start, piece.address(dy), place, BLOCK, sums, EXAMPLES, count_of(width)
-    calls.append(shop.call("example_gradient", arguments, _counts(example_windows.gradient(windows))))
+    calls.append(shop.call("example_gradient", arguments, counts_of(example_windows.gradient(windows))))
     rows = rows_of(graph[images_of(graph, index)[1]].shape)
     reads = Access(x.name, piece.own), Access(dy.name, piece.own)
     swept = Step(
-        tuple(calls), work_of(cut), reads, (Access(parts.name, piece.own),), flops=_flops(windows) * rows
+        tuple(calls), work_of(cut), reads, (Access(parts.name, piece.own),), flops=flops_of(windows) * rows
     )
     added = shop.call(ADD_GROUPS, (address(parts.name), address(target.name), rows, count_of(width), LO, HI))
     ended = Step(
@@ -170,7 +170,7 @@ def _pool_steps(shop: Workshop, index: int, unit: Unit, cut: Examples) -> list[S
         graph[each].operation.name: shop.target(each, cut) for each in (index, twin) if each is not None
     }
     windows = pooling.windows_of(graph, index)
-    words = _counts(geometry.pool(windows, 0, 0))
+    words = counts_of(geometry.pool(windows, 0, 0))
     given = [piece.address(each) for each in operands]
     made = {name: piece.address(each) for name, each in targets.items()}
     match graph[index].operation.name:
@@ -232,12 +232,3 @@ def _scratch(shop: Workshop, name: str, floats: int) -> Count:
     size = max(floats, before.shape[0] if before else 0)
     shop.add(Buffer(name, (size,), role="scratch", label=name))
     return address(name) + THREAD
-
-
-def _counts(words: Sequence[int | Count]) -> list[Count]:
-    return [count_of(word) for word in words]
-
-
-def _flops(windows: geometry.Windows) -> int:
-    down, across = windows.counts
-    return 2 * down * across * windows.taps * windows.channels * windows.outputs

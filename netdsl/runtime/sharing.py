@@ -36,8 +36,9 @@ LACKING: Final = 0.15
 GAIN: Final = 0.97
 """The part of the time that another number of threads may take at most, to be worth a change."""
 
-WAIT: Final = 8
-"""Pieces between two trials, at first; each trial that fails doubles them."""
+WAIT: Final = 2
+"""Pieces between two trials, at first; each trial that fails doubles them. Few, as what took a core
+is often gone after one piece, and all threads should be back soon."""
 
 LONGEST_WAIT: Final = 64
 

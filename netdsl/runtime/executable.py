@@ -19,7 +19,7 @@ from netdsl.program import LANES, Buffer, Program
 from netdsl.program.layout import size, stride
 from netdsl.runtime.arena import CANARY, PAGE, Memory, address, aligned
 from netdsl.runtime.devices import default_threads
-from netdsl.runtime.fields import checked_fields, checked_order, room
+from netdsl.runtime.fields import checked_fields, checked_order, checked_value, room
 from netdsl.runtime.load import library, load
 from netdsl.runtime.numbers import Numbers
 from netdsl.runtime.packing import packed, unpacked
@@ -107,9 +107,7 @@ class Executable:
         Errors: ValueError for another shape; KeyError for a name it does not keep.
         """
         buffer = self.program.buffers[self.program.kept[name]]
-        if value.shape != buffer.shape:
-            raise ValueError(f"{name} has shape {buffer.shape}, and is given {value.shape}")
-        self._put(buffer, np.asarray(value, np.float32))
+        self._put(buffer, checked_value(name, buffer, value))
 
     def _put(self, buffer: Buffer, value: NDArray[Any]) -> None:
         self._region(buffer)[:] = packed(value, buffer)
@@ -196,9 +194,7 @@ class Executable:
         full, rest = divmod(len(order), batch)
         steps = full + (rest > 0)
         results = {each.name: room(each, len(order), steps) for each in self.program.outputs}
-        rows = np.full(steps, batch, np.float64)
-        rows[full:] = rest
-        table = self._numbers.table(rows, step, scalars)
+        table = self._numbers.of_batches(len(order), batch, step, scalars)
         self._write_context(order, batch, step, seed, table, results)
         if full:
             self._walk(batch, 0, full)

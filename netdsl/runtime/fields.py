@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
 from netdsl.graph import BATCH, Shape, is_batched, sized
-from netdsl.program import Input, Output
+from netdsl.program import Buffer, Input, Output
 
 TYPES: Final[Mapping[str, type[np.generic]]] = {"float": np.float32, "int": np.int32, "bool": np.float32}
 """How the kinds of elements lie in memory."""
@@ -52,6 +52,16 @@ def checked_fields(
         told = ", ".join(f"`{name}` has {length}" for name, length in lengths.items())
         raise wrong("E0721", f"the fields have different numbers of rows: {told}")
     return bound, next(iter(lengths.values()), None)
+
+
+def checked_value(name: str, buffer: Buffer, value: NDArray[Any]) -> NDArray[np.float32]:
+    """Return a weight or state as a program keeps it.
+
+    Errors: ValueError for another shape.
+    """
+    if value.shape != buffer.shape:
+        raise ValueError(f"{name} has shape {buffer.shape}, and is given {value.shape}")
+    return np.asarray(value, np.float32)
 
 
 def checked_order(order: NDArray[np.int64], batch: int, rows: int | None, *, bound: bool) -> None:

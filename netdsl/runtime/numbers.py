@@ -34,6 +34,18 @@ class Numbers:
         self._row = np.array([fixed], np.float64).reshape(1, -1).astype(np.float32)
         self._columns = [(c, index) for c, index in enumerate(self._slots) if index not in self._values]
 
+    def of_batches(
+        self, count: int, batch: int, first: int, scalars: Mapping[str, float]
+    ) -> NDArray[np.float32]:
+        """Return the numbers of the steps that `count` rows take in batches, of which the last may be short.
+
+        Errors: as those of `table`.
+        """
+        full, rest = divmod(count, batch)
+        rows = np.full(full + (rest > 0), batch, np.float64)
+        rows[full:] = rest
+        return self.table(rows, first, scalars)
+
     def table(
         self, rows: NDArray[np.float64], first: int, scalars: Mapping[str, float]
     ) -> NDArray[np.float32]:

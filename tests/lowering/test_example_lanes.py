@@ -7,7 +7,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -30,7 +30,7 @@ from tests.lowering.test_places import (
     tanh,
     training,
 )
-from tests.lowering.test_random_image_networks import POOLED, SETTINGS, Plan, Stage, fits, layers_of
+from tests.lowering.test_random_image_networks import POOLED, SETTINGS, Plan, Stage, same_steps
 
 BATCH = 32
 
@@ -115,20 +115,7 @@ plans = st.builds(
 @SETTINGS
 @given(plans)
 def test_steps_of_random_networks(plan: Plan) -> None:
-    assume(fits(plan))
-    shape = (*plan.space, plan.channels)
-    graph = training(shape, layers_of(plan))
-    fields = {"x": np.random.default_rng(plan.rows).normal(size=(plan.rows, *shape)).astype(np.float32)}
-    bits: dict[str, NDArray[np.float32]] = {}
-    for threads in (1, 3):
-        executable = compare(
-            graph, fields, plan.rows, kept=kept_of(graph), threads=threads, tolerance=1e-3, batch=BATCH
-        )
-        assert executable.intruded() == ()
-        for each in executable.names():
-            value = executable.read(each)
-            np.testing.assert_array_equal(bits.setdefault(each, value), value, err_msg=each)
-        executable.close()
+    same_steps(plan, batch=BATCH)
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -1,5 +1,8 @@
 """Graphs drawn at random give on the CPU what they give in the oracle, with any number of threads."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -10,6 +13,7 @@ from netdsl.operations import REGISTRY
 from netdsl.passes.differentiate import differentiate
 from netdsl.passes.simplify import simplify
 from netdsl.runtime import Executable
+from netdsl.runtime.cuda.executable import DeviceExecutable
 from tests.lowering.running import program_of
 from tests.passes.random_graphs import graphs
 
@@ -31,6 +35,7 @@ KEPT = {
     "m": RNG.normal(size=(4, 3)).astype(np.float32),
 }
 RATE = 0.125
+Kept = TypeVar("Kept", Executable, DeviceExecutable)
 
 
 def trained(graph: Graph) -> Graph:
@@ -50,7 +55,8 @@ def trained(graph: Graph) -> Graph:
     return builder.finish()
 
 
-def same_as_the_oracle(graph: Graph, threads: int) -> None:
+def same_as_the_oracle(graph: Graph, made: Callable[[], Kept]) -> Kept:
+    """Compare one step of what `made` loads for a graph with the oracle's; return what was loaded."""
     leaves = {
         ("input", name): value.astype(np.int64 if name == "t" else np.float64)
         for name, value in FIELDS.items()
@@ -62,13 +68,12 @@ def same_as_the_oracle(graph: Graph, threads: int) -> None:
     }
     rough = evaluate(graph, run, dtype=np.float32)
     assume(all(np.all(np.isfinite(each)) and np.abs(each).max(initial=0) < 1e6 for each in exact.values()))
-    executable = Executable(program_of(graph), threads, guard=16)
+    executable = made()
     for name in executable.names():
         executable.write(name, KEPT[name])
     executable.bind(FIELDS)
     given = executable.run(np.arange(ROWS), ROWS, scalars={"lr": RATE})
     given |= {f"new {name}": executable.read(name) for name in graph.updates}
-    assert executable.intruded() == ()
     for name, value in exact.items():
         rounding = np.abs(rough[name] - value).max(initial=0) if name in rough else 0.0
         size = 1 + np.abs(value).max(initial=0)
@@ -79,17 +84,23 @@ def same_as_the_oracle(graph: Graph, threads: int) -> None:
             else given[name].reshape(value.shape)
         )
         np.testing.assert_allclose(have / size, value / size, atol=1e-4 + 20 * rounding / size, err_msg=name)
+    return executable
+
+
+def same_on_the_cpu(graph: Graph, threads: int) -> None:
+    executable = same_as_the_oracle(graph, lambda: Executable(program_of(graph), threads, guard=16))
+    assert executable.intruded() == ()
 
 
 @pytest.mark.slow
 @SETTINGS
 @given(graphs(), st.integers(1, 3))
 def test_values(graph: Graph, threads: int) -> None:
-    same_as_the_oracle(graph, threads)
+    same_on_the_cpu(graph, threads)
 
 
 @pytest.mark.slow
 @SETTINGS
 @given(graphs(size=8), st.integers(1, 3))
 def test_gradients_and_updates(graph: Graph, threads: int) -> None:
-    same_as_the_oracle(trained(graph), threads)
+    same_on_the_cpu(trained(graph), threads)

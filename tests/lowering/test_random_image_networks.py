@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,10 +112,8 @@ def fits(plan: Plan) -> bool:
     return True
 
 
-@pytest.mark.slow
-@SETTINGS
-@given(plans)
-def test_steps(plan: Plan) -> None:
+def same_steps(plan: Plan, **settings: Any) -> None:
+    """Compare a step of a network with the oracle's, and its weights for one thread and three."""
     assume(fits(plan))
     shape = (*plan.space, plan.channels)
     graph = training(shape, layers_of(plan))
@@ -122,10 +121,17 @@ def test_steps(plan: Plan) -> None:
     bits: dict[str, NDArray[np.float32]] = {}
     for threads in (1, 3):
         executable = compare(
-            graph, fields, plan.rows, kept=kept_of(graph), threads=threads, tolerance=1e-3, step=2, seed=5
+            graph, fields, plan.rows, kept=kept_of(graph), threads=threads, tolerance=1e-3, **settings
         )
         assert executable.intruded() == ()
         for each in executable.names():
             value = executable.read(each)
             np.testing.assert_array_equal(bits.setdefault(each, value), value, err_msg=each)
         executable.close()
+
+
+@pytest.mark.slow
+@SETTINGS
+@given(plans)
+def test_steps(plan: Plan) -> None:
+    same_steps(plan, step=2, seed=5)

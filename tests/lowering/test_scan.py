@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from netdsl.graph import BATCH, Builder, Graph
 from netdsl.operations import REGISTRY
@@ -40,17 +43,23 @@ def network(cell: Cell, steps: int, reverse: bool) -> Graph:
     return stage_scans(graph)
 
 
+def fields_of(graph: Graph, rows: int) -> dict[str, NDArray[Any]]:
+    """Return so many drawn rows of each input."""
+    random = np.random.default_rng(7)
+    fields: dict[str, NDArray[Any]] = {}
+    for name, index in graph.leaves("input").items():
+        shape = tuple(rows if extent == BATCH else extent for extent in graph[index].shape)
+        whole = graph[index].dtype == "int"
+        array = random.integers(0, 4, shape) if whole else random.normal(size=shape) * 0.5
+        fields[name] = array.astype(np.int32 if whole else np.float32)
+    return fields
+
+
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("cell", [each for each in CELLS if each.name != "shared"], ids=str)
 def test_scans_are_what_the_oracle_says(cell: Cell, reverse: bool) -> None:
     graph = network(cell, 3, reverse)
-    random = np.random.default_rng(7)
-    fields = {}
-    for name, index in graph.leaves("input").items():
-        shape = tuple(5 if extent == BATCH else extent for extent in graph[index].shape)
-        whole = graph[index].dtype == "int"
-        array = random.integers(0, 4, shape) if whole else random.normal(size=shape) * 0.5
-        fields[name] = array.astype(np.int32 if whole else np.float32)
+    fields = fields_of(graph, 5)
     for threads in (1, 2):
         compare(graph, fields, 5, threads=threads).close()
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from netdsl.graph import Shape, is_batched
+from netdsl.graph import Node, Shape, is_batched
 from netdsl.lazy_dataclass import dataclass, field
 from netdsl.program.count import Count, count_of, symbol
 
@@ -114,6 +114,38 @@ class Variables:
             return (position[0], *self._inner(inner, to[1:]))
         return self._inner(self.flat(position, shape), to)
 
+    def restacked(self, node: Node, position: Position, rows: Count) -> Position:
+        """Return the place in a sequence of a place in a stack of batches of so many rows, or the other way
+        round."""
+        match node.operation.name:
+            case "stack":
+                step, row = self.divided_by(position[0], rows)
+                return row, step, *position[1:]
+            case "unstack":
+                return position[1] * rows + position[0], *position[2:]
+        return position[0] + node.setting("number") * rows, *position[1:]
+
+    def padded(self, node: Node, position: Position, shape: Shape) -> tuple[Position, str]:
+        """Return the nearest place in a value of `shape` to one of that value with padding, and the text that
+        tells whether it is the same: nothing where nothing is padded."""
+        tests: list[str] = []
+        inside: list[Count] = []
+        sides = zip(position, shape, node.setting("before"), node.setting("after"), strict=True)
+        for at, extent, before, after in sides:
+            inside.append(self.clamped(at + -before, extent) if before or after else at)
+            tests += [f"({at} >= {before})"] * bool(before) + [f"({at} < {before + extent})"] * bool(after)
+        return tuple(inside), " & ".join(tests)
+
+    def depth(self, position: Position, depths: Mapping[str, int]) -> int:
+        """Return the depth of the block in which a position is known, by those that variables are set in."""
+        names = {name for at in position for name in at.symbols()}
+        depth = 0
+        while names:
+            name = names.pop()
+            names |= self.parts.get(name, frozenset())
+            depth = max(depth, depths.get(name, 0))
+        return depth
+
     def _inner(self, flat: Count, shape: Shape) -> Position:
         if not shape:
             return ()
@@ -122,6 +154,12 @@ class Variables:
 
 
 ZERO = Count()
+
+
+def repeated(position: Position, shape: Shape) -> Position:
+    """Return the place in a value of `shape` of a place in what it is broadcast to."""
+    tail = position[len(position) - len(shape) :]
+    return tuple(ZERO if extent == 1 else at for extent, at in zip(shape, tail, strict=True))
 
 
 def constant(value: int) -> Count:

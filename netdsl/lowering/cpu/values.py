@@ -11,7 +11,7 @@ from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lowering.cpu.kernel_text import KernelText
 from netdsl.lowering.cpu.nests import Plan
 from netdsl.lowering.cpu.numbers import read_number
-from netdsl.lowering.cpu.position import ZERO, Position, Variables
+from netdsl.lowering.cpu.position import Position, Variables, repeated
 from netdsl.lowering.cpu.taps import seen_by
 from netdsl.program import LANES, Buffer, Count, address, rows_of, stride, symbol
 
@@ -57,11 +57,12 @@ class Values:
         operands = self.plan.graph.operands(index)
         match node.operation.name:
             case "broadcast":
-                return self.value(operands[0], self._repeated(self.plan.graph[operands[0]].shape, position))
+                return self.value(operands[0], repeated(position, self.plan.graph[operands[0]].shape))
             case "stored":
                 return self.value(operands[0], position)
-            case "stack" | "unstack" | "step" as name:
-                return self.value(operands[0], self._restacked(name, node, position))
+            case "stack" | "unstack" | "step":
+                rows = symbol(self.extent(BATCH))
+                return self.value(operands[0], self.index.restacked(node, position, rows))
             case "reshape":
                 return self.value(
                     operands[0], self.index.reshaped(position, node.shape, self.plan.graph[operands[0]].shape)
@@ -97,23 +98,15 @@ class Values:
                     raise NotImplementedError(f"no loop is written for {node.operation.name}")
                 return self._set(text, (), (), (index, position), *texts)
 
-    def _restacked(self, name: str, node: Node, position: Position) -> Position:
-        """Return the place in a sequence of a place in a stack, or the other way round."""
-        rows = symbol(self.extent(BATCH))
-        match name:
-            case "stack":
-                step, row = self.index.divided_by(position[0], rows)
-                return row, step, *position[1:]
-            case "unstack":
-                return position[1] * rows + position[0], *position[2:]
-        return position[0] + node.setting("number") * rows, *position[1:]
-
     def _set(
         self, text: str, position: Position, operands: Sequence[int], key: tuple[int, object], *used: str
     ) -> str:
         """Set a variable to a formula, at the depth of the deepest thing that it is made of."""
         depth = max(
-            [self._depth(position), *(self.depths.get(each, self._text_depth(each)) for each in used)]
+            [
+                self.index.depth(position, self.depths),
+                *(self.depths.get(each, self._text_depth(each)) for each in used),
+            ]
         )
         if operands:
             depth = max(depth, len(self.text.blocks) - 1)
@@ -138,19 +131,10 @@ class Values:
                 return block.known[key]
         return None
 
-    def _depth(self, position: Position) -> int:
-        symbols = {name for at in position for name in at.symbols()}
-        depth = 0
-        while symbols:
-            name = symbols.pop()
-            symbols |= self.index.parts.get(name, frozenset())
-            depth = max(depth, self.depths.get(name, 0))
-        return depth
-
     def _load(self, buffer: Buffer, node: Node, position: Position, depth: int, key: object = None) -> str:
         element = self.element(buffer, node.shape, position)
         name = self.text.variable("x")
-        depth = max(depth, self._depth(position))
+        depth = max(depth, self.index.depth(position, self.depths))
         if self._is_overwritten(buffer):
             depth = len(self.text.blocks) - 1
         self.text.line(
@@ -197,10 +181,6 @@ class Values:
         name = f"{self._pointer(buffer)}_stride"
         return symbol(self.text.parameter(name, stride(buffer.name)))
 
-    def _repeated(self, shape: Shape, position: Position) -> Position:
-        tail = position[len(position) - len(shape) :]
-        return tuple(ZERO if extent == 1 else at for extent, at in zip(shape, tail, strict=True))
-
     def row_of(self, index: int, position: Position, extent: int) -> Count:
         """Return the index that a value holds, as a formula of its own, never outside of the table."""
         value = self.value(index, position)
@@ -219,18 +199,10 @@ class Values:
 
     def _padded(self, index: int, node: Node, position: Position) -> str:
         (operand,) = self.plan.graph.operands(index)
-        shape = self.plan.graph[operand].shape
-        tests: list[str] = []
-        inside: list[Count] = []
-        for at, extent, before, after in zip(
-            position, shape, node.setting("before"), node.setting("after"), strict=True
-        ):
-            moved = at + -before
-            inside.append(self.index.clamped(moved, extent) if before or after else at)
-            tests += [f"({at} >= {before})"] * bool(before) + [f"({at} < {before + extent})"] * bool(after)
-        value = self.value(operand, tuple(inside))
+        inside, test = self.index.padded(node, position, self.plan.graph[operand].shape)
+        value = self.value(operand, inside)
         return self._set(
-            f"({value} if {' & '.join(tests) or 'True'} else f32(0.0))",
+            f"({value} if {test or 'True'} else f32(0.0))",
             position,
             (),
             (index, position),

@@ -13,7 +13,7 @@ from typing import Final
 
 from netdsl.graph import Graph, Node, Shape, count, is_batched
 from netdsl.kernels.cuda.kernel import Kind
-from netdsl.lowering.cpu.position import ZERO, Position, Variables
+from netdsl.lowering.cpu.position import ZERO, Position, Variables, repeated
 from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.draws import draw
 from netdsl.lowering.cuda.folds import FOLDS, fold
@@ -93,13 +93,7 @@ class Formulas:
 
     def depth(self, position: Position) -> int:
         """Return the depth of the block in which a position is known."""
-        names = {name for at in position for name in at.symbols()}
-        depth = 0
-        while names:
-            name = names.pop()
-            names |= self.index.parts.get(name, frozenset())
-            depth = max(depth, self.depths.get(name, 0))
-        return depth
+        return self.index.depth(position, self.depths)
 
     # ---- values --------------------------------------------------------------------------------
 
@@ -137,14 +131,11 @@ class Formulas:
             case "uniform" | "gaussian" as name:
                 return self._drawn(name, node, position)
             case "broadcast":
-                shape = self.graph[operands[0]].shape
-                tail = position[len(position) - len(shape) :]
-                repeated = (ZERO if extent == 1 else at for extent, at in zip(shape, tail, strict=True))
-                return self.value(operands[0], tuple(repeated))
+                return self.value(operands[0], repeated(position, self.graph[operands[0]].shape))
             case "stored":
                 return self.value(operands[0], position)
-            case "stack" | "unstack" | "step" as name:
-                return self.value(operands[0], self._restacked(name, node, position))
+            case "stack" | "unstack" | "step":
+                return self.value(operands[0], self.index.restacked(node, position, self.rows(-1)))
             case "reshape":
                 return self.value(
                     operands[0], self._reshaped(position, node.shape, self.graph[operands[0]].shape)
@@ -280,28 +271,10 @@ class Formulas:
         self.depths.setdefault(name, len(self.text.blocks) - 1)
         return self.index.clamped(symbol(name), extent)
 
-    def _restacked(self, name: str, node: Node, position: Position) -> Position:
-        """Return the place in a sequence of a place in a stack, or the other way round."""
-        rows = self.rows(-1)
-        match name:
-            case "stack":
-                step, row = self.index.divided_by(position[0], rows)
-                return row, step, *position[1:]
-            case "unstack":
-                return position[1] * rows + position[0], *position[2:]
-        return position[0] + node.setting("number") * rows, *position[1:]
-
     def _padded(self, operand: int, node: Node, position: Position) -> str:
-        tests: list[str] = []
-        inside: list[Count] = []
-        sides = zip(
-            position, self.graph[operand].shape, node.setting("before"), node.setting("after"), strict=True
-        )
-        for at, extent, before, after in sides:
-            inside.append(self.index.clamped(at + -before, extent) if before or after else at)
-            tests += [f"({at} >= {before})"] * bool(before) + [f"({at} < {before + extent})"] * bool(after)
-        value = self.value(operand, tuple(inside))
-        return self.set("pad", f"{value} if {' & '.join(tests)} else f32(0.0)") if tests else value
+        inside, test = self.index.padded(node, position, self.graph[operand].shape)
+        value = self.value(operand, inside)
+        return self.set("pad", f"{value} if {test} else f32(0.0)") if test else value
 
     def _concatenated(self, operands: tuple[int, ...], node: Node, position: Position) -> str:
         axis = node.setting("axis")

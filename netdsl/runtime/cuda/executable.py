@@ -20,7 +20,7 @@ from netdsl.program import Buffer, Grid, Program, Repeat, Step
 from netdsl.program.layout import size
 from netdsl.runtime.cuda.device import Device, Launch, Recorded
 from netdsl.runtime.cuda.streaming import Streaming
-from netdsl.runtime.fields import checked_fields, checked_order, room
+from netdsl.runtime.fields import checked_fields, checked_order, checked_value, room
 from netdsl.runtime.numbers import Numbers
 
 UNIT: Final = 64
@@ -120,9 +120,7 @@ class DeviceExecutable:
         Errors: ValueError for another shape; KeyError for a name it does not keep.
         """
         buffer = self.program.buffers[self.program.kept[name]]
-        if value.shape != buffer.shape:
-            raise ValueError(f"{name} has shape {buffer.shape}, and is given {value.shape}")
-        self._put(buffer, np.asarray(value, np.float32))
+        self._put(buffer, checked_value(name, buffer, value))
 
     def _put(self, buffer: Buffer, value: NDArray[Any]) -> None:
         self._device.write(self._kept.address + 4 * self._places[buffer.name], value)
@@ -180,10 +178,7 @@ class DeviceExecutable:
         full, rest = divmod(len(order), batch)
         steps = full + (rest > 0)
         results = {each.name: room(each, len(order), steps) for each in self.program.outputs}
-        rows = np.full(steps, batch, np.float64)
-        rows[full:] = rest
-        table = self._numbers.table(rows, step, scalars)
-        table = np.ascontiguousarray(np.broadcast_to(table, (steps, table.shape[1])))
+        table = self._numbers.of_batches(len(order), batch, step, scalars)
         context = np.zeros(words.COUNT, np.int64)
         context[words.BATCH], context[words.FIRST_STEP] = batch, step
         context[words.SEED] = np.uint64(seed % 2**64).astype(np.int64)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netdsl.kernels.cuda.addressing import Axis, Coordinate, Operand, along
-from netdsl.kernels.cuda.contracted import Contraction
+from netdsl.kernels.cuda.contracted import Contraction, Precision
 from netdsl.kernels.cuda.contraction import contraction
 from netdsl.kernels.cuda.kernel import Extent, Work
 from netdsl.kernels.cuda.tiling import Tile
@@ -135,7 +135,13 @@ class _Parts:
         return (along("group", of_group), *own) if self.group else own
 
 
-def convolve(geometry: Geometry, rows: int, tile: Tile | None = None, splits: int | None = None) -> Work:
+def convolve(
+    geometry: Geometry,
+    rows: int,
+    tile: Tile | None = None,
+    splits: int | None = None,
+    precision: Precision = "float32",
+) -> Work:
     """Write result[lead, *windows, out] of `x` and the kernel `w`."""
     parts = _Parts(geometry)
     given = Contraction(
@@ -147,12 +153,17 @@ def convolve(geometry: Geometry, rows: int, tile: Tile | None = None, splits: in
         parts.seen("x"),
         parts.kernel("w"),
         parts.results("result"),
+        precision=precision,
     )
     return contraction(given, rows, tile, splits)
 
 
 def convolve_input(
-    geometry: Geometry, rows: int, tile: Tile | None = None, splits: int | None = None
+    geometry: Geometry,
+    rows: int,
+    tile: Tile | None = None,
+    splits: int | None = None,
+    precision: Precision = "float32",
 ) -> Work:
     """Write result[lead, *space, channels], what windows with gradients `x` send back by the kernel `w`."""
     parts = _Parts(geometry)
@@ -165,12 +176,17 @@ def convolve_input(
         parts.seeing("x"),
         parts.kernel("w"),
         parts.places("result"),
+        precision=precision,
     )
     return contraction(given, rows, tile, splits)
 
 
 def convolve_kernel(
-    geometry: Geometry, rows: int, tile: Tile | None = None, splits: int | None = None
+    geometry: Geometry,
+    rows: int,
+    tile: Tile | None = None,
+    splits: int | None = None,
+    precision: Precision = "float32",
 ) -> Work:
     """Write result[*size, channels / groups, out], the gradient of the kernel, of `x` and gradients `w`."""
     parts = _Parts(geometry)
@@ -183,5 +199,6 @@ def convolve_kernel(
         parts.seen("x"),
         parts.results("w"),
         parts.kernel("result"),
+        precision=precision,
     )
     return contraction(given, rows, tile, splits)

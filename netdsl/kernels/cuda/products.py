@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netdsl.kernels.cuda.addressing import Axis, plain, plain_number
-from netdsl.kernels.cuda.contracted import Contraction
+from netdsl.kernels.cuda.contracted import Contraction, Precision
 from netdsl.kernels.cuda.contraction import contraction
 from netdsl.kernels.cuda.kernel import Extent, Kind, Work
 from netdsl.kernels.cuda.tiling import Tile
@@ -27,6 +27,7 @@ def product(
     finish_parameters: tuple[tuple[str, Kind], ...] = (),
     tile: Tile | None = None,
     splits: int | None = None,
+    precision: Precision = "float32",
 ) -> Work:
     """Write result[batch, left, right] = sum of x[batch, left, summed] w[batch, right, summed].
 
@@ -53,7 +54,7 @@ def product(
         )
         for place, name in ((1, "x"), (2, "w"), (3, "result"))
     )
-    given = Contraction("product", h, i, j, k, x, w, result, finish, finish_parameters)
+    given = Contraction("product", h, i, j, k, x, w, result, finish, finish_parameters, precision)
     return contraction(given, rows, tile, splits)
 
 
@@ -80,6 +81,7 @@ def matrix_product(
     turned: tuple[bool, bool] = (False, False),
     tile: Tile | None = None,
     splits: int | None = None,
+    precision: Precision = "float32",
 ) -> Work:
     """Write result = x w of matrices in row-major order; `turned` tells which of them lies transposed."""
     x = (1, rows) if turned[0] else (summed, 1)
@@ -92,4 +94,5 @@ def matrix_product(
         count,
         tile=tile,
         splits=splits,
+        precision=precision,
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from netdsl.compiler import compile_experiment
 from netdsl.graph import is_batched, sized
-from netdsl.lowering.cpu.ways import below
+from netdsl.lowering.bounds import below
 from netdsl.run.opening import open_file
 from netdsl.run.options import Options
 from tests.cuda.both_devices import on_both

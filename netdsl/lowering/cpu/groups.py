@@ -8,13 +8,13 @@ from typing import Final
 
 from netdsl.graph import Graph, Shape, count, is_batched
 from netdsl.lowering.cpu.buffers import Workshop
-from netdsl.lowering.cpu.headers import about
 from netdsl.lowering.cpu.kernel_text import KernelText
 from netdsl.lowering.cpu.lanes import Lanes
 from netdsl.lowering.cpu.loops import Loops
 from netdsl.lowering.cpu.nests import Plan
 from netdsl.lowering.cpu.pieces import Piece, pieces_of, work_of
-from netdsl.lowering.cpu.taps import summed_extents
+from netdsl.lowering.headers import about
+from netdsl.lowering.taps import summed_extents
 from netdsl.passes.contractions import in_memory
 from netdsl.passes.fuse import WINDOWS
 from netdsl.passes.lanes import Domain, domain_of

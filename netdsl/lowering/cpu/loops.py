@@ -17,9 +17,9 @@ from netdsl.graph import Shape, is_batched
 from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lowering.cpu.kernel_text import INDEPENDENT
 from netdsl.lowering.cpu.nests import IN_ONE_GO, PLACED, Nest, Plan
-from netdsl.lowering.cpu.position import ZERO, Position
 from netdsl.lowering.cpu.values import Values
 from netdsl.lowering.cpu.windows import Windows
+from netdsl.lowering.position import ZERO, Position
 from netdsl.operations.linear import places as product_axes
 from netdsl.passes.fuse import WINDOWS
 from netdsl.program import LANES, Count, count_of, symbol

@@ -8,7 +8,7 @@ from typing import Final
 
 from netdsl.graph import Graph, Shape
 from netdsl.lazy_dataclass import dataclass, field
-from netdsl.lowering.cpu.taps import summed_extents
+from netdsl.lowering.taps import summed_extents
 from netdsl.passes.fuse import WINDOWS
 from netdsl.passes.storing import CHEAP, COSTS, MOVEMENTS, REDUCTIONS
 from netdsl.program import LANES, Buffer

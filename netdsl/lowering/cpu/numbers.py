@@ -1,17 +1,12 @@
-"""The numbers that a step's kernels read: worked out by the host, written into kernels only where all models
-share them."""
+"""The numbers that a step's kernels read: a list for each kernel, in a table that the host fills."""
 
 from __future__ import annotations
 
-from netdsl.graph import Builder, Graph
+from netdsl.graph import Graph
 from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lowering.cpu.kernel_text import KernelText
-from netdsl.operations import REGISTRY
+from netdsl.lowering.numbers import read, scalars_of, written
 from netdsl.program import Count, Scalars, symbol
-
-WRITTEN = frozenset({0.0, 0.5, 1.0, 2.0, 3.0, 4.0, -0.5, -1.0, -2.0})
-"""Constants that stand in a kernel's text. All others are read, so that one kernel serves every learning
-rate."""
 
 
 @dataclass(slots=True)
@@ -42,37 +37,24 @@ class NumberTable:
 
     def scalars(self) -> Scalars:
         """Return the formulas of the table's numbers."""
-        builder = Builder(REGISTRY)
-        names: dict[tuple[Graph, int], str] = {}
-        for graph in dict.fromkeys(graph for graph, _ in self.slots):
-            numbers = sorted({number for each, number in self.slots if each is graph})
-            values = builder.copy(graph, {}, graph.ancestors(numbers))
-            for number in numbers:
-                name = names[graph, number] = str(len(names))
-                builder.outputs[name] = values[number]
-        return Scalars(builder.finish(), tuple(names[slot] for slot in self.slots))
+        return scalars_of(self.slots)
 
 
 PARAMETER = "numbers_"
-_KINDS = {"float": "{}", "int": "int({})", "bool": "{} != f32(0.0)"}
 
 
 def read_number(graph: Graph, text: KernelText, index: int) -> str:
     """Return the text of a number of the host: a common constant as it is, else an entry of the kernel's
     list."""
-    node = graph[index]
-    value = node.setting("value") if node.operation.name == "constant" else None
-    if node.dtype != "float" and value is not None:
-        return repr(value)
-    if value in WRITTEN:
-        return f"f32({value!r})"
+    if (standing := written(graph[index])) is not None:
+        return standing
     known = text.blocks[0].known
     if (number := known.get(("number", index))) is None:
         place = len(wanted(text))
         if place == 0:
             text.line(f"numbers = at({text.parameter(PARAMETER, Count())})", 0)
         number = known["number", index] = f"n{place}"
-        text.line(f"{number} = {_KINDS[node.dtype].format(f'numbers[{place}]')}", 0)
+        text.line(f"{number} = {read(graph[index], f'numbers[{place}]')}", 0)
     return number
 
 

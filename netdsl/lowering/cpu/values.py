@@ -11,8 +11,8 @@ from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lowering.cpu.kernel_text import KernelText
 from netdsl.lowering.cpu.nests import Plan
 from netdsl.lowering.cpu.numbers import read_number
-from netdsl.lowering.cpu.position import Position, Variables, repeated
-from netdsl.lowering.cpu.taps import seen_by
+from netdsl.lowering.position import Position, Variables, repeated
+from netdsl.lowering.taps import seen_by
 from netdsl.program import LANES, Buffer, Count, address, rows_of, stride, symbol
 
 

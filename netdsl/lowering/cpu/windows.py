@@ -6,9 +6,9 @@ from typing import Final
 
 from netdsl.graph import Node, Shape
 from netdsl.lazy_dataclass import dataclass
-from netdsl.lowering.cpu.position import ZERO, Position
-from netdsl.lowering.cpu.taps import Place, backward, seen_by
 from netdsl.lowering.cpu.values import Values
+from netdsl.lowering.position import ZERO, Position
+from netdsl.lowering.taps import Place, backward, seen_by
 from netdsl.program import Count
 
 NOTHING: Final = "f32(0.0)"

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from netdsl.graph import count, is_batched
-from netdsl.lowering.cpu.headers import about
 from netdsl.lowering.cuda.formulas import Formulas
 from netdsl.lowering.cuda.points import total_of
 from netdsl.lowering.cuda.reductions import SECOND, pieces_of, write_reduction, write_second_pass
+from netdsl.lowering.headers import about
 from netdsl.program import Buffer, Count, Grid
 
 if TYPE_CHECKING:

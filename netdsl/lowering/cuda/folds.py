@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from netdsl.graph import Graph, Shape
-from netdsl.lowering.cpu.position import Position
-from netdsl.lowering.cpu.taps import Place, summed_extents
 from netdsl.lowering.cuda.windows import window_term
+from netdsl.lowering.position import Position
+from netdsl.lowering.taps import Place, summed_extents
 from netdsl.operations.linear import labels
 from netdsl.passes.fuse import WINDOWS as SEEN
 from netdsl.passes.storing import REDUCTIONS

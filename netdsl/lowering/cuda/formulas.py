@@ -13,13 +13,14 @@ from typing import Final
 
 from netdsl.graph import Graph, Node, Shape, count, is_batched
 from netdsl.kernels.cuda.kernel import Kind
-from netdsl.lowering.cpu.position import ZERO, Position, Variables, repeated
 from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.draws import draw
 from netdsl.lowering.cuda.folds import FOLDS, fold
 from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.text import DeviceText
 from netdsl.lowering.cuda.windows import taken
+from netdsl.lowering.numbers import read, written
+from netdsl.lowering.position import ZERO, Position, Variables, repeated
 from netdsl.operations.philox import stream_hash
 from netdsl.program import Buffer, Count, address, count_of, rows_of, symbol
 
@@ -212,16 +213,14 @@ class Formulas:
 
     def _number(self, index: int, node: Node) -> str:
         """Return a number of the host, read where the kernel begins unless all models share it."""
-        text = self.numbers.written(node)
+        text = written(node)
         if text is not None:
             return text
         with self.text.at(0):
             place = self.numbers.place(self.graph, index)
             slots = self.text.parameter("slots", symbol("slots"))
             table, base = self.pointer("numbers"), self.text.parameter(f"n{place}", count_of(place))
-            return self.set(
-                "n", self.numbers.read(node, f"{table}[{self.word('CURSOR')} * {slots} + {base}]")
-            )
+            return self.set("n", read(node, f"{table}[{self.word('CURSOR')} * {slots} + {base}]"))
 
     def word(self, name: str) -> str:
         """Return a word of the context, read where the kernel begins."""

@@ -10,8 +10,7 @@ from typing import Final
 
 from netdsl.graph import BATCH, Graph, formula
 from netdsl.kernels.cuda.kernel import CudaKernel, Work
-from netdsl.lowering.cpu.headers import about
-from netdsl.lowering.cpu.ways import below
+from netdsl.lowering.bounds import below
 from netdsl.lowering.cuda.folding import launch_folds
 from netdsl.lowering.cuda.formulas import CONTEXT, Formulas
 from netdsl.lowering.cuda.library import flops_of, leaves_pieces, library_work, pieces_of
@@ -20,6 +19,7 @@ from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.plan import Plan
 from netdsl.lowering.cuda.points import THREADS, Store, shared_out, total_of, write_points
 from netdsl.lowering.cuda.reductions import TOGETHER, alike
+from netdsl.lowering.headers import about
 from netdsl.program import (
     Access,
     Buffer,

@@ -6,8 +6,8 @@ from math import prod
 from typing import TYPE_CHECKING, Final
 
 from netdsl.graph import Shape
-from netdsl.lowering.cpu.position import ZERO, Position
-from netdsl.lowering.cpu.taps import Place, backward, seen_by
+from netdsl.lowering.position import ZERO, Position
+from netdsl.lowering.taps import Place, backward, seen_by
 from netdsl.program import Count
 
 if TYPE_CHECKING:

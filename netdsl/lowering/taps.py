@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netdsl.graph import Graph, Node, Shape
 from netdsl.lazy_dataclass import dataclass
-from netdsl.lowering.cpu.position import Position, Variables
+from netdsl.lowering.position import Position, Variables
 from netdsl.program import Count
 
 

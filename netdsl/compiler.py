@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from netdsl.garbage import seldom_collected
-from netdsl.graph import Builder, Graph, Value, is_batched, verify
+from netdsl.graph import Builder, Graph, Precision, Value, is_batched, verify
 from netdsl.lazy_dataclass import dataclass, field, replace
 from netdsl.lowering.cpu.lower import lower
 from netdsl.lowering.cpu.within_pieces import within_pieces
@@ -46,6 +46,9 @@ from netdsl.semantics.experiment import Experiment
 
 CPU = Target()
 PROGRAMS = "training", "evaluation", "inference", "preparation", "whole"
+ROUNDED = "training", "evaluation", "inference"
+"""Programs whose products have the precision of the train block: those that go through the model."""
+
 PREPARED = "prepared/"
 
 
@@ -70,7 +73,7 @@ class Compiled:
 
     def __init__(self, experiment: Experiment, target: Target) -> None:
         self._experiment = experiment
-        self._work = _Work(target)
+        self._work = _Work(target, experiment.training.precision)
 
     @cached_property
     def training(self) -> Program:
@@ -254,6 +257,7 @@ class _Work:
     """Runs passes, and keeps what is told of them."""
 
     target: Target
+    precision: Precision = "float32"
     graphs: dict[str, Graph] = field(default_factory=dict)
     passes: list[Pass] = field(default_factory=list)
     rewrites: dict[str, list[Rewrite]] = field(default_factory=lambda: {name: [] for name in PROGRAMS})
@@ -290,16 +294,26 @@ class _Work:
             graph = at("stage_scans", stage_scans, graph)
         graph = at("legalize", legalize, graph)
         start = time.perf_counter()
-        program = program_of(graph, name, self.target, rows)
+        precision = self.precision if name in ROUNDED else "float32"
+        program = program_of(graph, name, self.target, rows, precision)
         self.passes.append(Pass(name, "lower", time.perf_counter() - start, len(graph), len(program.steps())))
         return program
 
 
-def program_of(graph: Graph, name: str, target: Target = CPU, rows: int | None = None) -> Program:
-    """Make the program of a legalized graph, for batches of so many rows where that is known."""
+def program_of(
+    graph: Graph,
+    name: str,
+    target: Target = CPU,
+    rows: int | None = None,
+    precision: Precision = "float32",
+) -> Program:
+    """Make the program of a legalized graph, for batches of so many rows where that is known.
+
+    The factors of products have a `precision` on a CUDA device, and float32 on the CPU.
+    """
     if target.device == "cuda":
         from netdsl.lowering.cuda.lower import lower_to_device
 
-        return lower_to_device(graph, name, target.rows)
+        return lower_to_device(graph, name, target.rows, precision)
     program, steps = lower(choose_kernels(fuse(recompute(graph)), rows), name)
     return within_pieces(replace(program, phases=schedule(steps)))

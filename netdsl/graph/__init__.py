@@ -7,7 +7,18 @@ from netdsl.graph.formula import formula
 from netdsl.graph.graph import Graph
 from netdsl.graph.node import Node, Operation, Run, Setting
 from netdsl.graph.pieces import has_pieces, pieces
-from netdsl.graph.shape import BATCH, DType, Shape, batches, count, example, is_batched, shape_text, sized
+from netdsl.graph.shape import (
+    BATCH,
+    DType,
+    Precision,
+    Shape,
+    batches,
+    count,
+    example,
+    is_batched,
+    shape_text,
+    sized,
+)
 from netdsl.graph.verify import verify
 
 __all__ = [
@@ -18,6 +29,7 @@ __all__ = [
     "Node",
     "Operation",
     "Origin",
+    "Precision",
     "Run",
     "Setting",
     "Shape",

@@ -5,6 +5,9 @@ from typing import Final, Literal, TypeAlias
 Shape: TypeAlias = tuple[int, ...]
 DType: TypeAlias = Literal["float", "int", "bool"]
 
+Precision: TypeAlias = Literal["float32", "tf32", "bf16"]
+"""What factors of products are rounded to, to the nearest; their sums are float32 always."""
+
 BATCH: Final = -1
 """The extent of the batch axis. It stands first or nowhere; its size is known when a program runs.
 

@@ -11,6 +11,7 @@ from netdsl.lazy_dataclass import dataclass
 from netdsl.lsp.analysis import Analysis
 from netdsl.lsp.documentation import setting_text, teaching
 from netdsl.lsp.fields import FIELDS as TEXTS
+from netdsl.lsp.fields import PRECISIONS
 from netdsl.lsp.parts import outputs_of
 from netdsl.lsp.surroundings import Surroundings, surroundings
 from netdsl.semantics.blocks import FIELDS
@@ -185,6 +186,9 @@ class _Offers:
                 for function in () if inside else table.values():
                     yield _function(function, 1)
                 yield from self._figures() if inside else ()
+            case "train", "precision":
+                for each, about in PRECISIONS.items():
+                    yield Offer(each, Kind.EnumMember, 1, about)
             case kind, name:
                 wanted = _OF_FIELD.get((kind or "", name or ""))
                 if wanted and not inside:

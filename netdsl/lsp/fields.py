@@ -25,6 +25,8 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "epochs": "how often the whole train part is gone through",
         "steps": "how many steps are made, in place of `epochs`",
         "clip": "how gradients are kept small: `norm(1.0)` or `value(0.5)`",
+        "precision": "what factors of products and convolutions are rounded to on a CUDA device: `tf32` or "
+        "`bf16`; `float32` (none)",
         "freeze": "parts of the model that stay as they are: `[stem]`",
         "start": "a weights file to begin with",
         "stop": "when to end early: `early(valid.loss, patience=10 epochs)`, `target(valid.accuracy, 99%)`, "
@@ -48,3 +50,10 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "stratified": "whether each fold has the classes in their shares",
     },
 }
+
+PRECISIONS: Final[Mapping[str, str]] = {
+    "float32": "24 bits of a factor",
+    "tf32": "11 bits of a factor",
+    "bf16": "8 bits of a factor",
+}
+"""The words of `precision`, each with how many bits of a factor are left."""

@@ -24,6 +24,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
         "epochs",
         "steps",
         "clip",
+        "precision",
         "freeze",
         "start",
         "stop",

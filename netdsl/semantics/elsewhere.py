@@ -166,6 +166,7 @@ _FIELDS: Final = {
     "early_stopping": "stop",
     "random_state": "seed",
     "gradient_clipping": "clip",
+    **dict.fromkeys(("mixed_precision", "amp", "autocast", "dtype"), "precision"),
     "augmentation": "augment",
     "path": "source",
     "file": "source",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from netdsl.diagnostics import Span
-from netdsl.graph import Graph
+from netdsl.graph import Graph, Precision
 from netdsl.lazy_dataclass import dataclass, field
 from netdsl.semantics.schema import Schema
 
@@ -173,7 +173,10 @@ Stop: TypeAlias = EarlyStop | TargetStop | TimeStop
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """A `train` block's settings, but for what is in the graph. `batch` None is all rows."""
+    """A `train` block's settings, but for what is in the graph. `batch` None is all rows.
+
+    `precision` is what the factors of products and convolutions are rounded to, on devices that can.
+    """
 
     name: str
     batch: int | None
@@ -184,6 +187,8 @@ class TrainingPlan:
     start: str | None = None
     start_span: Span | None = None
     span: Span | None = None
+    precision: Precision = "float32"
+    precision_span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,19 @@
-"""What a `train` block says besides the graph: batch, length, stops, seed, clipping, what is frozen."""
+"""What a `train` block says besides the graph: batch, length, stops, seed, clipping, precision, freezing."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from netdsl.diagnostics import Span
+from netdsl.graph import Precision
 from netdsl.semantics.blocks import Block
 from netdsl.semantics.experiment import EarlyStop, Measure, Stop, TargetStop, TimeStop, TrainingPlan
 from netdsl.semantics.expressions import evaluate, model_part
+from netdsl.semantics.files import find
 from netdsl.semantics.frame import Frame, World
-from netdsl.semantics.items import Item, Opaque, Quantity, describe, whole, written
-from netdsl.semantics.problems import MistakeError, mistake, unknown
+from netdsl.semantics.items import Item, Opaque, Quantity, Word, describe, whole, written
+from netdsl.semantics.problems import MistakeError, mistake, nearest, unknown
 from netdsl.semantics.stops import CLIPS, STOPS
 from netdsl.semantics.tensors import expected
 from netdsl.syntax import tree
@@ -101,6 +103,7 @@ def planned_training(train: Block, has_data: bool, world: World) -> TrainingPlan
     batch: int | None = BATCH_ROWS
     length: tuple[int, Measure] = (1, "epochs")
     seed, start = SEED, None
+    precision: Precision = "float32"
     with tell():
         batch = batch_of(train, frame)
     with tell():
@@ -110,7 +113,8 @@ def planned_training(train: Block, has_data: bool, world: World) -> TrainingPlan
         seed = SEED if expr is None else _count(expr, "`seed`", frame, 0)
     with tell():
         start = _start(train, frame)
-    start_span = train.fields["start"].value.span if start else None
+    with tell():
+        precision = precision_of(train, frame)
     return TrainingPlan(
         train.name,
         batch,
@@ -119,9 +123,54 @@ def planned_training(train: Block, has_data: bool, world: World) -> TrainingPlan
         seed,
         _stops(train, frame),
         start,
-        start_span,
+        _place(train, "start") if start else None,
         train.title.span,
+        precision,
+        _place(train, "precision"),
     )
+
+
+def _place(train: Block, field: str) -> Span | None:
+    expr = train.value(field)
+    return None if expr is None else expr.span
+
+
+PRECISIONS: Final[Mapping[str, Precision]] = {each: each for each in get_args(Precision)}
+
+
+def precision_of(train: Block, frame: Frame) -> Precision:
+    """Return what the factors of products and convolutions are rounded to.
+
+    Errors: E0205 for what is no word, E0206 for a word that is none of them.
+    """
+    expr = train.value("precision")
+    if expr is None:
+        return "float32"
+    if isinstance(expr, tree.Path) and (
+        expr.text in PRECISIONS or find(train.module, expr.parts[0].text, expr.span) is None
+    ):
+        word = expr.text
+    else:
+        item = evaluate(expr, frame)
+        if not isinstance(item, Word):
+            raise expected("float32, tf32 or bf16", item, "`precision`", frame.site(expr.span))
+        word = item.text
+    if word in PRECISIONS:
+        return PRECISIONS[word]
+    raise mistake(
+        "E0206",
+        f"`precision` is {word}, and may be one of {', '.join(PRECISIONS)}",
+        expr.span,
+        "not one of these",
+        help=_nearest_precision(word),
+    )
+
+
+def _nearest_precision(word: str) -> str | None:
+    if word in ("float16", "fp16", "half", "mixed"):
+        return "write `bf16`: it has the range of float32, so that losses need not be scaled"
+    meant = "bf16" if word == "bfloat16" else nearest(word, PRECISIONS)
+    return f"did you mean `{meant}`?" if meant else None
 
 
 def _start(train: Block, frame: Frame) -> str | None:

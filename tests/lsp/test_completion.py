@@ -65,6 +65,7 @@ CASES = [
     ("<train>", "stop = [early(|", ["figure=", "patience=", "valid"], ["relu"]),
     ("<train>", "stop = [early(valid.|", ["loss", "accuracy"], ["relu"]),
     ("<train>", "clip = |", ["norm", "value"], ["relu"]),
+    ("<train>", "precision = |", ["float32", "tf32", "bf16"], ["relu", "adam"]),
     ("<train>", "freeze = [|", ["stem", "dense_2"], ["relu"]),
     ("<train>", "start = |", [], ["relu"]),
     ("loss      = cross_entropy", "loss = |", ["cross_entropy", "mse", "l2", "weights"], ["adam", "relu"]),

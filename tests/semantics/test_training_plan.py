@@ -24,6 +24,7 @@ def test_what_is_not_said_has_a_default() -> None:
     assert (plan.name, plan.batch, plan.length, plan.measure, plan.seed) == ("train", 32, 3, "epochs", 1)
     assert plan.stops == ()
     assert plan.start is None
+    assert plan.precision == "float32"
 
 
 def test_every_field_is_read() -> None:
@@ -36,6 +37,7 @@ def test_every_field_is_read() -> None:
             seed="7",
             start='"earlier.safetensors"',
             clip="norm(1.0)",
+            precision="bf16",
             metrics="[accuracy]",
             stop="[early(valid.loss, patience=10 epochs, change=0.1, restore=last), "
             "target(valid.accuracy, 99%), time(2 h)]",
@@ -44,6 +46,9 @@ def test_every_field_is_read() -> None:
     plan = made.training
     assert (plan.batch, plan.length, plan.measure, plan.seed) == (None, 500, "steps", 7)
     assert plan.start == "earlier.safetensors"
+    assert plan.precision == "bf16"
+    assert plan.precision_span is not None
+    assert plan.precision_span.text == "bf16"
     assert (made.clip, made.clip_at) == ("norm", 1.0)
     early, target, time = plan.stops
     assert isinstance(early, EarlyStop)
@@ -56,6 +61,15 @@ def test_every_field_is_read() -> None:
 
 def test_the_only_model_and_the_only_data_need_not_be_named() -> None:
     assert experiment(classifier(PLAIN, model="", data="")).model == "mlp"
+
+
+def test_precision_may_be_a_param_and_come_from_the_command_line() -> None:
+    text = classifier(
+        PLAIN, before="param arithmetic = tf32 in [float32, tf32, bf16]", precision="arithmetic"
+    )
+    assert experiment(text).training.precision == "tf32"
+    assert experiment(text, overrides={"arithmetic": "bf16"}).training.precision == "bf16"
+    assert experiment(classifier(PLAIN), overrides={"train.precision": "bf16"}).training.precision == "bf16"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +85,10 @@ def test_the_only_model_and_the_only_data_need_not_be_named() -> None:
         ({"start": "3"}, "E0205"),
         ({"clip": "norm(-1)"}, "E0205"),
         ({"clip": "3"}, "E0605"),
+        ({"precision": "bfloat16"}, "E0206"),
+        ({"precision": "16"}, "E0205"),
+        ({"precision": "mlp"}, "E0205"),
+        ({"mixed_precision": "bf16"}, "E0602"),
         ({"clip": "nrm(1)"}, "E0101"),
         ({"freeze": "[heads]"}, "E0608"),
         ({"freeze": "3"}, "E0608"),

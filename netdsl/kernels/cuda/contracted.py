@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
+from netdsl.graph import Precision
 from netdsl.kernels.cuda.addressing import Axis, Operand, address, decomposed, plain, volume
 from netdsl.kernels.cuda.kernel import CudaKernel, Kind, make, text_of
 from netdsl.program import count_of, symbol
-
-Precision: TypeAlias = Literal["float32", "tf32", "bf16"]
-"""To what both factors of each product are rounded, to the nearest; sums are float32 always."""
 
 
 @dataclass(frozen=True, slots=True)

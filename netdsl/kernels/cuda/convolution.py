@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from netdsl.graph import Precision
 from netdsl.kernels.cuda.addressing import Axis, Coordinate, Operand, along
-from netdsl.kernels.cuda.contracted import Contraction, Precision
+from netdsl.kernels.cuda.contracted import Contraction
 from netdsl.kernels.cuda.contraction import contraction
 from netdsl.kernels.cuda.kernel import Extent, Work
 from netdsl.kernels.cuda.tiling import Tile

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from netdsl.graph import Precision
 from netdsl.kernels.cuda.addressing import Axis, plain, plain_number
-from netdsl.kernels.cuda.contracted import Contraction, Precision
+from netdsl.kernels.cuda.contracted import Contraction
 from netdsl.kernels.cuda.contraction import contraction
 from netdsl.kernels.cuda.kernel import Extent, Kind, Work
 from netdsl.kernels.cuda.tiling import Tile

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from netdsl.graph import Graph, Shape, count, is_batched
+from netdsl.graph import Graph, Precision, Shape, count, is_batched
 from netdsl.kernels.cuda.convolution import Geometry, convolve, convolve_input, convolve_kernel
 from netdsl.kernels.cuda.kernel import Work
 from netdsl.kernels.cuda.products import Strided, product
@@ -40,21 +40,26 @@ def strides_of(shape: Shape) -> tuple[int, ...]:
     return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
-def library_work(graph: Graph, index: int, rows: int) -> tuple[Work, Mapping[str, int]]:
+def library_work(
+    graph: Graph, index: int, rows: int, precision: Precision = "float32"
+) -> tuple[Work, Mapping[str, int]]:
     """Return the kernels of a product or convolution, and the value behind each of their operands.
 
-    `rows` is the number of examples that the kernels are made for; they are right for any.
+    `rows` is the number of examples that the kernels are made for; they are right for any. Products of an
+    optimizer keep float32 whatever the `precision` of the others is.
     """
+    if graph[index].of == "update":
+        precision = "float32"
     left, right = graph.operands(index)
     if graph[index].operation.name == "matmul":
         views = view_of(graph, left), view_of(graph, right)
-        return _product(graph, index, views, rows), {"x": views[0].source, "w": views[1].source}
+        return _product(graph, index, views, rows, precision), {"x": views[0].source, "w": views[1].source}
     make = {"convolve": convolve, "convolve_input": convolve_input, "convolve_kernel": convolve_kernel}
-    work = make[graph[index].operation.name](geometry_of(graph, index), rows)
+    work = make[graph[index].operation.name](geometry_of(graph, index), rows, precision=precision)
     return work, {"x": view_of(graph, left).source, "w": view_of(graph, right).source}
 
 
-def _product(graph: Graph, index: int, views: Sequence[View], rows: int) -> Work:
+def _product(graph: Graph, index: int, views: Sequence[View], rows: int, precision: Precision) -> Work:
     node = graph[index]
     left, right = (graph[each].shape for each in graph.operands(index))
     contract, align = node.setting("contract"), node.setting("align")
@@ -65,7 +70,7 @@ def _product(graph: Graph, index: int, views: Sequence[View], rows: int) -> Work
         which = groups[0 if a is not None and b is not None else 1 if a is not None else 2]
         which.append((_extent(node.shape[axis]), *strides, apart[axis]))
     summed = [(_extent(left[a]), views[0].strides[a], views[1].strides[b], 0) for a, b in contract]
-    return product(*groups, summed, rows)
+    return product(*groups, summed, rows, precision=precision)
 
 
 def _extent(extent: int) -> Count:

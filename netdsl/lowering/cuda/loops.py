@@ -47,7 +47,14 @@ def launch_loop(shop: Lowering, loop: int) -> None:
     node = shop.graph[loop]
     body: Graph = node.setting("body")
     inner = type(shop)(
-        body, shop.rows, shop.numbers, shop.buffers, shop.kernels, shop.views, f"{shop.prefix}v{loop}/"
+        body,
+        shop.rows,
+        shop.precision,
+        shop.numbers,
+        shop.buffers,
+        shop.kernels,
+        shop.views,
+        f"{shop.prefix}v{loop}/",
     )
     also = _bind(shop, inner, loop)
     inner.place_leaves()

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
 
-from netdsl.graph import BATCH, Graph, formula
+from netdsl.graph import BATCH, Graph, Precision, formula
 from netdsl.kernels.cuda.kernel import CudaKernel, Work
 from netdsl.lowering.bounds import below
+from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.folding import launch_folds
 from netdsl.lowering.cuda.formulas import CONTEXT, Formulas
 from netdsl.lowering.cuda.library import flops_of, leaves_pieces, library_work, pieces_of
@@ -51,12 +52,13 @@ ADVANCE: Final = Kernel(
 )
 
 
-def lower_to_device(graph: Graph, name: str, rows: int = ROWS) -> Program:
+def lower_to_device(graph: Graph, name: str, rows: int = ROWS, precision: Precision = "float32") -> Program:
     """Return the program of a graph that has been legalized: launches of a phase need none of each other.
 
-    `rows` is the number of examples in a batch that it is made for; it runs any.
+    `rows` is the number of examples in a batch that it is made for; it runs any. `precision` is what factors
+    of products and convolutions are rounded to.
     """
-    return Lowering(graph, rows).program(name)
+    return Lowering(graph, rows, precision).program(name)
 
 
 @dataclass(slots=True)
@@ -66,6 +68,7 @@ class Lowering:
 
     graph: Graph
     rows: int
+    precision: Precision
     numbers: NumberSlots = field(default_factory=NumberSlots)
     buffers: dict[str, Buffer] = field(default_factory=dict)
     kernels: dict[str, Kernel] = field(default_factory=dict)
@@ -265,7 +268,7 @@ class Lowering:
     def _work(self, index: int) -> tuple[Work, Mapping[str, int]]:
         """Return the kernels of a product or convolution, made once."""
         if index not in self.works:
-            self.works[index] = library_work(self.graph, index, self.rows)
+            self.works[index] = library_work(self.graph, index, self.rows, self.precision)
         return self.works[index]
 
     def _in_pieces(self, index: int) -> bool:

@@ -4,15 +4,14 @@ on."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 from netdsl.graph import BATCH, Node, Shape
 from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lowering.cpu.kernel_text import KernelText
 from netdsl.lowering.cpu.nests import Plan
 from netdsl.lowering.cpu.numbers import read_number
-from netdsl.lowering.position import Position, Variables, repeated
-from netdsl.lowering.taps import seen_by
+from netdsl.lowering.movements import joined, padded, source_of
+from netdsl.lowering.position import Position, Variables
 from netdsl.program import LANES, Buffer, Count, address, rows_of, stride, symbol
 
 
@@ -35,6 +34,10 @@ class Values:
             return str(extent)
         return self.text.parameter("rows" if extent == BATCH else f"rows{-extent}", rows_of((extent,)))
 
+    def batch(self) -> Count:
+        """Return the rows of a batch, as a formula of a parameter."""
+        return symbol(self.extent(BATCH))
+
     def value(self, index: int, position: Position) -> str:
         """Return the text of a value at a position: a variable, set in the outermost block that can."""
         known = self._known((index, position))
@@ -54,41 +57,24 @@ class Values:
         return self._computed(index, node, position)
 
     def _computed(self, index: int, node: Node, position: Position) -> str:
-        operands = self.plan.graph.operands(index)
+        graph = self.plan.graph
+        operands, key = graph.operands(index), (index, position)
+        source = source_of(self, graph, index, position)
+        if source is not None:
+            return self.value(operands[0], source)
         match node.operation.name:
-            case "broadcast":
-                return self.value(operands[0], repeated(position, self.plan.graph[operands[0]].shape))
-            case "stored":
-                return self.value(operands[0], position)
-            case "stack" | "unstack" | "step":
-                rows = symbol(self.extent(BATCH))
-                return self.value(operands[0], self.index.restacked(node, position, rows))
             case "reshape":
-                return self.value(
-                    operands[0], self.index.reshaped(position, node.shape, self.plan.graph[operands[0]].shape)
-                )
-            case "transpose":
-                axes = node.setting("axes")
-                return self.value(operands[0], tuple(position[axes.index(axis)] for axis in range(len(axes))))
-            case "slice":
-                bounds = zip(position, node.setting("starts"), node.setting("steps"), strict=True)
-                return self.value(operands[0], tuple(at * step + start for at, start, step in bounds))
+                shape = graph[operands[0]].shape
+                return self.value(operands[0], self.index.reshaped(position, node.shape, shape))
             case "pad":
-                return self._padded(index, node, position)
+                formula, padding = padded(self, graph, index, position)
+                return self._set(formula, position, (), key, padding)
             case "concat":
-                return self._concatenated(index, node, position)
-            case "gather":
-                rank = len(self.plan.graph[operands[1]].shape)
-                row = self.row_of(operands[1], position[:rank], self.plan.graph[operands[0]].shape[0])
-                return self.value(operands[0], (row, *position[rank:]))
-            case "pick":
-                column = self.row_of(operands[1], position[:-1], self.plan.graph[operands[0]].shape[-1])
-                return self.value(operands[0], (*position[:-1], column))
-            case "take_window":
-                return self.value(operands[0], self._taken(index, position))
+                formula, parts = joined(self, graph, index, position)
+                return self._set(formula, position, (), key, *parts)
             case "one_hot":
                 hit = f"{self.value(operands[0], position[:-1])} == {position[-1]}"
-                return self._set(f"(f32(1.0) if {hit} else f32(0.0))", position, operands, (index, position))
+                return self._set(f"(f32(1.0) if {hit} else f32(0.0))", position, operands, key)
             case "iota":
                 return f"({position[0]})"
             case _:
@@ -96,7 +82,7 @@ class Values:
                 text = node.operation.scalar.format(*texts, **dict(node.settings))
                 if not node.operation.scalar:
                     raise NotImplementedError(f"no loop is written for {node.operation.name}")
-                return self._set(text, (), (), (index, position), *texts)
+                return self._set(text, (), (), key, *texts)
 
     def _set(
         self, text: str, position: Position, operands: Sequence[int], key: tuple[int, object], *used: str
@@ -187,39 +173,3 @@ class Values:
         self.depths.setdefault(value, len(self.text.blocks) - 1)
         self.index.bounds.setdefault(value, None)
         return self.index.clamped(symbol(value), extent)
-
-    def _taken(self, index: int, position: Position) -> Position:
-        """Return the place that a window takes: the counted one, which is never beside the value."""
-        node, (source, taps) = self.plan.graph[index], self.plan.graph.operands(index)
-        size: Shape = node.setting("size")
-        tap = self.row_of(taps, position, prod(size))
-        space = self.plan.graph[source].shape[1:-1]
-        place = seen_by(self.index, node, space, position[1:-1], self.index.unflattened(tap, size))
-        return (position[0], *place.at, position[-1])
-
-    def _padded(self, index: int, node: Node, position: Position) -> str:
-        (operand,) = self.plan.graph.operands(index)
-        inside, test = self.index.padded(node, position, self.plan.graph[operand].shape)
-        value = self.value(operand, inside)
-        return self._set(
-            f"({value} if {test or 'True'} else f32(0.0))",
-            position,
-            (),
-            (index, position),
-            value,
-        )
-
-    def _concatenated(self, index: int, node: Node, position: Position) -> str:
-        axis = node.setting("axis")
-        operands = self.plan.graph.operands(index)
-        at, start = position[axis], 0
-        result = ""
-        used: list[str] = []
-        for number, operand in enumerate(operands):
-            extent = self.plan.graph[operand].shape[axis]
-            inside = self.index.clamped(at + -start, extent) if len(operands) > 1 else at
-            value = self.value(operand, (*position[:axis], inside, *position[axis + 1 :]))
-            used.append(value)
-            start += extent
-            result += value if number == len(operands) - 1 else f"({value} if {at} < {start} else "
-        return self._set(result + ")" * (len(operands) - 1), position, (), (index, position), *used)

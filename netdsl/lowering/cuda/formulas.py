@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Final
 
-from netdsl.graph import Graph, Node, Shape, count, is_batched
+from netdsl.graph import BATCH, Graph, Node, Shape, count, is_batched
 from netdsl.kernels.cuda.kernel import Kind
 from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.draws import draw
 from netdsl.lowering.cuda.folds import FOLDS, fold
 from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.text import DeviceText
-from netdsl.lowering.cuda.windows import taken
+from netdsl.lowering.movements import joined, padded, source_of
 from netdsl.lowering.numbers import read, written
-from netdsl.lowering.position import ZERO, Position, Variables, repeated
+from netdsl.lowering.position import ZERO, Position, Variables
 from netdsl.operations.philox import stream_hash
 from netdsl.program import Buffer, Count, address, count_of, rows_of, symbol
 
@@ -78,6 +78,10 @@ class Formulas:
         """Return the rows of a batch, or of several, as a formula of a parameter."""
         return -extent * symbol(self.text.parameter("rows", symbol("rows")))
 
+    def batch(self) -> Count:
+        """Return the rows of a batch."""
+        return self.rows(BATCH)
+
     def unflattened(self, place: Count, shape: Shape) -> Position:
         """Return the position of a place in row-major order."""
         position = self.index.unflattened(place, shape) if shape else ()
@@ -126,40 +130,24 @@ class Formulas:
         if index in self.pieces:
             return self._added_up(index, node, position)
         operands = self.graph.operands(index)
+        source = source_of(self, self.graph, index, position)
+        if source is not None:
+            return self.value(operands[0], source)
         match node.operation.name:
             case "input":
                 return self._field(node, position)
             case "uniform" | "gaussian" as name:
                 return self._drawn(name, node, position)
-            case "broadcast":
-                return self.value(operands[0], repeated(position, self.graph[operands[0]].shape))
-            case "stored":
-                return self.value(operands[0], position)
-            case "stack" | "unstack" | "step":
-                return self.value(operands[0], self.index.restacked(node, position, self.rows(-1)))
             case "reshape":
                 return self.value(
                     operands[0], self._reshaped(position, node.shape, self.graph[operands[0]].shape)
                 )
-            case "transpose":
-                axes = node.setting("axes")
-                return self.value(operands[0], tuple(position[axes.index(each)] for each in range(len(axes))))
-            case "slice":
-                bounds = zip(position, node.setting("starts"), node.setting("steps"), strict=True)
-                return self.value(operands[0], tuple(at * step + start for at, start, step in bounds))
             case "pad":
-                return self._padded(operands[0], node, position)
+                formula, value = padded(self, self.graph, index, position)
+                return value if formula == value else self.set("pad", formula)
             case "concat":
-                return self._concatenated(operands, node, position)
-            case "gather":
-                rank = len(self.graph[operands[1]].shape)
-                row = self.row_of(operands[1], position[:rank], self.graph[operands[0]].shape[0])
-                return self.value(operands[0], (row, *position[rank:]))
-            case "pick":
-                column = self.row_of(operands[1], position[:-1], self.graph[operands[0]].shape[-1])
-                return self.value(operands[0], (*position[:-1], column))
-            case "take_window":
-                return self.value(operands[0], taken(self, index, position))
+                formula, _ = joined(self, self.graph, index, position)
+                return self.set("concat", formula)
             case "one_hot":
                 hit = f"{self.value(operands[0], position[:-1])} == {position[-1]}"
                 return self.set("one_hot", f"f32(1.0) if {hit} else f32(0.0)")
@@ -269,27 +257,6 @@ class Formulas:
         self.index.bounds.setdefault(name, None)
         self.depths.setdefault(name, len(self.text.blocks) - 1)
         return self.index.clamped(symbol(name), extent)
-
-    def _padded(self, operand: int, node: Node, position: Position) -> str:
-        inside, test = self.index.padded(node, position, self.graph[operand].shape)
-        value = self.value(operand, inside)
-        return self.set("pad", f"{value} if {test} else f32(0.0)") if test else value
-
-    def _concatenated(self, operands: tuple[int, ...], node: Node, position: Position) -> str:
-        axis = node.setting("axis")
-        at, start = position[axis], 0
-        parts: list[str] = []
-        ends: list[int] = []
-        for operand in operands:
-            extent = self.graph[operand].shape[axis]
-            inside = self.index.clamped(at + -start, extent) if len(operands) > 1 else at
-            parts.append(self.value(operand, (*position[:axis], inside, *position[axis + 1 :])))
-            start += extent
-            ends.append(start)
-        formula = parts.pop()
-        for part, end in reversed(list(zip(parts, ends, strict=False))):
-            formula = f"({part} if {at} < {end} else {formula})"
-        return self.set("concat", formula)
 
 
 def total_of(shape: Shape, elements: int) -> Count:

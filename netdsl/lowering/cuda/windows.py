@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, Final
 
-from netdsl.graph import Shape
 from netdsl.lowering.position import ZERO, Position
 from netdsl.lowering.taps import Place, backward, seen_by
 from netdsl.program import Count
@@ -14,16 +12,6 @@ if TYPE_CHECKING:
     from netdsl.lowering.cuda.formulas import Formulas
 
 LEAST: Final = "f32(-1e999)"
-
-
-def taken(of: Formulas, index: int, position: Position) -> Position:
-    """Return the place that a window takes: the counted one, which is never beside the value."""
-    node, (source, taps) = of.graph[index], of.graph.operands(index)
-    size: Shape = node.setting("size")
-    tap = of.row_of(taps, position, prod(size))
-    space = of.graph[source].shape[1:-1]
-    place = seen_by(of.index, node, space, position[1:-1], of.index.unflattened(tap, size))
-    return position[0], *place.at, position[-1]
 
 
 def window_term(of: Formulas, index: int, result: Position, summed: Position) -> tuple[str, Place]:

@@ -29,11 +29,13 @@ class MemoryPlan:
     scratch_size: int
 
 
-def plan_memory(program: Program, rows: int, guard: int = 0, unit: int = 1) -> MemoryPlan:
+def plan_memory(
+    program: Program, rows: int, guard: int = 0, unit: int = 1, *, apart: bool = False
+) -> MemoryPlan:
     """Plan the memory of a program for so many rows in a batch, places being multiples of `unit`.
 
     With a `guard` each buffer has memory of its own, with so many elements left free before and behind it, to
-    see that nobody writes there.
+    see that nobody writes there; values that are `apart` have memory of their own too.
 
     A value needs its place from the phase that writes it first to the last that touches it. Large values are
     placed first, each at the lowest place that is free all that time. Weights come before states, each kind
@@ -43,7 +45,9 @@ def plan_memory(program: Program, rows: int, guard: int = 0, unit: int = 1) -> M
     kept, kept_size = _in_a_row(_of_role(program, KEPT), sizes, guard)
     scratch, scratch_size = _in_a_row(_of_role(program, ("scratch",)), sizes, guard)
     values, values_size = (
-        _shared(program, sizes) if not guard else _in_a_row(_of_role(program, PASSING), sizes, guard)
+        _shared(program, sizes)
+        if not guard and not apart
+        else _in_a_row(_of_role(program, PASSING), sizes, guard)
     )
     return MemoryPlan(kept, kept_size, values, values_size, scratch, _whole_pages(scratch_size))
 

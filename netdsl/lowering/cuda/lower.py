@@ -45,9 +45,12 @@ ROWS: Final = 128
 
 ADVANCE: Final = Kernel(
     "advance",
-    "def advance(context):\n    if cuda.threadIdx.x == 0:\n        context[0] = context[0] + 1\n",
-    ("the next batch",),
-    ("long",),
+    "def advance(context, steps):\n"
+    f"    if cuda.threadIdx.x < {words.TOGETHER}:\n"
+    f"        at = cuda.threadIdx.x * {words.COUNT} + {words.CURSOR}\n"
+    "        context[at] = context[at] + steps\n",
+    ("the next batches",),
+    ("long", "count"),
     32,
 )
 
@@ -102,8 +105,7 @@ class Lowering:
         for stores in ([each for each in self._results() if each not in early], copies):
             self.launch_points(stores)
             self.close_phase()
-        self.add(ADVANCE, (address(CONTEXT),), Grid(((count_of(1), 1),)), (), (), (Origin("the next batch"),))
-        self.close_phase()
+        self._advance()
         kept = {label: self.places[index].name for label, index in self.graph.kept().items()}
         outputs = tuple(
             Output(each, self.graph[index].shape, self.graph[index].dtype)
@@ -119,6 +121,12 @@ class Lowering:
             outputs,
             self.numbers.scalars(),
         )
+
+    def _advance(self) -> None:
+        """Launch what moves the cursors on by the steps of a graph: its last phase has that alone."""
+        passed = address(CONTEXT), symbol("steps")
+        self.add(ADVANCE, passed, Grid(((count_of(1), 1),)), (), (), (Origin("the next batches"),))
+        self.close_phase()
 
     # ---- memory --------------------------------------------------------------------------------
 

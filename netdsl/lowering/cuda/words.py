@@ -1,6 +1,8 @@
 """The words of a device program's context: whole numbers in its memory, so that one graph serves all steps.
 
-`advance` adds one to the cursor at the end of each step; the runtime writes the others before a run.
+There is a row of words for each step that a graph has: the first step reads the first row, whose cursor is
+the number of its batch, the next step the next row. `advance` moves all cursors on where a graph ends; the
+runtime writes the other words before a run.
 """
 
 from typing import Final
@@ -16,3 +18,6 @@ FIRST_STEP: Final = 2
 
 SEED: Final = 3
 COUNT: Final = 4
+
+TOGETHER: Final = 16
+"""Steps of a graph, at most: they share what a graph costs the host, and the phase of `advance`."""

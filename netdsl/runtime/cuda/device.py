@@ -21,22 +21,28 @@ Event: TypeAlias = Any
 """A place in a queue, of a kind that the device knows."""
 
 
+Span: TypeAlias = tuple[int, int]
+"""Memory from an address to before another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """A launch with numbers for its arguments: addresses and whole numbers. `ends` are where the memory
-    behind each address ends, 0 for a whole number."""
+    behind each address ends, 0 for a whole number; `reads` and `writes` is what memory it touches."""
 
     kernel: Kernel
     arguments: tuple[int, ...]
     ends: tuple[int, ...]
     blocks: int
+    reads: tuple[Span, ...] = ()
+    writes: tuple[Span, ...] = ()
 
 
 class Recorded(Protocol):
-    """Launches of one step."""
+    """Launches of a step, or of several."""
 
     def run(self, times: int) -> None:
-        """Take so many steps, each after the one before; the device may still be at work afterwards."""
+        """Make all launches so many times; the device may still be at work afterwards."""
 
 
 class Device(Protocol):

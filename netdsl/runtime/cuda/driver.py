@@ -120,7 +120,7 @@ class CudaDevice:
                 self._kernels[name] = ObjectCode.from_cubin(code.cubin).get_kernel(each.name)
 
     def recorded(self, phases: Sequence[Sequence[Launch]]) -> CudaSteps:
-        """Return the launches of a step as one graph, those of a phase as branches."""
+        """Return launches as one graph, those of a phase as branches."""
         from cuda.core import LaunchConfig, launch
         from cuda.core.graph import GraphBuilder
 
@@ -158,12 +158,12 @@ class CudaDevice:
 
 
 class CudaSteps:
-    """The launches of a step, as a graph: a launch of the graph is a step, as its cursor is in memory."""
+    """The launches of a step, or of several, as a graph for any batch: the cursors are in memory."""
 
     def __init__(self, graph: Any, stream: Any) -> None:
         self._graph, self._stream = graph, stream
 
     def run(self, times: int) -> None:
-        """Take so many steps."""
+        """Launch the graph so many times."""
         for _ in range(times):
             self._graph.launch(self._stream)

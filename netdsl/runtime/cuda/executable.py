@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, product
 from typing import Any, Final
 
 import numpy as np
@@ -16,9 +15,11 @@ from netdsl.graph import is_batched
 from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.formulas import CONTEXT
 from netdsl.passes.plan_memory import MemoryPlan, plan_memory
-from netdsl.program import Buffer, Grid, Program, Repeat, Step
+from netdsl.program import Buffer, Program
 from netdsl.program.layout import size
-from netdsl.runtime.cuda.device import Device, Launch, Recorded
+from netdsl.runtime.cuda.device import Device
+from netdsl.runtime.cuda.schedule import scheduled
+from netdsl.runtime.cuda.steps import Launching, Steps
 from netdsl.runtime.cuda.streaming import Streaming
 from netdsl.runtime.fields import checked_fields, checked_order, checked_value, room
 from netdsl.runtime.numbers import Numbers
@@ -28,6 +29,11 @@ UNIT: Final = 64
 
 SHARE: Final = 0.5
 """The part of the free memory that bound rows may take. What is left is for values, of other programs too."""
+
+
+APART: Final = 1 << 25
+"""Bytes up to which values share no memory: launches that would wait for memory alone then overlap, those of
+the next step too. The cache of a large device holds so much, so it costs no time to be wasteful."""
 
 
 class NoRoomError(DiagnosticError):
@@ -84,9 +90,9 @@ class DeviceExecutable:
         self._others: dict[str, Array] = {}
         """What lies beside the planned memory: the context, numbers, the order of rows, fields, results."""
 
-        self._recorded: dict[int, Recorded] = {}
+        self._recorded: dict[int, Steps] = {}
         self._kept.fit(4 * plan.kept_size)
-        self._other(CONTEXT, 8 * words.COUNT)
+        self._other(CONTEXT, 8 * words.COUNT * words.TOGETHER)
         self._numbers = Numbers(program.scalars)
         self._bound: dict[str, NDArray[Any]] | None = None
         self._rows: int | None = None
@@ -179,9 +185,10 @@ class DeviceExecutable:
         steps = full + (rest > 0)
         results = {each.name: room(each, len(order), steps) for each in self.program.outputs}
         table = self._numbers.of_batches(len(order), batch, step, scalars)
-        context = np.zeros(words.COUNT, np.int64)
-        context[words.BATCH], context[words.FIRST_STEP] = batch, step
-        context[words.SEED] = np.uint64(seed % 2**64).astype(np.int64)
+        context = np.zeros((words.TOGETHER, words.COUNT), np.int64)
+        context[:, words.CURSOR] = np.arange(words.TOGETHER)
+        context[:, words.BATCH], context[:, words.FIRST_STEP] = batch, step
+        context[:, words.SEED] = np.uint64(seed % 2**64).astype(np.int64)
         sizes = {CONTEXT: context.nbytes, "numbers": table.nbytes, "order": order.nbytes}
         sizes |= {f"result {name}": array.nbytes for name, array in results.items()}
         counts = [count for count, times in ((batch, full), (rest, 1)) if count and times]
@@ -271,18 +278,21 @@ class DeviceExecutable:
             self._recorded.clear()
         return array.address
 
-    def _steps(self, rows: int) -> Recorded:
-        """Return the launches of a step of so many rows, recorded when they are first wanted."""
+    def _steps(self, rows: int) -> Steps:
+        """Return the launches of steps of so many rows, recorded when they are first wanted."""
         if rows not in self._recorded:
             self._recorded[rows] = self._record(self._plan(rows), rows)
         return self._recorded[rows]
 
     def _plan(self, rows: int) -> MemoryPlan:
         if rows not in self._plans:
-            self._plans[rows] = plan_memory(self.program, rows, unit=UNIT)
+            plan = plan_memory(self.program, rows, unit=UNIT, apart=True)
+            if 4 * plan.values_size > APART:
+                plan = plan_memory(self.program, rows, unit=UNIT)
+            self._plans[rows] = plan
         return self._plans[rows]
 
-    def _record(self, plan: MemoryPlan, rows: int) -> Recorded:
+    def _record(self, plan: MemoryPlan, rows: int) -> Steps:
         symbols = {"rows": rows, "slots": len(self.program.scalars.slots)}
         ends: dict[str, int] = {}
         for places, array in ((plan.kept, self._kept), (plan.values, self._values)):
@@ -292,27 +302,6 @@ class DeviceExecutable:
         for name, array in self._others.items():
             symbols[f"at({name})"] = array.address
             ends[f"at({name})"] = array.address + array.size
-        phases = [
-            [self._launch(step, symbols | turn, ends) for step in phase.steps]
-            for repeat, members in groupby(self.program.phases, lambda phase: phase.repeat)
-            for turn, phase in product(turns_of(repeat), members)
-        ]
-        return self._device.recorded(phases)
-
-    def _launch(self, step: Step, symbols: Mapping[str, int], ends: Mapping[str, int]) -> Launch:
-        (call,) = step.calls
-        assert isinstance(step.work, Grid)
-        return Launch(
-            self.program.kernels[call.kernel],
-            tuple(int(each.value(symbols)) for each in call.arguments),
-            tuple(max((ends.get(name, 0) for name in each.symbols()), default=0) for each in call.arguments),
-            step.work.count(symbols),
-        )
-
-
-def turns_of(repeat: Repeat | None) -> list[dict[str, int]]:
-    """Return the symbols of each turn of a loop, in order; one turn without symbols where there is none."""
-    if repeat is None:
-        return [{}]
-    turns = [{"t": turn} for turn in range(repeat.times)]
-    return turns[::-1] if repeat.reverse else turns
+        launching = Launching(self.program, symbols, ends, CONTEXT)
+        device = self._device
+        return Steps(lambda count: device.recorded(scheduled(launching.steps(count))), launching.count())

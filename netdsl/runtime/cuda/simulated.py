@@ -147,13 +147,13 @@ class SimulatedDevice:
 
 
 class SimulatedSteps:
-    """Launches of one step."""
+    """Launches of a step, or of several."""
 
     def __init__(self, device: SimulatedDevice, launches: Sequence[Launch]) -> None:
         self._device, self._launches = device, launches
 
     def run(self, times: int) -> None:
-        """Take so many steps."""
+        """Make all launches so many times."""
         self._device.put("steps", lambda: self._run(times))
 
     def _run(self, times: int) -> None:

@@ -14,6 +14,7 @@ from netdsl.training.executable import Part, Programs, Values
 if TYPE_CHECKING:
     from netdsl.compiler import Compiled
     from netdsl.data import Dataset
+    from netdsl.graph import Precision
     from netdsl.program import Program
     from netdsl.runtime import Executable as CpuExecutable
     from netdsl.runtime.cuda.device import Device
@@ -89,6 +90,11 @@ class Engine:
     def device_name(self) -> str:
         """The name of what the programs run on."""
         return "CPU" if self.device is None else self.device.name
+
+    @property
+    def precision(self) -> "Precision":
+        """What the factors of the model's products are rounded to: on the CPU never."""
+        return "float32" if self.device is None else self.experiment.training.precision
 
     def programs(self) -> Programs:
         """Return what a training needs."""

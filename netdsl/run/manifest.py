@@ -43,6 +43,7 @@ def manifest_of(
         },
         "threads": engine.threads,
         "device": device_record(engine),
+        "precision": engine.precision,
         "versions": versions(),
         "cpu": cpu_record(),
     }

@@ -16,6 +16,7 @@ from netdsl.run.manifest import manifest_of
 from netdsl.run.net import Trained
 from netdsl.run.opening import Opened, open_file
 from netdsl.run.options import Options
+from netdsl.run.precision import precision_notes
 from netdsl.run.schedules import number_of, schedule_of
 from netdsl.run.start import initial_values
 from netdsl.run.transfer import begun_with
@@ -69,6 +70,7 @@ def train_file(
     if store is not None:
         _check_same(store, opened)
     engine = Engine(opened.experiment, options.threads, options.device)
+    tell(precision_notes(engine, None if store is None else manifest.get("precision")))
     training = _Training(opened, engine, runs, reporter, signals, tell)
     return Trained(engine, training.run(store, name))
 

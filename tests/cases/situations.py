@@ -323,6 +323,7 @@ SITUATIONS: dict[str, Situation] = {
     # trainings
     "E0701": Situation("train t.net --quiet", {"t.net": WILD, "t.csv": FAR}),
     "E0703": Situation("train m.net --quiet", {"m.net": TARGET}),
+    "W0605": Situation("train moons.net train.precision=bf16 --device cpu --quiet", {"moons.net": MOONS}),
     # files and folders
     "E0801": Situation("fmt a.net", {"a.net": "param  a=1\n"}, failing("write", errno.ENOSPC)),
     "E0802": Situation("check a.net", {"a.net": MOONS}, failing("open", errno.EACCES)),

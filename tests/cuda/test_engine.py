@@ -48,6 +48,7 @@ def test_the_manifest_tells_the_device(tmp_path: Path) -> None:
     with Engine(opened.experiment, 1, SimulatedDevice()) as engine:
         manifest = manifest_of(opened, tmp_path, parts_of(opened.dataset), engine)
     assert manifest["device"] == {"kind": "cuda", "name": "a simulated device", "driver": "stepper"}
+    assert manifest["precision"] == "float32"
 
 
 @pytest.mark.slow

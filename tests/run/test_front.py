@@ -49,6 +49,7 @@ def test_manifest(tmp_path: Path) -> None:
     assert manifest["versions"]["numpy"] == np.__version__
     assert manifest["cpu"]["level"] in ("avx512", "avx2", "generic")
     assert manifest["device"] == {"kind": "cpu", "name": manifest["cpu"]["name"]}
+    assert manifest["precision"] == "float32"
     assert "units = 8" in (run.folder / "model.net").read_text()
 
 

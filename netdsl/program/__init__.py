@@ -15,6 +15,7 @@ from netdsl.program.choice import (
 )
 from netdsl.program.count import ROWS, Count, address, count_of, rows_of, stride, symbol
 from netdsl.program.group import Form, Group, Grouping
+from netdsl.program.library_product import WORKSPACE, LibraryProduct, Matrices
 from netdsl.program.program import (
     ELSEWHERE,
     LANES,
@@ -47,6 +48,7 @@ __all__ = [
     "ELSEWHERE",
     "LANES",
     "ROWS",
+    "WORKSPACE",
     "Access",
     "Buffer",
     "Call",
@@ -63,8 +65,10 @@ __all__ = [
     "Input",
     "Kernel",
     "Layout",
+    "LibraryProduct",
     "Lines",
     "Loop",
+    "Matrices",
     "Origin",
     "Output",
     "Panels",

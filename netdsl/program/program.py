@@ -9,6 +9,7 @@ from netdsl.diagnostics import Span
 from netdsl.graph import DType, Graph, Shape
 from netdsl.lazy_dataclass import dataclass, field
 from netdsl.program.count import Count
+from netdsl.program.library_product import LibraryProduct
 
 Layout: TypeAlias = Literal["rows", "panels", "blocks", "examples"]
 """How a value lies in memory. `rows` is row-major. `panels` sees it as a matrix, all its axes but the last
@@ -137,7 +138,7 @@ class Grid:
         return total
 
 
-Work: TypeAlias = Each | Range | Pieces | Everyone | Grid
+Work: TypeAlias = Each | Range | Pieces | Everyone | Grid | LibraryProduct
 
 
 @dataclass(frozen=True, slots=True)

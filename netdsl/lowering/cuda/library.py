@@ -45,21 +45,26 @@ def library_work(
 ) -> tuple[Work, Mapping[str, int]]:
     """Return the kernels of a product or convolution, and the value behind each of their operands.
 
-    `rows` is the number of examples that the kernels are made for; they are right for any. Products of an
-    optimizer keep float32 whatever the `precision` of the others is.
+    `rows` is the number of examples that the kernels are made for; they are right for any.
     """
-    if graph[index].of == "update":
-        precision = "float32"
+    precision = precision_of(graph, index, precision)
     left, right = graph.operands(index)
     if graph[index].operation.name == "matmul":
         views = view_of(graph, left), view_of(graph, right)
-        return _product(graph, index, views, rows, precision), {"x": views[0].source, "w": views[1].source}
+        work = product(*axes_of(graph, index, views), rows, precision=precision)
+        return work, {"x": views[0].source, "w": views[1].source}
     make = {"convolve": convolve, "convolve_input": convolve_input, "convolve_kernel": convolve_kernel}
     work = make[graph[index].operation.name](geometry_of(graph, index), rows, precision=precision)
     return work, {"x": view_of(graph, left).source, "w": view_of(graph, right).source}
 
 
-def _product(graph: Graph, index: int, views: Sequence[View], rows: int, precision: Precision) -> Work:
+def precision_of(graph: Graph, index: int, precision: Precision) -> Precision:
+    """Return what factors of a product are rounded to: those of an optimizer keep float32."""
+    return "float32" if graph[index].of == "update" else precision
+
+
+def axes_of(graph: Graph, index: int, views: Sequence[View]) -> tuple[Sequence[Strided], ...]:
+    """Return the axes of a product: of both operands, of the left alone, of the right alone, summed."""
     node = graph[index]
     left, right = (graph[each].shape for each in graph.operands(index))
     contract, align = node.setting("contract"), node.setting("align")
@@ -70,7 +75,7 @@ def _product(graph: Graph, index: int, views: Sequence[View], rows: int, precisi
         which = groups[0 if a is not None and b is not None else 1 if a is not None else 2]
         which.append((_extent(node.shape[axis]), *strides, apart[axis]))
     summed = [(_extent(left[a]), views[0].strides[a], views[1].strides[b], 0) for a, b in contract]
-    return product(*groups, summed, rows, precision=precision)
+    return *groups, summed
 
 
 def _extent(extent: int) -> Count:

@@ -50,6 +50,7 @@ def launch_loop(shop: Lowering, loop: int) -> None:
         body,
         shop.rows,
         shop.precision,
+        shop.blas,
         shop.numbers,
         shop.buffers,
         shop.kernels,

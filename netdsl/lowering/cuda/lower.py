@@ -12,6 +12,7 @@ from netdsl.graph import BATCH, Graph, Precision, formula
 from netdsl.kernels.cuda.kernel import CudaKernel, Work
 from netdsl.lowering.bounds import below
 from netdsl.lowering.cuda import words
+from netdsl.lowering.cuda.blas import launch_product, library_product
 from netdsl.lowering.cuda.folding import launch_folds
 from netdsl.lowering.cuda.formulas import CONTEXT, Formulas
 from netdsl.lowering.cuda.library import flops_of, leaves_pieces, library_work, pieces_of
@@ -29,6 +30,7 @@ from netdsl.program import (
     Grid,
     Input,
     Kernel,
+    LibraryProduct,
     Origin,
     Output,
     Phase,
@@ -55,13 +57,15 @@ ADVANCE: Final = Kernel(
 )
 
 
-def lower_to_device(graph: Graph, name: str, rows: int = ROWS, precision: Precision = "float32") -> Program:
+def lower_to_device(
+    graph: Graph, name: str, rows: int = ROWS, precision: Precision = "float32", *, blas: bool = False
+) -> Program:
     """Return the program of a graph that has been legalized: launches of a phase need none of each other.
 
     `rows` is the number of examples in a batch that it is made for; it runs any. `precision` is what factors
-    of products and convolutions are rounded to.
+    of products and convolutions are rounded to; with `blas` a library makes the products it is worth for.
     """
-    return Lowering(graph, rows, precision).program(name)
+    return Lowering(graph, rows, precision, blas).program(name)
 
 
 @dataclass(slots=True)
@@ -72,6 +76,7 @@ class Lowering:
     graph: Graph
     rows: int
     precision: Precision
+    blas: bool = False
     numbers: NumberSlots = field(default_factory=NumberSlots)
     buffers: dict[str, Buffer] = field(default_factory=dict)
     kernels: dict[str, Kernel] = field(default_factory=dict)
@@ -85,6 +90,9 @@ class Lowering:
 
     fields: dict[str, str] = field(default_factory=dict)
     works: dict[int, tuple[Work, Mapping[str, int]]] = field(default_factory=dict)
+    products: dict[int, LibraryProduct | None] = field(default_factory=dict)
+    """Products as a library makes them; None for those that our own kernels make."""
+
     pieces: dict[int, tuple[str, int]] = field(default_factory=dict)
     """Of products whose sums lie in pieces: in which scratch memory, and in how many."""
 
@@ -279,10 +287,23 @@ class Lowering:
             self.works[index] = library_work(self.graph, index, self.rows, self.precision)
         return self.works[index]
 
+    def _by_library(self, index: int) -> LibraryProduct | None:
+        if index not in self.products:
+            about = self.graph, index, self.rows, self.precision
+            self.products[index] = library_product(*about) if self.blas else None
+        return self.products[index]
+
     def _in_pieces(self, index: int) -> bool:
-        return leaves_pieces(self.graph, index, self._work(index)[0])
+        return self._by_library(index) is None and leaves_pieces(self.graph, index, self._work(index)[0])
 
     def _library(self, index: int) -> None:
+        """Launch a product or convolution, by a library of the device or by our own kernels."""
+        if (product := self._by_library(index)) is not None:
+            launch_product(self, index, product)
+        else:
+            self._own_kernels(index)
+
+    def _own_kernels(self, index: int) -> None:
         """Launch the kernels of a product or convolution, without the one that adds pieces up if the threads
         do that who want its elements."""
         work, operands = self._work(index)
@@ -332,13 +353,31 @@ class Lowering:
     ) -> None:
         """Add a launch, behind the others of its phase where it is a second one."""
         self.kernels[kernel.name] = kernel
+        call = Call(kernel.name, tuple(map(self.in_memory, arguments)))
+        self.add_step((call,), grid, reads, writes, origins, flops, second=second)
+
+    def in_memory(self, place: Count) -> Count:
+        """Return an address with the buffer that it is in, rather than a view of it."""
         symbols = {f"at({name})": address(whole) + offset for name, (whole, offset) in self.views.items()}
-        arguments = tuple(each.where(symbols) for each in arguments)
+        return place.where(symbols)
+
+    def add_step(
+        self,
+        calls: tuple[Call, ...],
+        work: Grid | LibraryProduct,
+        reads: Iterable[int],
+        writes: Iterable[str],
+        origins: tuple[Origin, ...],
+        flops: Count,
+        *,
+        second: bool = False,
+    ) -> None:
+        """Add a step that touches such values and buffers."""
         named = dict.fromkeys(self._whole(self.places[each].name) for each in reads if each in self.places)
         written = tuple(dict.fromkeys(map(self._whole, writes)))
         touched = sum((4 * total_of(self.buffers[name].shape) for name in (*named, *written)), Count())
         accesses = tuple(map(Access, named)), tuple(map(Access, written))
-        step = Step((Call(kernel.name, arguments),), grid, *accesses, origins, flops, touched)
+        step = Step(calls, work, *accesses, origins, flops, touched)
         (self.second if second else self.first).append(step)
 
     def close_phase(self) -> None:

@@ -8,12 +8,13 @@ import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks import kinds, results, sections
+from benchmarks import kinds, results, sections, table
 from benchmarks.kinds import Kind
 from benchmarks.page import write_page
-from benchmarks.turns import PeerError
+from benchmarks.turns import PLATFORMS, PeerError
 from benchmarks.workloads import WORKLOADS
 from netdsl.diagnostics import DiagnosticError
+from netdsl.runtime.cuda.choice import expect_device
 
 QUICK = "PyTorch eager", "PyTorch channels-last", "JAX", "JAX scan", "NumPy"
 
@@ -34,6 +35,8 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--results", type=Path, default=Path("build/benchmarks"), help="where results.json is kept"
     )
     parser.add_argument("--data-dir", type=Path, help="the folder of MNIST and the like, as for netdsl")
+    told = "trains on a CUDA device; `simulated` tries that without one, and its times mean nothing"
+    parser.add_argument("--device", choices=tuple(PLATFORMS), default="cpu", help=told)
     parser.add_argument(
         "--write", type=Path, metavar="PAGE", help="a page whose tables and picture are made anew"
     )
@@ -41,6 +44,9 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     unknown = [each for each in given.what if each not in (*sections.SECTIONS, "all", *WORKLOADS)]
     if unknown:
         parser.error(f"no section or workload is called {', '.join(unknown)}")
+    if given.device != "cpu" and (left := [each for each in given.what if each not in table.ON_DEVICE]):
+        known = ", ".join(table.ON_DEVICE)
+        parser.error(f"with --device steps of {known} are timed, not {', '.join(left)}")
     wrong = [each for each in given.peers or [] if each not in kinds.KINDS]
     if wrong:
         parser.error(f"no peer is called {', '.join(wrong)}: {', '.join(each.label for each in kinds.PEERS)}")
@@ -51,29 +57,36 @@ def main() -> None:
     given = parsed()
     if given.data_dir:
         os.environ["NETDSL_DATA_DIR"] = str(given.data_dir)
-    print(kinds.told(), flush=True)
+    print(kinds.told(given.device), flush=True)
+    if given.device == "cuda":
+        expect()
     job = sections.Job(
         named=tuple(WORKLOADS[each] for each in given.what if each in WORKLOADS),
         peers=tuple(chosen(given)),
         threads=tuple(sorted(set(given.threads))),
         rounds=given.rounds or (3 if given.quick else 7),
         results=given.results,
+        device=given.device,
     )
+    if given.device != "cpu":
+        measure(given.results if given.device == "cuda" else None, "device", sections.of_device(job))
     wanted = [each for each in given.what if each not in WORKLOADS]
-    only_page = given.write and not given.what
+    other = given.device != "cpu" or (given.write and not given.what)
     for name, section in sections.SECTIONS.items():
-        if name in wanted or "all" in wanted or (not wanted and name == "steps" and not only_page):
+        if name in wanted or "all" in wanted or (not wanted and name == "steps" and not other):
             print(f"== {name}", flush=True)
             measure(given.results, name, section(job))
     if given.write:
         write_page(given.write, results.read(given.results))
 
 
-def measure(folder: Path, name: str, found: sections.Found) -> None:
-    """Keep and print each record of a section as it comes. A problem of netdsl's ends the section."""
+def measure(folder: Path | None, name: str, found: sections.Found) -> None:
+    """Print each record of a section as it comes, and keep it in a folder if there is one. A problem of
+    netdsl's ends the section."""
     try:
         for key, record in found:
-            results.add(folder, name, key, record)
+            if folder is not None:
+                results.add(folder, name, key, record)
             tell(key, record)
     except (PeerError, DiagnosticError) as problem:
         print(f"{name} ended: {problem}", flush=True)
@@ -83,7 +96,16 @@ def chosen(given: argparse.Namespace) -> Iterable[Kind]:
     """Return the peers that are to take part."""
     usual = QUICK if given.quick else [each.label for each in kinds.PEERS if each.by_default]
     labels = given.peers or usual
-    return [each for each in kinds.found() if each.label in labels]
+    return [each for each in kinds.found(given.device) if each.label in labels]
+
+
+def expect() -> None:
+    """Leave with a message where no CUDA device works."""
+    try:
+        expect_device()
+    except DiagnosticError as problem:
+        told = [f"{each.code}: {each.message}\n{each.help}" for each in problem.diagnostics]
+        raise SystemExit("\n".join(told)) from None
 
 
 def tell(key: str, record: results.Results) -> None:

@@ -23,8 +23,12 @@ class Peer:
 
     def __init__(
         self, form: str, workload: Workload, start: Mapping[str, Any], rows: Mapping[str, Any], rate: float,
-        threads: int,
+        threads: int, device: str = "cpu",
     ) -> None:  # fmt: skip
+        if device != "cpu":
+            # TF32 is the default on a device.
+            jax.config.update("jax_default_matmul_precision", "float32")
+            jax.config.update("jax_default_device", jax.devices(device)[0])
         self.workload, self.form, self.rate = workload, form, rate
         self.x, self.t = jnp.asarray(rows["x"]), jnp.asarray(rows["t"])
         trained = ("/w", "/b", "/u", "/k", "/gamma", "/beta", "/table")

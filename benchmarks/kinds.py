@@ -18,7 +18,8 @@ INSTALL = "pip install -e '.[benchmarks]'"
 class Kind:
     """One who takes part: the module that has its `Peer`, the form it is asked for, the packages it takes,
     the workloads that it can do as they stand, whether its inference is timed too, and whether it
-    takes part without being asked: of Keras only the backend that is faster here does."""
+    takes part without being asked: of Keras only the backend that is faster here does.
+    `on_device` tells whether it can run on a CUDA device too."""
 
     label: str
     module: str
@@ -27,6 +28,7 @@ class Kind:
     workloads: frozenset[str] = ALL
     infers: bool = True
     by_default: bool = True
+    on_device: bool = False
 
     def does(self, workload: Workload) -> bool:
         """Tell whether it can do exactly this work."""
@@ -41,13 +43,13 @@ class Kind:
         return ", ".join(lacking)
 
 
-OURS = Kind("netdsl", "ours")
+OURS = Kind("netdsl", "ours", on_device=True)
 PEERS = (
-    Kind("PyTorch eager", "torch_peer", "eager", ("torch",)),
-    Kind("PyTorch channels-last", "torch_peer", "channels-last", ("torch",), IMAGES),
-    Kind("PyTorch compiled", "torch_peer", "compiled", ("torch",)),
-    Kind("JAX", "jax_peer", "step", ("jax",)),
-    Kind("JAX scan", "jax_peer", "scan", ("jax",)),
+    Kind("PyTorch eager", "torch_peer", "eager", ("torch",), on_device=True),
+    Kind("PyTorch channels-last", "torch_peer", "channels-last", ("torch",), IMAGES, on_device=True),
+    Kind("PyTorch compiled", "torch_peer", "compiled", ("torch",), on_device=True),
+    Kind("JAX", "jax_peer", "step", ("jax",), on_device=True),
+    Kind("JAX scan", "jax_peer", "scan", ("jax",), on_device=True),
     Kind("Keras on JAX", "keras_peer", "jax", ("keras", "jax")),
     Kind("Keras on PyTorch", "keras_peer", "torch", ("keras", "torch"), by_default=False),
     Kind("PyTensor", "pytensor_peer", "", ("pytensor",), PERCEPTRONS, infers=False),
@@ -57,15 +59,20 @@ PEERS = (
 KINDS = {each.label: each for each in (OURS, *PEERS)}
 
 
-def found() -> list[Kind]:
+def meant(device: str) -> list[Kind]:
+    """Return the peers that can use a device."""
+    return [each for each in PEERS if device == "cpu" or each.on_device]
+
+
+def found(device: str = "cpu") -> list[Kind]:
     """Return the peers that can take part."""
-    return [each for each in PEERS if not each.lacks]
+    return [each for each in meant(device) if not each.lacks]
 
 
-def told() -> str:
+def told(device: str = "cpu") -> str:
     """Say which peers there are, which are missing, and the one command that installs them."""
-    lines = ["peers found: " + ", ".join(each.label for each in found())]
-    missing = [f"{each.label} (needs {each.lacks})" for each in PEERS if each.lacks]
+    lines = ["peers found: " + ", ".join(each.label for each in found(device))]
+    missing = [f"{each.label} (needs {each.lacks})" for each in meant(device) if each.lacks]
     if missing:
         lines += ["missing: " + ", ".join(missing), f"they are installed by: {INSTALL}"]
     return "\n".join(lines)

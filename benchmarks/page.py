@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.kinds import OURS
 from benchmarks.picture import bars
 from benchmarks.results import ON
-from benchmarks.table import Results, everyone, number, spread, summary, table
+from benchmarks.table import Results, everyone, number, on_device, spread, summary, table
 from benchmarks.workloads import WORKLOADS
 
 
@@ -38,7 +38,7 @@ def parts(found: Results) -> dict[str, str]:
         made["summary"], made["steps"] = summary(found["steps"]), everyone(found["steps"])
     writers = {
         "inference": inference, "epochs": epochs, "starts": starts, "memory": memory,
-        "compiling": compiling, "threads": threads, "sizes": sizes,
+        "compiling": compiling, "threads": threads, "sizes": sizes, "device": device,
     }  # fmt: skip
     made |= {name: write(found[name]) for name, write in writers.items() if name in found}
     for name in [each for each in ("steps", *writers) if each in found]:
@@ -72,6 +72,11 @@ def problems(section: Results) -> str:
 
 def _numbers_in(key: str) -> list[int]:
     return [int(each) for each in re.findall(r"\d+", key)]
+
+
+def device(found: Results) -> str:
+    """Return netdsl beside its fastest peer on a device, and all who took part."""
+    return f"{on_device(found)}\n\n{everyone(found)}"
 
 
 def inference(found: Results) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ ON = "on"
 """Where results have, by section and key, what each record was measured on."""
 
 PACKAGES = "numpy", "numba", "torch", "jax", "keras", "pytensor", "scikit-learn"
+FOR_DEVICES = "numba-cuda", "cuda-core", "nvmath-python"
 
 
 def read(folder: Path) -> Results:
@@ -26,16 +28,19 @@ def add(folder: Path, section: str, key: str, record: Any) -> None:
     """Write a record beside those of before, in place of its own of before, and what it was measured on."""
     results = read(folder)
     results.setdefault(section, {})[key] = record
-    results.setdefault(ON, {}).setdefault(section, {})[key] = setting()
+    results.setdefault(ON, {}).setdefault(section, {})[key] = setting(record.get("device", ""))
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / "results.json.part"
     part.write_text(json.dumps(results, indent=1), encoding="utf-8")
     part.replace(folder / "results.json")
 
 
-def setting() -> str:
-    """Return what figures are measured on now: the machine, and the versions of all that take part."""
-    return f"{machine()}; {', '.join(f'{name} {number}' for name, number in versions().items())}"
+def setting(device: str = "") -> str:
+    """Return what figures are measured on now: the device where there is one, the machine, and the versions
+    of all that take part."""
+    packages = (*PACKAGES, *FOR_DEVICES) if device else PACKAGES
+    told = ", ".join(f"{name} {number}" for name, number in versions(packages).items())
+    return "; ".join(filter(None, (device, machine(), told)))
 
 
 def machine() -> str:
@@ -53,10 +58,10 @@ def machine() -> str:
     return f"{name}, {count} cores, {kind().level}, {platform.system()}, Python {platform.python_version()}"
 
 
-def versions() -> dict[str, str]:
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Return the versions of the packages that take part."""
     found = {}
-    for name in PACKAGES:
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

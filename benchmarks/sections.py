@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks import epoch, growth, inference, memory, start, steps
 from benchmarks.kinds import OURS, Kind
+from benchmarks.table import ON_DEVICE
 from benchmarks.turns import Participant, PeerError, finished
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -31,6 +32,7 @@ class Job:
     threads: tuple[int, ...]
     rounds: int
     results: Path
+    device: str = "cpu"
 
     def workloads(self, names: Iterable[str]) -> list[Workload]:
         """Return those of a section's workloads that were asked for."""
@@ -43,7 +45,7 @@ class Job:
         self.results.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:
             yield {
-                each.label: opened.enter_context(Participant(each.label, threads, log))
+                each.label: opened.enter_context(Participant(each.label, threads, log, self.device))
                 for each in (OURS, *peers)
             }
 
@@ -58,6 +60,18 @@ def of_steps(job: Job) -> Found:
             yield f"{workload.name}/{threads}", record
             ranks = steps.ranked(record)
             peers = [each for each in peers if each.label in ranks[:FIELD]]
+
+
+def of_device(job: Job) -> Found:
+    """Time training steps on a device in turns, of those that can use it."""
+    threads = max(job.threads)
+    for workload in job.workloads(ON_DEVICE):
+        peers = [each for each in job.peers if each.does(workload)]
+        with job.workers(threads, peers) as workers:
+            yield (
+                workload.name,
+                steps.measure(workload, workers, job.rounds, job.results, print, steps.DEVICE),
+            )
 
 
 def of_inference(job: Job) -> Found:

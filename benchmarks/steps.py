@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,32 @@ from benchmarks.workloads import Workload
 TURN = 0.15
 """Seconds that netdsl's turn takes, about: as many steps as fit, and peers take as many."""
 
-COMPARED, SECONDS = 100, 8.0
-"""Steps whose losses are compared if netdsl makes them in this time: else as many as it does, at least 20."""
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """How many steps a turn has at most, and a comparison."""
+
+    most: int = 200
+    least: int = 20
+    compared: int = 100
+    """Steps whose losses are compared if netdsl makes them in `seconds`: else as many as it does, `least` at
+    least."""
+
+    seconds: float = 8.0
+
+
+CPU = Lengths()
+DEVICE = Lengths(most=2000)
+"""A step may take 30 microseconds, and a turn has to be long beside what starts and ends it."""
 
 Say = Callable[[str], None]
 Record = dict[str, Any]
 
 
-def measure(workload: Workload, workers: Mapping[str, Asked], rounds: int, parent: Path, say: Say) -> Record:
+def measure(
+    workload: Workload, workers: Mapping[str, Asked], rounds: int, parent: Path, say: Say,
+    lengths: Lengths = CPU,
+) -> Record:  # fmt: skip
     """Return the milliseconds of a step of all that do the same work, and how far their losses are apart."""
     folder = folder_of(workload.name, parent)
     ours = workers[OURS.label]
@@ -31,8 +49,8 @@ def measure(workload: Workload, workers: Mapping[str, Asked], rounds: int, paren
     ours.ask(**load, rate=0.0)
     ours.ask(do="time", steps=2)
     step = ours.ask(do="time", steps=2)["seconds"] / 2
-    piece = max(2, min(200, round(TURN / step)))
-    compared = min(COMPARED, max(20, round(SECONDS / step)))
+    piece = max(2, min(lengths.most, round(TURN / step)))
+    compared = min(lengths.compared, max(lengths.least, round(lengths.seconds / step)))
     ours.ask(**load, rate=0.0)
     mine = ours.ask(do="losses", steps=compared, piece=piece)
     record: Record = {"steps": piece, "compared": {}, "problems": {}, "ms": {}, "ratios": {}}

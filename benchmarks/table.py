@@ -15,6 +15,9 @@ BARS = {
 }  # fmt: skip
 """How many times as fast as the fastest peer netdsl is meant to be."""
 
+ON_DEVICE = {"w1": 1.0, "w3": 1 / 1.2, "w4": 1.0, "w5": 1.0, "w6": 1 / 1.2, "w7": 1 / 1.2}
+"""The same on a CUDA device, where the workloads beside are not measured."""
+
 Results = dict[str, Any]
 
 
@@ -43,8 +46,8 @@ def fastest(record: Results) -> str | None:
 
 
 def in_order(keys: Iterable[str]) -> list[str]:
-    """Return the keys `w2/1` of a section by workload, then by threads."""
-    return sorted(keys, key=lambda key: (int(key.split("/")[0][1:]), int(key.split("/")[1])))
+    """Return the keys `w2/1` or `w2` of a section by workload, then by threads."""
+    return sorted(keys, key=lambda key: [int(each) for each in key[1:].split("/")])
 
 
 def summary(steps: Results) -> str:
@@ -52,27 +55,39 @@ def summary(steps: Results) -> str:
     rows = []
     for key in in_order(steps):
         name, threads = key.split("/")
-        record, peer = steps[key], fastest(steps[key])
+        record = steps[key]
         mine = statistics.median(record["ms"][OURS.label])
         share = record["flops"] / mine / 1e6 / (record["peak"] * int(threads))
         row = [f"{name.upper()} {WORKLOADS[name].title}", threads, number(mine)]
-        if peer is None:
-            rows.append([*row, "no peer", "", "", f"{BARS[name]:g}", f"{share:.0%}"])
-            continue
-        ratios, theirs = record["ratios"][peer], statistics.median(record["ms"][peer])
-        ratio = f"**{statistics.median(ratios):.2f}**", f"{min(ratios):.2f} … {max(ratios):.2f}"
-        rows.append([*row, f"{peer} {number(theirs)}", *ratio, f"{BARS[name]:g}", f"{share:.0%}"])
-    head = (
-        "workload",
-        "threads",
-        "netdsl, ms",
-        "fastest peer, ms",
-        "ratio",
-        "least … most",
-        "bar",
-        "of the peak",
-    )
-    return table(head, rows)
+        rows.append([*row, *_beside(record), f"{BARS[name]:g}", f"{share:.0%}"])
+    return table(("workload", "threads", *COMPARED, "of the peak"), rows)
+
+
+COMPARED = "netdsl, ms", "fastest peer, ms", "ratio", "least … most", "bar"
+
+
+def on_device(steps: Results) -> str:
+    """Return a row for each workload: netdsl beside its fastest peer on the same device."""
+    rows = [
+        [
+            f"{name.upper()} {WORKLOADS[name].title}",
+            number(statistics.median(steps[name]["ms"][OURS.label])),
+            *_beside(steps[name]),
+            f"{ON_DEVICE[name]:.2g}",
+        ]
+        for name in in_order(steps)
+    ]
+    return table(("workload", *COMPARED), rows)
+
+
+def _beside(record: Results) -> tuple[str, str, str]:
+    """Return the fastest peer's time, the ratio to netdsl's, and its range."""
+    peer = fastest(record)
+    if peer is None:
+        return "no peer", "", ""
+    ratios, theirs = record["ratios"][peer], statistics.median(record["ms"][peer])
+    ratio = f"**{statistics.median(ratios):.2f}**", f"{min(ratios):.2f} … {max(ratios):.2f}"
+    return f"{peer} {number(theirs)}", *ratio
 
 
 def everyone(steps: Results) -> str:

@@ -1,4 +1,4 @@
-"""PyTorch: eager, eager with images channels-last, and compiled."""
+"""PyTorch: eager, eager with images channels-last, and compiled, on a device into CUDA graphs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ class Peer:
 
     def __init__(
         self, form: str, workload: Workload, start: Mapping[str, Any], rows: Mapping[str, Any], rate: float,
-        threads: int,
+        threads: int, device: str = "cpu",
     ) -> None:  # fmt: skip
         torch.set_num_threads(threads)
         torch.manual_seed(0)
-        self.workload, self.form = workload, form
-        self.model = network(workload.name, start, rate)
-        self.x, self.t = torch.from_numpy(laid_out(rows["x"])), torch.from_numpy(rows["t"])
+        if device != "cpu":
+            as_on_the_cpu()
+        self.workload, self.form, self.device = workload, form, device
+        self.model = network(workload.name, start, rate).to(device)
+        self.x = torch.from_numpy(laid_out(rows["x"])).to(device)
+        self.t = torch.from_numpy(rows["t"]).to(device)
         if self.t.dtype == torch.int32:
             self.t = self.t.long()
         if workload.cost == "mse":
@@ -38,27 +41,34 @@ class Peer:
             self.x = self.x.contiguous(memory_format=torch.channels_last)
         self.matrices = [each.weight for each in self.model.modules() if isinstance(each, torch.nn.Linear)]
         self.optimizer = self._optimizer()
-        self.cost = torch.compile(self._cost) if form == "compiled" else self._cost
+        self.graphs = form == "compiled" and device != "cpu"
+        mode = "reduce-overhead" if self.graphs else None
+        self.cost = torch.compile(self._cost, mode=mode) if form == "compiled" else self._cost
 
     def run(self, order: np.ndarray) -> np.ndarray:
         """Take steps over rows; return their losses."""
         found = []
-        for batch in torch.tensor(order).split(self.workload.batch):
+        for batch in torch.tensor(order, device=self.device).split(self.workload.batch):
+            if self.graphs:
+                torch.compiler.cudagraph_mark_step_begin()
             self.optimizer.zero_grad()
             loss, objective = self.cost(self.x[batch], self.t[batch])
             objective.backward()
             self.optimizer.step()
-            found.append(loss.detach())
-        return torch.stack(found).numpy()
+            # The next step writes over what a graph returned.
+            found.append(loss.detach().clone() if self.graphs else loss.detach())
+        return torch.stack(found).cpu().numpy()
 
     def infer(self, order: np.ndarray, batch: int) -> np.ndarray:
         """Return the outputs of rows, so many at a time."""
         self.model.eval()
         model = self._compiled_model() if self.form == "compiled" else self.model
         with torch.inference_mode():
-            return torch.cat(
-                [model(self.x[each]).softmax(-1) for each in torch.tensor(order).split(batch)]
-            ).numpy()
+            return (
+                torch.cat([model(self.x[each]).softmax(-1) for each in torch.tensor(order).split(batch)])
+                .cpu()
+                .numpy()
+            )
 
     def _compiled_model(self) -> Any:
         if not hasattr(self, "_model"):
@@ -108,6 +118,13 @@ def epoch(x: np.ndarray, t: np.ndarray, x_valid: np.ndarray, t_valid: np.ndarray
     peer.model.eval()
     with torch.inference_mode():
         return float(F.cross_entropy(peer.model(torch.from_numpy(x_valid)), torch.from_numpy(t_valid)))
+
+
+def as_on_the_cpu() -> None:
+    """Let products and convolutions on a device have the precision of float32, and choose the fastest."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
 
 
 def laid_out(x: np.ndarray) -> np.ndarray:

@@ -19,6 +19,9 @@ PAUSE = 0.02
 FAR = 3.0
 """A peer that needs so many times netdsl's time after three rounds has no more turns."""
 
+PLATFORMS = {"cpu": "cpu", "cuda": "cuda", "simulated": "cpu"}
+"""What peers run on: beside netdsl on its simulated device, to try a run, they have the CPU."""
+
 THREAD_COUNTS = "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"
 
 
@@ -40,15 +43,17 @@ class Asked(Protocol):
 
 
 class Participant:
-    """A process of one participant with so many threads."""
+    """A process of one participant with so many threads, which trains on a device."""
 
-    def __init__(self, label: str, threads: int, log: Path) -> None:
+    def __init__(self, label: str, threads: int, log: Path, device: str = "cpu") -> None:
         counts = {name: str(threads) for name in THREAD_COUNTS}
-        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+        # JAX would take three quarters of a device's memory as it starts, which others need.
+        jax = {"JAX_PLATFORMS": PLATFORMS[device], "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", **jax}
         self.label, self.log = label, log
         with log.open("a") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.worker", label, str(threads)],
+                [sys.executable, "-m", "benchmarks.worker", label, str(threads), device],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
                 env={**os.environ, **counts, **quiet, "PYTHONPATH": found_first()},
             )  # fmt: skip

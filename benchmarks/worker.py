@@ -1,4 +1,4 @@
-"""A process that does one participant's work when told: `python -m benchmarks.worker LABEL THREADS`.
+"""A process that does one participant's work when told: `python -m benchmarks.worker LABEL THREADS DEVICE`.
 
 It reads a request from each line of its input and writes an answer to each line of its output, both JSON.
 Between requests it waits, so that only one participant ever runs.
@@ -18,16 +18,18 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from benchmarks.turns import PLATFORMS
+
 Request = dict[str, Any]
 
 
 class Work:
     """The work that a process has loaded, and the answers to what it is asked."""
 
-    def __init__(self, label: str, threads: int) -> None:
+    def __init__(self, label: str, threads: int, device: str) -> None:
         from benchmarks.kinds import KINDS
 
-        self.kind, self.threads = KINDS[label], threads
+        self.kind, self.threads, self.device = KINDS[label], threads, device
         self.peer: Any = None
         self.order = np.zeros(0, np.int64)
         self.batch = 1
@@ -54,7 +56,7 @@ class Work:
         if self.kind.module == "ours":
             from benchmarks.ours import Ours
 
-            self.peer = Ours(given, rate, self.threads, place, text)
+            self.peer = Ours(given, rate, self.threads, place, text, self.device)
             self.peer.keep(place)
             self.order = np.load(place / "order.npy")
             return {"seconds": time.perf_counter() - begun}
@@ -62,7 +64,8 @@ class Work:
             arrays = dict(start), dict(rows)
         self.order = np.load(place / "order.npy")
         module = importlib.import_module(f"benchmarks.{self.kind.module}")
-        self.peer = module.Peer(self.kind.form, given, *arrays, rate, self.threads)
+        device = (PLATFORMS[self.device],) if self.kind.on_device else ()
+        self.peer = module.Peer(self.kind.form, given, *arrays, rate, self.threads, *device)
         return {"seconds": time.perf_counter() - begun}
 
     def _losses(self, steps: int, piece: int, first: int = 0) -> Request:
@@ -93,8 +96,11 @@ class Work:
         return {"seconds": time.perf_counter() - begun, "outputs": found[:4].tolist()}
 
     def _figures(self) -> Request:
-        """Return the operations of a step and the peak of a core, as netdsl knows them."""
-        return {"flops": self.peer.flops(), "peak": self.peer.peak()}
+        """Return the operations of a step as netdsl knows them, the peak of a core, and the device."""
+        figures = {"flops": self.peer.flops()}
+        if self.device == "cpu":
+            return {**figures, "peak": self.peer.peak()}
+        return {**figures, "device": self.peer.engine.device_name}
 
     def _compile(self, file: str) -> Request:
         """Compile a file for the first step of its training; return the seconds."""
@@ -132,10 +138,10 @@ def private_output() -> TextIO:
 
 
 def main() -> None:
-    label, threads = sys.argv[1], int(sys.argv[2])
+    label, threads, device = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     answers = private_output()
     confined(threads)
-    work = Work(label, threads)
+    work = Work(label, threads, device)
     for line in sys.stdin:
         try:
             answer = work.answer(json.loads(line))

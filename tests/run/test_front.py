@@ -47,7 +47,7 @@ def test_manifest(tmp_path: Path) -> None:
     assert manifest["overrides"] == {"units": "8", "train.seed": "7"}
     assert len(manifest["data"]["sha256"]) == 64
     assert manifest["versions"]["numpy"] == np.__version__
-    assert manifest["cpu"]["level"] in ("avx512", "avx2", "generic")
+    assert manifest["cpu"]["level"] in ("amx", "avx512", "avx2", "generic")
     assert manifest["device"] == {"kind": "cpu", "name": manifest["cpu"]["name"]}
     assert manifest["precision"] == "float32"
     assert "units = 8" in (run.folder / "model.net").read_text()

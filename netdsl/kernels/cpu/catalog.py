@@ -10,6 +10,7 @@ from typing import Any, Final
 _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "interpreter": ("interpret", "interpret_timed", "barrier"),
     "products": ("product", "product_back", "weight_gradient", "turn_panel"),
+    "part_products": ("split_rows", "product_of_parts"),
     "contraction": ("contraction",),
     "convolution": ("convolution", "convolution_in_halves", "turn_kernel", "convolution_gradient"),
     "winograd": ("winograd_kernel", "winograd", "winograd_gradient"),

@@ -195,7 +195,7 @@ def gradient_of_line(
     lines of the image; `nothing` are 16 zeros. The registers of AVX-512 hold all sums at once; others go over
     the rows of taps.
     """
-    together = GRADIENT if machine().level == "avx512" else 1
+    together = GRADIENT if machine().wide else 1
     none = floats(builder, nothing)
     for row in range(0, GRADIENT, together):
         rows = range(row, row + together)

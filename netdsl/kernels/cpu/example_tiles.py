@@ -49,12 +49,12 @@ LONGEST: Final = 8
 
 def _lanes() -> int:
     """Return the lanes of a register: tiles go through 16 examples in as many passes as that takes."""
-    return {"avx512": 16, "avx2": 8}.get(machine().level, 4)
+    return 16 if machine().wide else 8 if machine().level == "avx2" else 4
 
 
 def _most_sums() -> int:
     """Return how many registers of sums leave enough for what is multiplied."""
-    return 24 if machine().level == "avx512" else 12 if machine().fma else 8
+    return 24 if machine().wide else 12 if machine().fma else 8
 
 
 def _shapes() -> list[tuple[int, int]]:

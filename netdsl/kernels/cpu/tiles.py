@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils
 
 from netdsl.kernels.cpu.emission import (
     F32,
@@ -287,7 +286,9 @@ def stack_floats(count: int) -> Callable[..., Any]:
 
     @emits(WORD)
     def place(builder: Any) -> Value:
-        block = cgutils.alloca_once(builder, ir.ArrayType(F32, count))
+        # Numba's own way would set it to zeros.
+        with builder.goto_entry_block():
+            block = builder.alloca(ir.ArrayType(F32, count))
         block.align = 64
         return builder.ptrtoint(block, I64)
 

@@ -12,7 +12,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from numpy.typing import NDArray
 
-from netdsl.kernels.cpu.machine import VARIABLE
+from netdsl.kernels.cpu.machine import VARIABLE, machine
 from netdsl.runtime.load import library, load
 
 CANARY: Final = 0x7FEDBEEF
@@ -25,7 +25,8 @@ Floats = NDArray[np.float32]
 def _levels() -> tuple[str, ...]:
     host = llvm.get_host_cpu_features()
     needed = {"avx512": "avx512bw", "avx2": "avx2"}
-    return (*(level for level, feature in needed.items() if host.get(feature, False)), "generic")
+    tiles = ("amx",) if machine().level == "amx" else ()
+    return (*tiles, *(level for level, feature in needed.items() if host.get(feature, False)), "generic")
 
 
 LEVELS: Final = _levels()

@@ -314,6 +314,6 @@ def program_of(
     if target.device == "cuda":
         from netdsl.lowering.cuda.lower import lower_to_device
 
-        return lower_to_device(graph, name, target.rows, precision)
+        return lower_to_device(graph, name, target.rows, precision, blas=target.blas)
     program, steps = lower(choose_kernels(fuse(recompute(graph)), rows), name)
     return within_pieces(replace(program, phases=schedule(steps)))

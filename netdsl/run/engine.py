@@ -57,7 +57,9 @@ class Engine:
         self.experiment = experiment
         self.device = chosen(device) if isinstance(device, str) else device
         rows = experiment.training.batch or BATCH
-        target = CPU if self.device is None else Target("cuda", rows=rows)
+        target = CPU
+        if self.device is not None:
+            target = Target("cuda", rows=rows, blas=self.device.blas is not None)
         self.compiled: Compiled = compile_experiment(experiment, target)
         self.threads = threads
         self._made: dict[Kind, Executable] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import TypeAlias
 
 from netdsl.graph import Graph, Precision, Shape, count, is_batched
 from netdsl.kernels.cuda.convolution import Geometry, convolve, convolve_input, convolve_kernel
@@ -12,6 +13,8 @@ from netdsl.kernels.cuda.kernel import Work
 from netdsl.kernels.cuda.products import Strided, product
 from netdsl.operations.linear import places
 from netdsl.program import Count, count_of, rows_of
+
+Axes: TypeAlias = Sequence[Strided]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def precision_of(graph: Graph, index: int, precision: Precision) -> Precision:
     return "float32" if graph[index].of == "update" else precision
 
 
-def axes_of(graph: Graph, index: int, views: Sequence[View]) -> tuple[Sequence[Strided], ...]:
+def axes_of(graph: Graph, index: int, views: Sequence[View]) -> tuple[Axes, Axes, Axes, Axes]:
     """Return the axes of a product: of both operands, of the left alone, of the right alone, summed."""
     node = graph[index]
     left, right = (graph[each].shape for each in graph.operands(index))

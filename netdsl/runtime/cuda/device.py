@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netdsl.program import Kernel
+from netdsl.runtime.cuda.product import Product
 
 Queue: TypeAlias = Literal["steps", "copies"]
 """Work of one queue is done in order; that of two only where one follows an event of the other."""
@@ -56,6 +57,10 @@ class Device(Protocol):
     def driver(self) -> str:
         """What runs its kernels, with the version."""
 
+    @property
+    def blas(self) -> str | None:
+        """What makes large products, with the version: a library; None where our own kernels do."""
+
     def free_memory(self) -> int:
         """Return how many bytes can be had."""
 
@@ -96,7 +101,7 @@ class Device(Protocol):
     def prepare(self, kernels: Mapping[str, Kernel]) -> None:
         """Compile kernels, or load them from where they are kept."""
 
-    def recorded(self, phases: Sequence[Sequence[Launch]]) -> Recorded:
+    def recorded(self, phases: Sequence[Sequence[Launch | Product]]) -> Recorded:
         """Return phases that follow each other, ready to run; launches of one need none of each other."""
 
     def finish(self) -> None:

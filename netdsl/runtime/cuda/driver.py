@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from netdsl.program import Kernel
 from netdsl.runtime.cuda.ahead import make_ahead
+from netdsl.runtime.cuda.blas import Blas, library_name, opened
 from netdsl.runtime.cuda.device import Event, Launch, Queue
+from netdsl.runtime.cuda.product import Product
 from netdsl.runtime.cuda.toolchain import compiled_text
 
 
@@ -32,6 +34,8 @@ class CudaDevice:
         self._queues: dict[Queue, Any] = {"steps": self._stream, "copies": self._device.create_stream()}
         self._buffers: dict[int, Any] = {}
         self._kernels: dict[str, Any] = {}
+        self._library: Blas | None = None
+        self.blas = library_name()
         self.name = str(self._device.name)
         version = int(self._told(driver.cuDriverGetVersion()))
         self.driver = f"CUDA {version // 1000}.{version % 1000 // 10}"
@@ -119,16 +123,25 @@ class CudaDevice:
                 code = compiled_text(each.text, each.name, each.kinds, each.threads, self.architecture)
                 self._kernels[name] = ObjectCode.from_cubin(code.cubin).get_kernel(each.name)
 
-    def recorded(self, phases: Sequence[Sequence[Launch]]) -> CudaSteps:
-        """Return launches as one graph, those of a phase as branches."""
+    def recorded(self, phases: Sequence[Sequence[Launch | Product]]) -> CudaSteps:
+        """Return launches as one graph, those of a phase as branches.
+
+        Errors: E0965 for a product that the library refuses.
+        """
         from cuda.core import LaunchConfig, launch
         from cuda.core.graph import GraphBuilder
 
+        if self._library is None and any(isinstance(each, Product) for phase in phases for each in phase):
+            self._library = opened()
         builder = self._device.create_graph_builder()
         builder.begin_building()
         for launches in phases:
             branches = builder.split(len(launches)) if len(launches) > 1 else (builder,)
             for branch, each in zip(branches, launches, strict=True):
+                if isinstance(each, Product):
+                    assert self._library is not None
+                    self._library.multiply(each, int(branch.stream.handle))
+                    continue
                 config = LaunchConfig(grid=each.blocks, block=each.kernel.threads)
                 # Addresses and whole numbers alike are words of 64 bits.
                 launch(branch, config, self._kernels[each.kernel.name], *map(np.int64, each.arguments))
@@ -142,6 +155,10 @@ class CudaDevice:
 
     def close(self) -> None:
         """Give all memory back."""
+        self._stream.sync()
+        if self._library is not None:
+            self._library.close()
+            self._library = None
         for address in list(self._buffers):
             self.free(address)
         self._stream.sync()

@@ -11,12 +11,13 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from netdsl.runtime.cuda.device import Launch, Span
+from netdsl.runtime.cuda.product import Product
 
 
-def scheduled(launches: Sequence[Launch]) -> list[list[Launch]]:
+def scheduled(launches: Sequence[Launch | Product]) -> list[list[Launch | Product]]:
     """Return the phases of launches that are given in an order in which they are right."""
     memory = _Memory(span for each in launches for span in (*each.reads, *each.writes))
-    phases: list[list[Launch]] = []
+    phases: list[list[Launch | Product]] = []
     for launch in launches:
         phase = memory.first(launch)
         if phase == len(phases):
@@ -35,13 +36,13 @@ class _Memory:
         self._written = [0] * len(self._ends)
         self._touched = [0] * len(self._ends)
 
-    def first(self, launch: Launch) -> int:
+    def first(self, launch: Launch | Product) -> int:
         """Return the first phase in which a launch may stand."""
         behind = [self._written[each] for each in self._pieces(launch.reads)]
         behind += [self._touched[each] for each in self._pieces(launch.writes)]
         return max(behind, default=0)
 
-    def touch(self, launch: Launch, phase: int) -> None:
+    def touch(self, launch: Launch | Product, phase: int) -> None:
         """Note that a launch stands in a phase."""
         for each in self._pieces((*launch.reads, *launch.writes)):
             self._touched[each] = max(self._touched[each], phase + 1)

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from netdsl.kernels.cuda.kernel import CudaKernel, Parameter
 from netdsl.kernels.cuda.simulation import simulate
 from netdsl.program import Kernel
+from netdsl.runtime.cuda.blas import Blas
 from netdsl.runtime.cuda.device import Launch, Queue
+from netdsl.runtime.cuda.product import Product
 
 _APART: Final = 1 << 32
 """Bytes from the address of one piece of memory to that of the next: no kernel reaches so far by mistake."""
@@ -39,8 +41,16 @@ class SimulatedDevice:
         self._regions: list[tuple[int, int]] = []
         self._made = 0
         self._late = frozenset(late)
+        self.library: Blas | None = None
+        """What makes large products; none unless a test puts one there."""
+
         self._work: dict[Queue, deque[Callable[[], None]]] = {"steps": deque(), "copies": deque()}
         self._done: dict[Queue, int] = {"steps": 0, "copies": 0}
+
+    @property
+    def blas(self) -> str | None:
+        """The name of what makes large products."""
+        return None if self.library is None else "a simulated library"
 
     def allocate(self, size: int) -> int:
         """Return the address of so many bytes.
@@ -122,7 +132,7 @@ class SimulatedDevice:
     def prepare(self, kernels: Mapping[str, Kernel]) -> None:
         """Have nothing to compile."""
 
-    def recorded(self, phases: Sequence[Sequence[Launch]]) -> SimulatedSteps:
+    def recorded(self, phases: Sequence[Sequence[Launch | Product]]) -> SimulatedSteps:
         """Return phases that follow each other. The last launch of each comes first, to see that none of them
         needs another."""
         return SimulatedSteps(self, [each for launches in phases for each in reversed(launches)])
@@ -149,7 +159,7 @@ class SimulatedDevice:
 class SimulatedSteps:
     """Launches of a step, or of several."""
 
-    def __init__(self, device: SimulatedDevice, launches: Sequence[Launch]) -> None:
+    def __init__(self, device: SimulatedDevice, launches: Sequence[Launch | Product]) -> None:
         self._device, self._launches = device, launches
 
     def run(self, times: int) -> None:
@@ -160,7 +170,24 @@ class SimulatedSteps:
         with np.errstate(all="ignore"):
             for _ in range(times):
                 for each in self._launches:
-                    self._launch(each)
+                    if isinstance(each, Launch):
+                        self._launch(each)
+                    else:
+                        self._multiply(each)
+
+    def _multiply(self, product: Product) -> None:
+        """Let the library make a product; it may read and write the buffers of the operands alone."""
+        assert self._device.library is not None
+        sides = (
+            (product.left, product.high, product.deep),
+            (product.right, product.deep, product.wide),
+            (product.result, product.high, product.wide),
+        )
+        for matrices, high, wide in sides:
+            lines, length = (wide, high) if matrices.turned else (high, wide)
+            floats = (product.count - 1) * matrices.apart + (lines - 1) * matrices.line + length
+            assert matrices.address + 4 * floats <= matrices.end, "a product leaves its buffers"
+        self._device.library.multiply(product, 0)
 
     def _launch(self, launch: Launch) -> None:
         kernel = launch.kernel

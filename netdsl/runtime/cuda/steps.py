@@ -8,8 +8,9 @@ from itertools import groupby, product
 from typing import Final
 
 from netdsl.lowering.cuda import words
-from netdsl.program import Access, Call, Grid, Program, Repeat, Step, address
+from netdsl.program import Access, Call, Grid, LibraryProduct, Program, Repeat, Step, address
 from netdsl.runtime.cuda.device import Launch, Recorded, Span
+from netdsl.runtime.cuda.product import Product, placed_product
 
 MOST: Final = 1024
 """Launches that are recorded at once, at most: a scan has thousands a step."""
@@ -57,10 +58,10 @@ class Launching:
             for repeat in [phase.repeat]
         )
 
-    def steps(self, count: int) -> list[Launch]:
+    def steps(self, count: int) -> list[Launch | Product]:
         """Return the launches of so many steps that follow each other, and the one that moves cursors on."""
         *phases, advance = self.program.phases
-        found: list[Launch] = []
+        found: list[Launch | Product] = []
         for number in range(count):
             words_of_step = self.symbols[f"at({self.context})"] + 8 * words.COUNT * number
             known = {**self.symbols, f"at({self.context})": words_of_step}
@@ -71,7 +72,12 @@ class Launching:
         found.append(self._launch(last, {**self.symbols, "steps": count}, writes_all=True))
         return found
 
-    def _launch(self, step: Step, symbols: Mapping[str, int], *, writes_all: bool = False) -> Launch:
+    def _launch(
+        self, step: Step, symbols: Mapping[str, int], *, writes_all: bool = False
+    ) -> Launch | Product:
+        if isinstance(step.work, LibraryProduct):
+            touched = (tuple(self._spans(_symbols(each))) for each in (step.reads, step.writes))
+            return placed_product(step.work, symbols, self.ends, *touched)
         (call,) = step.calls
         assert isinstance(step.work, Grid)
         passed = frozenset(name for each in call.arguments for name in each.symbols())

@@ -81,7 +81,7 @@ def machine() -> dict[str, str]:
 
 def cuda() -> dict[str, str]:
     """Return the CUDA devices, the packages that make code for them, and what has not run on one."""
-    from netdsl.runtime.cuda.standing import NOT_RUN, device_names
+    from netdsl.runtime.cuda.standing import NEVER_RUN, NOT_RUN, device_names
     from netdsl.runtime.cuda.toolchain import versions as packages
 
     found = packages()
@@ -92,7 +92,8 @@ def cuda() -> dict[str, str]:
         "cuda code": told
         if not missing
         else f"{', '.join(missing)} not installed: pip install 'netdsl[cuda]'",
-        "cuda kernels": f"not run on a device yet, in a simulator alone: {', '.join(NOT_RUN)}",
+        "cuda target": f"run in simulators, but on no device: {', '.join(NOT_RUN)}; "
+        f"run nowhere: {', '.join(NEVER_RUN)}",
     }
 
 

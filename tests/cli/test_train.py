@@ -335,6 +335,6 @@ def test_doctor_names_no_one(capsys: Capture) -> None:
     told = capsys.readouterr().out
     (record,) = records(told)
     assert record["passed"] is True
-    assert {"cuda", "cuda code", "cuda kernels"} <= set(record)
-    assert "not run on a device yet" in str(record["cuda kernels"])
+    assert {"cuda", "cuda code", "cuda target"} <= set(record)
+    assert "on no device" in str(record["cuda target"])
     assert str(Path.home()) not in told

@@ -10,10 +10,14 @@ NOT_RUN: Final = (
     "products",
     "convolutions",
     "scans",
-    "launches in graphs",
+    "trainings",
+    "several steps in a graph",
     "rows sent beside steps",
 )
 """What has run in a simulator, but on no device: taken out when tests marked `gpu` have run it."""
+
+NEVER_RUN: Final = ("memory, copies and graphs of the driver",)
+"""What has run nowhere, since no simulator has it."""
 
 _LIBRARIES: Final = ("libcuda.so.1", "nvcuda.dll")
 _NAME: Final = 100

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from netdsl.kernels.cuda.kernel import CudaKernel
+from netdsl.kernels.cuda import matrix_units
+from netdsl.kernels.cuda.kernel import WARP, CudaKernel
 from netdsl.kernels.cuda.simulation import FUNCTIONS
 
 
@@ -41,6 +42,19 @@ def _across(combine: Any) -> Any:
     return across
 
 
+def _meeting(name: str) -> Any:
+    def meeting(*told: Any) -> Any:
+        thread: Any = threading.current_thread()
+        all_told = _context().shared._allocations.setdefault("meeting", [None] * 1024)
+        thread.syncthreads()
+        all_told[thread.thread_id] = told
+        thread.syncthreads()
+        first = thread.thread_id // WARP * WARP
+        return matrix_units.together(name, all_told[first : first + WARP])[thread.thread_id - first]
+
+    return meeting
+
+
 def simulate(kernel: CudaKernel, arguments: Mapping[str, Any], rows: int = 1) -> None:
     """Run a kernel as `netdsl.kernels.cuda.simulation.simulate` does."""
     from numba import cuda
@@ -49,9 +63,11 @@ def simulate(kernel: CudaKernel, arguments: Mapping[str, Any], rows: int = 1) ->
         **FUNCTIONS,
         "cuda": cuda,
         "shared_floats": _shared(np.float32, "floats"),
+        "shared_halves": _shared(np.float32, "halves"),
         "shared_ints": _shared(np.int32, "ints"),
         "warp_sum": _across(lambda a, b: a + b),
         "warp_max": _across(np.maximum),
+        **{name: _meeting(name) for name in matrix_units.MEETINGS},
     }
     exec(compile(kernel.text, f"<kernel {kernel.name}>", "exec"), words)  # noqa: S102 - our own text
     given = {**arguments, "rows": rows}

@@ -5,10 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from netdsl.cli.compile import ARCHITECTURES
+from netdsl.graph import Precision
 from netdsl.kernels.cuda.convolution import Geometry, convolve, convolve_input, convolve_kernel
 from netdsl.kernels.cuda.kernel import CudaKernel, Work, make
 from netdsl.kernels.cuda.products import matrix_product
-from netdsl.kernels.cuda.tiling import LARGE, TILES, Tile
+from netdsl.kernels.cuda.tiling import LARGE, TILES, WARP_TILES, Tile, WarpTile
 from netdsl.program import ROWS
 from netdsl.runtime.cuda.toolchain import REGISTERS, DeviceCode, compiled
 
@@ -57,6 +58,38 @@ def test_a_convolution(write: Callable[..., Work], name: str) -> None:
         check(found, tile)
         if name == "aligned":
             assert 2 * found[0].registers * tile.threads <= REGISTERS
+
+
+def check_matrix_units(code: DeviceCode, tile: WarpTile, precision: Precision) -> None:
+    assert code.spills == 0, (code.name, code.registers)
+    assert ".f64" not in code.ptx
+    assert ".local" not in code.ptx
+    assert code.registers * tile.threads <= REGISTERS
+    halves = precision == "bf16"
+    matrices = (tile.high // 16) * (tile.wide // 8) * tile.depth // (16 if halves else 8)
+    assert code.ptx.count(f"mma.sync.aligned.m16n8k{16 if halves else 8}.row.col.f32") == matrices
+    assert ("ldmatrix.sync" in code.ptx) == halves
+    assert "fma.rn.f32" not in code.ptx
+
+
+@pytest.mark.parametrize("precision", list(WARP_TILES))
+@pytest.mark.parametrize("place", [0, 1, 3])
+@pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True)])
+def test_a_product_by_matrix_units(precision: Precision, place: int, turned: tuple[bool, bool]) -> None:
+    tile = WARP_TILES[precision][place]
+    work = matrix_product(ROWS, 512, 784, 64, turned=turned, tile=tile, splits=1, precision=precision)
+    (code,) = codes(work)
+    check_matrix_units(code, tile, precision)
+    if place == 0:
+        assert 2 * code.registers * tile.threads <= REGISTERS
+
+
+@pytest.mark.parametrize("precision", list(WARP_TILES))
+@pytest.mark.parametrize("write", [convolve, convolve_input, convolve_kernel])
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_convolution_by_matrix_units(precision: Precision, write: Callable[..., Work], name: str) -> None:
+    for tile in WARP_TILES[precision][:2]:
+        check_matrix_units(codes(write(IMAGES[name], 64, tile, 1, precision))[0], tile, precision)
 
 
 @pytest.mark.parametrize("write", [convolve, convolve_input, convolve_kernel])

@@ -16,18 +16,24 @@ from netdsl.kernels.cuda.contracted import Contraction, second_pass
 from netdsl.kernels.cuda.direct import direct_kernel
 from netdsl.kernels.cuda.kernel import Work
 from netdsl.kernels.cuda.tiled import tiled_kernel
-from netdsl.kernels.cuda.tiling import Sizes, Tile, direct_splits, is_narrow, splits_for, tile_for
+from netdsl.kernels.cuda.tiling import Sizes, Tile, WarpTile, direct_splits, is_narrow, splits_for, tile_for
 from netdsl.program import count_of
 
 
-def contraction(given: Contraction, rows: int, tile: Tile | None = None, splits: int | None = None) -> Work:
-    """Write the kernels of a contraction; what is not given is chosen for `rows` examples."""
+def contraction(
+    given: Contraction, rows: int, tile: Tile | WarpTile | None = None, splits: int | None = None
+) -> Work:
+    """Write the kernels of a contraction; what is not given is chosen for `rows` examples.
+
+    A tile that is given has to fit its precision: a `WarpTile` for all but float32. What is made element by
+    element is made in float32.
+    """
     sizes = Sizes(*(_known(axes, rows) for axes in (given.batch, given.rows, given.columns, given.summed)))
     if tile is None and is_narrow(sizes):
         splits = splits or direct_splits(sizes, _known(given.summed[:1], rows))
         kernel = direct_kernel(given, splits)
     else:
-        tile = tile or tile_for(sizes)
+        tile = tile or tile_for(sizes, given.precision)
         splits = splits or splits_for(sizes, tile)
         kernel = tiled_kernel(given, tile, splits)
     if splits == 1:

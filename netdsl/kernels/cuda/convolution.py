@@ -14,7 +14,7 @@ from netdsl.kernels.cuda.addressing import Axis, Coordinate, Operand, along
 from netdsl.kernels.cuda.contracted import Contraction
 from netdsl.kernels.cuda.contraction import contraction
 from netdsl.kernels.cuda.kernel import Extent, Work
-from netdsl.kernels.cuda.tiling import Tile
+from netdsl.kernels.cuda.tiling import Tile, WarpTile
 
 Extents = tuple[int, ...]
 
@@ -139,7 +139,7 @@ class _Parts:
 def convolve(
     geometry: Geometry,
     rows: int,
-    tile: Tile | None = None,
+    tile: Tile | WarpTile | None = None,
     splits: int | None = None,
     precision: Precision = "float32",
 ) -> Work:
@@ -162,7 +162,7 @@ def convolve(
 def convolve_input(
     geometry: Geometry,
     rows: int,
-    tile: Tile | None = None,
+    tile: Tile | WarpTile | None = None,
     splits: int | None = None,
     precision: Precision = "float32",
 ) -> Work:
@@ -185,7 +185,7 @@ def convolve_input(
 def convolve_kernel(
     geometry: Geometry,
     rows: int,
-    tile: Tile | None = None,
+    tile: Tile | WarpTile | None = None,
     splits: int | None = None,
     precision: Precision = "float32",
 ) -> Work:

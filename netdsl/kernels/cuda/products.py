@@ -9,7 +9,7 @@ from netdsl.kernels.cuda.addressing import Axis, plain, plain_number
 from netdsl.kernels.cuda.contracted import Contraction
 from netdsl.kernels.cuda.contraction import contraction
 from netdsl.kernels.cuda.kernel import Extent, Kind, Work
-from netdsl.kernels.cuda.tiling import Tile
+from netdsl.kernels.cuda.tiling import Tile, WarpTile
 from netdsl.program import count_of
 
 Strided = tuple[Extent, Extent, Extent, Extent]
@@ -26,7 +26,7 @@ def product(
     offsets: tuple[Extent, Extent, Extent] = (0, 0, 0),
     finish: tuple[str, ...] = (),
     finish_parameters: tuple[tuple[str, Kind], ...] = (),
-    tile: Tile | None = None,
+    tile: Tile | WarpTile | None = None,
     splits: int | None = None,
     precision: Precision = "float32",
 ) -> Work:
@@ -80,7 +80,7 @@ def matrix_product(
     count: int,
     *,
     turned: tuple[bool, bool] = (False, False),
-    tile: Tile | None = None,
+    tile: Tile | WarpTile | None = None,
     splits: int | None = None,
     precision: Precision = "float32",
 ) -> Work:

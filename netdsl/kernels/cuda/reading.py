@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from netdsl.graph import Precision
 from netdsl.kernels.cuda.addressing import (
     Axis,
     Coordinate,
@@ -23,11 +24,26 @@ from netdsl.kernels.cuda.addressing import (
     volume,
 )
 from netdsl.kernels.cuda.kernel import indented, text_of
-from netdsl.kernels.cuda.tiling import Tile
+from netdsl.kernels.cuda.tiling import Tile, WarpTile
 from netdsl.program import count_of
 
-PAD: Final = 4
-"""Floats more in a line of a tile, so that lanes which write a column hit different banks."""
+_PADS: Final[Mapping[tuple[Precision, bool], int]] = {
+    ("float32", False): 4,
+    ("tf32", False): 8,
+    ("tf32", True): 4,
+    ("bf16", False): 8,
+    ("bf16", True): 8,
+}
+"""Elements more in a line of a tile, by whether it goes along the depth: so lanes hit different banks. Of
+float32, columns are written; of tf32, eight of four depths are read; of bf16, eight lines of 16 bytes."""
+
+_ONE: Final[Mapping[Precision, str]] = {"float32": "{}", "tf32": "tf32({})", "bf16": "bf16({})"}
+_FOUR: Final[Mapping[Precision, str]] = {
+    "float32": "st4({}, {}, {}, {}, {})",
+    "tf32": "st4({}, tf32({}), tf32({}), tf32({}), tf32({}))",
+    "bf16": "st4_bf16({}, {}, {}, {}, {})",
+}
+"""How a number, or four, come into shared memory."""
 
 
 class Reader:
@@ -41,21 +57,36 @@ class Reader:
         letter: str,
         operand: Operand,
         axes: tuple[Sequence[Axis], Sequence[Axis], Sequence[Axis]],
-        tile: Tile,
+        tile: Tile | WarpTile,
         extent: int,
         begin: str,
+        precision: Precision,
     ) -> None:
+        self.precision = precision
         self.letter, self.operand, self.begin = letter, operand, begin
         self.batch, self.outer, self.summed = axes
         deep, flat = is_vector(operand, self.summed), is_vector(operand, self.outer)
         self.lanes = 4 if deep or flat else 1
         self.deep = deep or (not flat and not is_near(operand, self.outer))
-        self.line = extent + PAD
-        self.room = self.line * tile.depth
+        # Matrix units take lines of either direction, so tiles lie as they are read.
+        self.along_depth = precision != "float32" and self.deep
+        length, lines = (tile.depth, extent) if self.along_depth else (extent, tile.depth)
+        self.line = length + _PADS[precision, self.along_depth]
+        self.room = self.line * lines
         self.loads = range(extent * tile.depth // self.lanes // tile.threads)
         self.units = (tile.depth if self.deep else extent) // self.lanes
         assert tile.threads % self.units == 0, "units of a thread would differ along both axes"
         self.apart = tile.threads // self.units
+
+    def held(self, when: str, outer: str, depth: str) -> str:
+        """Return where in shared memory an element of a tile lies."""
+        line, place = (outer, depth) if self.along_depth else (depth, outer)
+        return f"{self.letter}_{when} + ({line}) * {self.line} + {place}"
+
+    def memory(self, slot: int) -> str:
+        """Return the line that asks for shared memory, for two tiles."""
+        kind = "halves" if self.precision == "bf16" else "floats"
+        return f"{self.letter}_tile = shared_{kind}({slot}, {2 * self.room})"
 
     # ---- before the loop ----------------------------------------------------------------------
 
@@ -153,18 +184,20 @@ class Reader:
         return [*lines, f"if {' and '.join(checks)}:", indented(get)] if checks else [*lines, get]
 
     def write(self) -> list[str]:
-        """Return lines that put what was read into shared memory, whose lines go along the result's axes."""
+        """Return lines that put what was read into shared memory, rounded."""
         lines: list[str] = []
-        target = f"{self.letter}_tile"
+        target, four = f"{self.letter}_tile", _FOUR[self.precision]
+        near = self.deep == self.along_depth
         for load in self.loads:
             k = self._along("k", load, moves=not self.deep)
             o = self._along("o", load, moves=self.deep)
-            place = f"{self.letter}_to + {k} * {self.line} + {o}"
             registers = [f"{self.letter}{load}_r{lane}" for lane in range(self.lanes)]
-            if self.lanes == 4 and not self.deep:
-                lines.append(f"st4({target}, {place}, {', '.join(registers)})")
+            place = self.held("to", o, k)
+            if self.lanes == 4 and near:
+                lines.append(four.format(f"{target}, {place}", *registers))
             else:
+                rounded = [_ONE[self.precision].format(each) for each in registers]
                 lines += [
-                    f"{target}[{place} + {lane * self.line}] = {each}" for lane, each in enumerate(registers)
+                    f"{target}[{place} + {lane * self.line}] = {each}" for lane, each in enumerate(rounded)
                 ]
         return lines

@@ -1,8 +1,8 @@
 """The words that kernels see beside `cuda`, as numba-cuda compiles them. This imports numba-cuda.
 
 Everything is inlined: a call of another function of a device would ask for the device, and code is also made
-where there is none. The engine under the kernels can be replaced by writing this file anew; what the words
-mean is told, in plain Python, by `netdsl.kernels.cuda.simulation`.
+where there is none. The engine under the kernels can be replaced by writing this file, and what it imports
+from beside it, anew; what the words mean is told, in plain Python, by `netdsl.kernels.cuda.simulation`.
 """
 
 import math
@@ -15,22 +15,10 @@ from numba import cuda
 from numba.cuda import cgutils, types
 from numba.cuda.extending import intrinsic
 
-_FLOAT: Final = ir.FloatType()
-_WORD: Final = ir.IntType(32)
-_FOUR: Final = ir.VectorType(_FLOAT, 4)
-_ALL: Final = ir.Constant(_WORD, -1)
+from netdsl.kernels.cuda import matrix_words
+from netdsl.kernels.cuda.instructions import FLOAT, WORD, Signed, lane_number, shared, store_all
 
-Signed = tuple[Any, Callable[..., Any]]
-
-
-def _place(builder: Any, pointer: Any, index: Any) -> Any:
-    """Return the address of four floats that lie at a multiple of 16 bytes."""
-    place = builder.gep(pointer, [index])
-    return builder.bitcast(place, _FOUR.as_pointer())
-
-
-def _lane(number: int) -> Any:
-    return ir.Constant(_WORD, number)
+ALL_LANES: Final = ir.Constant(WORD, -1)
 
 
 @intrinsic
@@ -38,8 +26,10 @@ def ld4(context: Any, pointer: Any, index: Any) -> Signed:
     """Read four neighbors at once, from a multiple of four."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Sequence[Any]) -> Any:
-        read = builder.load(_place(builder, *values), align=16)
-        parts = [builder.extract_element(read, _lane(lane)) for lane in range(4)]
+        pointer, index = values
+        place = builder.bitcast(builder.gep(pointer, [index]), ir.VectorType(FLOAT, 4).as_pointer())
+        read = builder.load(place, align=16)
+        parts = [builder.extract_element(read, lane_number(lane)) for lane in range(4)]
         return context.make_tuple(builder, signature.return_type, parts)
 
     return types.UniTuple(types.float32, 4)(pointer, types.int64), generate
@@ -50,45 +40,32 @@ def st4(context: Any, pointer: Any, index: Any, a: Any, b: Any, c: Any, d: Any) 
     """Write four neighbors at once, to a multiple of four."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Sequence[Any]) -> Any:
-        four = ir.Constant(_FOUR, ir.Undefined)
-        for lane, value in enumerate(values[2:]):
-            four = builder.insert_element(four, value, _lane(lane))
-        builder.store(four, _place(builder, *values[:2]), align=16)
+        store_all(builder, *values, align=16)
         return context.get_dummy_value()
 
     return types.void(pointer, types.int64, *[types.float32] * 4), generate
 
 
-def _shared(prefix: str, number: Any, element: Any) -> Any:
-    """Make a word for an array in shared memory: `word(slot, count)`, both numbers that stand in the text."""
+@intrinsic
+def st2(context: Any, pointer: Any, index: Any, a: Any, b: Any) -> Signed:
+    """Write two neighbors at once, to a multiple of two."""
 
-    @intrinsic
-    def shared(context: Any, slot: Any, count: Any) -> Signed | None:
-        if not (isinstance(slot, types.Literal) and isinstance(count, types.Literal)):
-            return None
-        name, extent = f"{prefix}_{slot.literal_value}", count.literal_value
+    def generate(context: Any, builder: Any, signature: Any, values: Sequence[Any]) -> Any:
+        store_all(builder, *values, align=8)
+        return context.get_dummy_value()
 
-        def generate(context: Any, builder: Any, signature: Any, values: Sequence[Any]) -> Any:
-            array = ir.ArrayType(element, extent)
-            place = cgutils.add_global_variable(builder.module, array, name, 3)
-            place.linkage, place.align = "internal", 16
-            place.initializer = ir.Constant(array, ir.Undefined)
-            return builder.addrspacecast(builder.gep(place, [_lane(0), _lane(0)]), element.as_pointer())
-
-        return types.CPointer(number)(slot, count), generate
-
-    return shared
+    return types.void(pointer, types.int64, types.float32, types.float32), generate
 
 
-shared_floats = _shared("floats", types.float32, _FLOAT)
-shared_ints = _shared("ints", types.int32, _WORD)
+shared_floats = shared("floats", types.float32, FLOAT)
+shared_ints = shared("ints", types.int32, WORD)
 
 
 def _shuffled(builder: Any, value: Any, mask: int) -> Any:
     """Return the value that the lane has whose number differs in the bits of a mask."""
-    kind = ir.FunctionType(_FLOAT, [_WORD, _FLOAT, _WORD, _WORD])
+    kind = ir.FunctionType(FLOAT, [WORD, FLOAT, WORD, WORD])
     shuffle = cgutils.get_or_insert_function(builder.module, kind, "llvm.nvvm.shfl.sync.bfly.f32")
-    return builder.call(shuffle, [_ALL, value, _lane(mask), _lane(31)])
+    return builder.call(shuffle, [ALL_LANES, value, lane_number(mask), lane_number(31)])
 
 
 def _across(combine: Callable[[Any, Any, Any], Any]) -> Any:
@@ -119,7 +96,7 @@ def _library(name: str, arity: int = 1) -> Any:
     """Make a word for a function of libdevice, of float32."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Sequence[Any]) -> Any:
-        kind = ir.FunctionType(_FLOAT, [_FLOAT] * arity)
+        kind = ir.FunctionType(FLOAT, [FLOAT] * arity)
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
 
     if arity == 2:
@@ -138,12 +115,12 @@ def _library(name: str, arity: int = 1) -> Any:
 
 
 def _call(builder: Any, name: str, value: Any) -> Any:
-    kind = ir.FunctionType(_FLOAT, [_FLOAT])
+    kind = ir.FunctionType(FLOAT, [FLOAT])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [value])
 
 
 def _number(value: float) -> Any:
-    return ir.Constant(_FLOAT, value)
+    return ir.Constant(FLOAT, value)
 
 
 def _negated(builder: Any, value: Any) -> Any:
@@ -176,6 +153,7 @@ def softplus32(context: Any, x: Any) -> Signed:
 
 
 WORDS: Final[dict[str, object]] = {
+    **matrix_words.WORDS,
     "cuda": cuda,
     "math": math,
     "f32": np.float32,
@@ -185,6 +163,7 @@ WORDS: Final[dict[str, object]] = {
     "u64": np.uint64,
     "ld4": ld4,
     "st4": st4,
+    "st2": st2,
     "shared_floats": shared_floats,
     "shared_ints": shared_ints,
     "warp_sum": warp_sum,

@@ -15,12 +15,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from netdsl.kernels.cuda import matrix_units
 from netdsl.kernels.cuda.kernel import WARP, CudaKernel
 
 Waiting = Generator[tuple[str, Any], Any, None]
 
-_STOPS: Final = ("warp_sum", "warp_max")
-"""Words that each thread of a warp waits at."""
+_STOPS: Final = ("warp_sum", "warp_max", *matrix_units.MEETINGS)
+"""Words that the threads of a warp wait at."""
 
 
 class Memory:
@@ -82,6 +83,14 @@ def st4(memory: Any, index: int, *values: Any) -> None:
         memory[index + lane] = value
 
 
+def st2(memory: Any, index: int, *values: Any) -> None:
+    """Write two neighbors, to a multiple of two."""
+    if index % 2:
+        raise ValueError(f"st2 at {index}, which is no multiple of 2")
+    for lane, value in enumerate(values):
+        memory[index + lane] = value
+
+
 def _single(function: Callable[..., float]) -> Callable[..., np.float32]:
     """Return a function of float32, worked out in float64."""
 
@@ -109,6 +118,8 @@ FUNCTIONS: Final[dict[str, object]] = {
     "u64": np.uint64,
     "ld4": ld4,
     "st4": st4,
+    "st2": st2,
+    **matrix_units.FUNCTIONS,
     "exp32": _single(np.exp),
     "log32": _single(np.log),
     "log1p32": _single(np.log1p),
@@ -138,7 +149,7 @@ class _Stops(ast.NodeTransformer):
         name = ast.unparse(node.func)
         if name != "cuda.syncthreads" and name not in _STOPS:
             return node
-        told = ast.Tuple([ast.Constant(name), node.args[0] if node.args else ast.Constant(None)], ast.Load())
+        told = ast.Tuple([ast.Constant(name), ast.Tuple(node.args, ast.Load())], ast.Load())
         return ast.copy_location(ast.Yield(told), node)
 
 
@@ -161,6 +172,7 @@ def simulate(kernel: CudaKernel, arguments: Mapping[str, Any], rows: int = 1) ->
         **FUNCTIONS,
         "cuda": device,
         "shared_floats": functools.partial(device.array, np.float32, "shared_floats"),
+        "shared_halves": functools.partial(device.array, np.float32, "shared_halves"),
         "shared_ints": functools.partial(device.array, np.int32, "shared_ints"),
     }
     exec(_code(kernel.text, kernel.name), words)  # noqa: S102 - text that netdsl itself has written
@@ -200,11 +212,14 @@ def _answers(told: Sequence[Any]) -> list[Any]:
     name = told[0][0]
     if name == "cuda.syncthreads":
         return [None] * len(told)
-    values = [each[1] for each in told]
+    assert len(told) % WARP == 0
+    if name in matrix_units.MEETINGS:
+        warps = [told[first : first + WARP] for first in range(0, len(told), WARP)]
+        return [one for warp in warps for one in matrix_units.together(name, [each[1] for each in warp])]
+    values = [each[1][0] for each in told]
     for mask in (16, 8, 4, 2, 1):
         # The lanes of a warp in pairs, as the shuffles of a device go.
         other = [values[number ^ mask] for number in range(len(values))]
         pairs = zip(values, other, strict=True)
         values = [a + b if name == "warp_sum" else np.maximum(a, b) for a, b in pairs]
-    assert len(values) % WARP == 0
     return values

@@ -1,8 +1,8 @@
 """The kernel of a contraction that makes tiles.
 
 A block makes a tile of the result from tiles of the operands in shared memory. There are two of each: while
-the block works on one, its threads have read the next from memory into registers. A thread makes `own` by
-`own` elements; each is one chain of multiply-adds in the order of the summed axes.
+the block works on one, its threads have read the next from memory into registers. How its threads share the
+work is told by `netdsl.kernels.cuda.sharing`; each element is one chain of sums in the order of its axes.
 """
 
 from __future__ import annotations
@@ -13,23 +13,37 @@ from netdsl.kernels.cuda.addressing import Axis, Operand, address, decomposed, i
 from netdsl.kernels.cuda.contracted import Contraction, partial_sums
 from netdsl.kernels.cuda.kernel import CudaKernel, Extent, Kind, make, text_of
 from netdsl.kernels.cuda.reading import Reader
-from netdsl.kernels.cuda.tiling import Tile
+from netdsl.kernels.cuda.sharing import ByThreads, ByWarps, Sharing
+from netdsl.kernels.cuda.tiling import Tile, WarpTile
 
 
-def tiled_kernel(given: Contraction, tile: Tile, splits: int) -> CudaKernel:
+def tiled_kernel(given: Contraction, tile: Tile | WarpTile, splits: int) -> CudaKernel:
     """Write the kernel; with several splits its sums go to scratch memory."""
     return _Writer(given, tile, splits).kernel()
 
 
 class _Writer:
-    def __init__(self, given: Contraction, tile: Tile, splits: int) -> None:
+    def __init__(self, given: Contraction, tile: Tile | WarpTile, splits: int) -> None:
         self.given, self.tile, self.splits = given, tile, splits
-        outer = {"a": given.rows, "b": given.columns}
-        axes = {letter: (given.batch, each, given.summed) for letter, each in outer.items()}
-        self.left = Reader("a", given.left, axes["a"], tile, tile.height, "m_begin")
-        self.right = Reader("b", given.right, axes["b"], tile, tile.width, "n_begin")
+        sides = (
+            ("a", given.left, given.rows, tile.height, "m"),
+            ("b", given.right, given.columns, tile.width, "n"),
+        )
+        self.left, self.right = (
+            Reader(
+                letter,
+                operand,
+                (given.batch, outer, given.summed),
+                tile,
+                extent,
+                f"{begin}_begin",
+                given.precision,
+            )
+            for letter, operand, outer, extent, begin in sides
+        )
+        self.sharing = _sharing(tile, self.left, self.right)
         self.deep = text_of(volume(given.summed))
-        self.across, self.down = tile.width // tile.own, tile.height // tile.own
+        self.own = range(len(self.sharing.rows)), range(len(self.sharing.columns))
 
     def kernel(self) -> CudaKernel:
         given, tile = self.given, self.tile
@@ -44,7 +58,8 @@ class _Writer:
             (volume(given.batch), 1),
         ]
         body = "\n".join([*self._opening(), *self._loop(), *self._closing()])
-        return make(given.family, parameters, body, tile.threads, tuple(blocks))
+        family = given.family + ("" if given.precision == "float32" else f" {given.precision}")
+        return make(family, parameters, body, tile.threads, tuple(blocks))
 
     # ---- where a block and its threads are ----------------------------------------------------
 
@@ -65,13 +80,12 @@ class _Writer:
             *decomposed("z", given.batch, "z_"),
             f"steps = ({self.deep} + {tile.depth - 1}) // {tile.depth}",
             *self._share(),
-            *(f"{each.letter}_tile = shared_floats({slot}, {2 * each.room})"
-              for slot, each in enumerate((self.left, self.right))),
-            f"tx = thread % {self.across}",
-            f"ty = thread // {self.across}",
+            self.left.memory(0),
+            self.right.memory(1),
+            *self.sharing.opening(),
             *self.left.places(),
             *self.right.places(),
-            *(f"c{i}_{j} = f32(0.0)" for i in range(tile.own) for j in range(tile.own)),
+            *(f"c{i}_{j} = f32(0.0)" for i in self.own[0] for j in self.own[1]),
         ]  # fmt: skip
 
     def _share(self) -> list[str]:
@@ -99,27 +113,9 @@ class _Writer:
             "    if step > 0:",
             f"        a_now = {a_room} - a_to",
             f"        b_now = {b_room} - b_to",
-            f"        for k in range({self.tile.depth}):",
-            *(f"            {line}" for line in self._multiply()),
+            *(f"        {line}" for line in self.sharing.multiply()),
             *(f"    {line}" for line in writes),
             "    cuda.syncthreads()",
-        ]
-
-    def _fragment(self, side: Reader, thread: str, count: int) -> list[str]:
-        """Return lines that read what a thread needs of a line of a tile, four at a time, far apart."""
-        lines = []
-        for quarter in range(self.tile.own // 4):
-            registers = ", ".join(f"{side.letter}{4 * quarter + lane}" for lane in range(4))
-            place = f"{side.letter}_now + k * {side.line} + {thread} * 4 + {quarter * 4 * count}"
-            lines.append(f"{registers} = ld4({side.letter}_tile, {place})")
-        return lines
-
-    def _multiply(self) -> list[str]:
-        own = range(self.tile.own)
-        return [
-            *self._fragment(self.left, "ty", self.down),
-            *self._fragment(self.right, "tx", self.across),
-            *(f"c{i}_{j} += a{i} * b{j}" for i in own for j in own),
         ]
 
     # ---- storing ------------------------------------------------------------------------------
@@ -127,12 +123,12 @@ class _Writer:
     def _closing(self) -> list[str]:
         given = self.given
         target = given.result if self.splits == 1 else partial_sums(given)
-        lanes = 4 if is_vector(target, given.columns) and not self._finish() else 1
-        places = range(0, self.tile.own, lanes)
+        lanes = self.sharing.neighbors if is_vector(target, given.columns) and not self._finish() else 1
+        places = self.own[1][::lanes]
         lines = [line for j in places for line in self._column(target, j)]
-        for i in range(self.tile.own):
+        for i, row in enumerate(self.sharing.rows):
             lines += [
-                f"m_index = m_begin + ty * 4 + {i % 4 + i // 4 * 4 * self.down}",
+                f"m_index = m_begin + {row}",
                 f"if m_index < {text_of(volume(given.rows))}:",
                 *(f"    {line}" for line in decomposed("m_index", given.rows, "m_")),
                 f"    m_at = {address(_only(target, given.rows), {axis.name: 'm_' for axis in given.rows})}",
@@ -147,7 +143,7 @@ class _Writer:
         prefixes = {axis.name: "z_" for axis in given.batch}
         prefixes |= {axis.name: f"{tag}_" for axis in given.columns}
         return [
-            f"{tag}_index = n_begin + tx * 4 + {j % 4 + j // 4 * 4 * self.across}",
+            f"{tag}_index = n_begin + {self.sharing.columns[j]}",
             f"{tag}_there = {tag}_index < {text_of(volume(given.columns))}",
             *decomposed(f"{tag}_index", given.columns, f"{tag}_"),
             f"{tag}_at = {address(Operand(target.name, fixed.coordinates, target.offset), prefixes)}",
@@ -155,13 +151,17 @@ class _Writer:
 
     def _store(self, target: Operand, i: int, j: int, lanes: int) -> list[str]:
         values = ", ".join(f"c{i}_{j + lane}" for lane in range(lanes))
-        if lanes == 4:
-            return [f"if n{j}_there:", f"    st4({target.name}, m_at + n{j}_at, {values})"]
+        if lanes > 1:
+            return [f"if n{j}_there:", f"    st{lanes}({target.name}, m_at + n{j}_at, {values})"]
         store = [f"v = {values}", *self._finish(), f"{target.name}[at] = v"]
         return [f"if n{j}_there:", f"    at = m_at + n{j}_at", *(f"    {line}" for line in store)]
 
     def _finish(self) -> tuple[str, ...]:
         return self.given.finish if self.splits == 1 else ()
+
+
+def _sharing(tile: Tile | WarpTile, left: Reader, right: Reader) -> Sharing:
+    return ByThreads(tile, left, right) if isinstance(tile, Tile) else ByWarps(tile, left, right)
 
 
 def _only(operand: Operand, axes: Sequence[Axis]) -> Operand:

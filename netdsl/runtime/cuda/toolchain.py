@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Final
 
 from netdsl.diagnostics import Diagnostic, DiagnosticError
@@ -109,10 +110,12 @@ def _version(name: str) -> str | None:
 
 @cache
 def _words_digest() -> str:
-    from netdsl.kernels.cuda import shim
+    from netdsl.kernels.cuda import instructions, matrix_words, shim
 
-    with open(shim.__file__, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
+    digest = hashlib.sha256()
+    for module in (shim, matrix_words, instructions):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()
 
 
 def _key(text: str, name: str, kinds: Sequence[str], threads: int, architecture: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from netdsl.graph import BATCH, Graph, Shape, count
+from netdsl.graph import Graph, Shape, count
 from netdsl.lowering.cpu import depthwise, geometry, gradients, winograd
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.geometry import Description, Images, Windows
@@ -216,7 +216,8 @@ def kernel_steps(shop: Workshop, index: int, cut: Examples) -> list[Step]:
     lines = count(graph[index].shape[:-1])
     panels = panels_of(windows.outputs)
     width = LANES * lines * panels
-    parts = shop.add(Buffer(f"parts of {target.name}", (BATCH, width), label="sums of examples"))
+    room = graph[dy_of(graph, index)].shape[0], width
+    parts = shop.add(Buffer(f"parts of {target.name}", room, label="sums of examples"))
     calls = []
     for panel, piece in enumerate(pieces_of(cut, windows.outputs)):
         first = (piece if windows.lanewise else Piece(cut)).address(x)

@@ -66,6 +66,10 @@ class ThroughTime:
         value, shape = self.value(index), self.body[index].shape
         if index in self.timed:
             return value
+        if value.node.operation.name == "broadcast":  # a vector is repeated once
+            (source,) = (Value(value.builder, each) for each in value.builder.operands(value.index))
+            if not is_batched(source.shape) and len(source.shape) < len(shape):
+                return source.broadcast(with_time(shape, self.steps))
         return value.reshape(with_time(shape, 1)).broadcast(with_time(shape, self.steps))
 
     def total(self, index: int) -> Value:

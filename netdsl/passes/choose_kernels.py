@@ -94,7 +94,10 @@ def _unit(grouping: Grouping, group: Group, layouts: Layouts) -> Unit:
         case "copy" | "loop" as template:
             return Unit((Part(template, group),), Whole())
         case "join" if layouts.is_joining(group):
-            return Unit((Part("join", group),), Whole())
+            cut = cut_of(graph, group.stores[0], is_body=True) if layouts.is_body else Whole()
+            return Unit((Part("join", group),), cut)
+        case "part" if layouts.is_shown(group):
+            return Unit((Part("part", group),), cut_of(graph, group.stores[0], is_body=True))
         case "windows" if layouts.is_convolution(group):
             return _convolution_unit(graph, group, layouts)
         case "windows" if layouts.is_pool(group):

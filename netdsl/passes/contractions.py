@@ -43,6 +43,48 @@ def is_joining(graph: Graph, index: int) -> bool:
     )
 
 
+def is_part(graph: Graph, index: int) -> bool:
+    """Tell whether a node takes some columns of a value, all its rows, which begin and end where lines do."""
+    node = graph[index]
+    if node.operation.name != "slice":
+        return False
+    given = graph[graph.operands(index)[0]].shape
+    starts, stops, steps = (node.setting(name) for name in ("starts", "stops", "steps"))
+    whole = zip(starts[:-1], stops[:-1], given[:-1], strict=True)
+    at_lines = starts[-1] % LANES == 0 and (stops[-1] - starts[-1]) % LANES == 0
+    return all((start, stop) == (0, end) for start, stop, end in whole) and {*steps} == {1} and at_lines
+
+
+def is_matrix_part(graph: Graph, index: int) -> bool:
+    """Tell whether a node takes some whole panels of a matrix of examples: in panels, it only shows them."""
+    node = graph[index]
+    return is_part(graph, index) and len(node.shape) == 2 and is_batched(node.shape) and node.dtype == "float"
+
+
+def is_of_panels(graph: Graph, index: int) -> bool:
+    """Tell whether a node joins whole panels of matrices of examples side by side."""
+    node = graph[index]
+    if node.operation.name != "concat" or len(node.shape) != 2 or not is_batched(node.shape):
+        return False
+    operands = graph.operands(index)
+    return node.dtype == "float" and all(graph[each].shape[1] % LANES == 0 for each in operands)
+
+
+def lies_side_by_side(graph: Graph, index: int) -> bool:
+    """Tell whether a node joins panels of values that are made for it, so that they are written where they
+    are to lie."""
+    operands = graph.operands(index)
+    return is_of_panels(graph, index) and all(is_made_for(graph, each, index) for each in operands)
+
+
+def is_made_for(graph: Graph, index: int, join: int) -> bool:
+    """Tell whether a value can be written where a node joins it to others: it lies nowhere else."""
+    users = graph.users(index)
+    others = [user for user in users if user != join and graph[user].operation.name == "concat"]
+    lies = not graph.operands(index) or graph.is_root(index) or is_matrix_part(graph, index)
+    return not lies and not others and graph.operands(join).count(index) == 1
+
+
 def is_view(graph: Graph, index: int) -> bool:
     """Tell whether a node only shows the memory of its operand: a reshape to the same matrix, or of a value
     that lies row by row in any case."""

@@ -7,7 +7,14 @@ from typing import Final
 
 from netdsl.graph import Graph, batches, count, is_batched
 from netdsl.passes.contractions import FEW as FEW_COLUMNS
-from netdsl.passes.contractions import is_flattening, is_joining, is_sum_over_places, product_form
+from netdsl.passes.contractions import (
+    is_flattening,
+    is_joining,
+    is_matrix_part,
+    is_sum_over_places,
+    lies_side_by_side,
+    product_form,
+)
 from netdsl.passes.storing import LEAF, REDUCTIONS, REORDERINGS, Kind, Stored, is_of_any_strides
 from netdsl.program import Form, Group, Grouping
 from netdsl.program.layout import columns, places
@@ -30,16 +37,17 @@ _FORMS: Final[dict[str, Form]] = {
 }
 
 
-def fuse(graph: Graph) -> Grouping:
+def fuse(graph: Graph, *, is_body: bool = False) -> Grouping:
     """Group what can be computed in one pass over the rows of a value.
 
     Groups are cut where an operation needs all rows at once: at products, draws and sums over the batch.
     Each node has a stage, the number of such cuts before it, and only neighbors of one stage and kind join,
-    so that no two groups can wait for each other.
+    so that no two groups can wait for each other. In the body of a loop (`is_body`) the panels of a matrix
+    are taken and put together where they lie.
     """
     host = host_numbers(graph)
     matrices = _matrices(graph)
-    kinds = {index: _kind(graph, index, matrices) for index in graph if index not in host}
+    kinds = {index: _kind(graph, index, matrices, is_body) for index in graph if index not in host}
     kinds.update(_offsets(graph, kinds))
     kinds.update(_moved(graph, kinds))
     stages = _stages(graph, kinds)
@@ -64,13 +72,15 @@ def host_numbers(graph: Graph) -> frozenset[int]:
     return frozenset(found)
 
 
-def _kind(graph: Graph, index: int, matrices: Mapping[int, int]) -> Kind:
+def _kind(graph: Graph, index: int, matrices: Mapping[int, int], is_body: bool) -> Kind:
     node = graph[index]
     name = node.operation.name
     if name in LEAVES:
         return LEAF
-    if is_joining(graph, index):
+    if is_joining(graph, index) or (is_body and lies_side_by_side(graph, index)):
         return Kind("join", (index,))
+    if is_body and is_matrix_part(graph, index):
+        return Kind("part", (index,))
     if name in _FORMS:
         return Kind(_FORMS[name], (index,))
     if name == "loop_part":

@@ -14,7 +14,9 @@ from netdsl.lazy_dataclass import dataclass, field
 from netdsl.operations import REGISTRY
 from netdsl.operations.sub_graph import FIXED, ITEM, OUT, STATE, apart, apply_scan, collected, cut, outputs_of
 from netdsl.operations.through_time import ThroughTime, is_done_at_once
+from netdsl.passes.contractions import is_part
 from netdsl.passes.hoist_parts import parts_of_products
+from netdsl.passes.hoist_terms import early_terms_first
 from netdsl.passes.rewriting import with_body
 
 
@@ -25,7 +27,7 @@ def hoist(graph: Graph) -> Graph:
     for index in graph:
         node, operands = graph[index], [values[each] for each in graph.operands(index)]
         if node.operation.name == "scan":
-            node = with_body(node, parts_of_products(node.setting("body")))
+            node = with_body(node, parts_of_products(early_terms_first(node.setting("body"))))
             with builder.within(Origin(node.span, node.path, node.repeat, node.of)):
                 values[index] = _Hoisting(node, operands).result() or builder.add(node, operands)
         else:
@@ -67,6 +69,8 @@ class _Hoisting:
         by_step = {index for index in computed if not is_done_at_once(self.body[index])}
         slow = self._depending(by_step & self._depending(self.items))
         early = self._with_product(self._depending(self.items) - waiting - slow)
+        parts = {index for index in early if is_part(self.body, index) and self._is_read(index, waiting)}
+        early -= parts  # taken in the body, of an item that comes in whole
         needed = self.body.ancestors(becomes)
         late = {out: self._wanted(out, waiting, needed) for out in outs}
         instead = {index for wanted in late.values() for index in wanted or ()}
@@ -75,7 +79,7 @@ class _Hoisting:
         if not (early or instead) or not kept:
             return None
         ends = {*becomes, *kept}
-        before = [index for index in sorted(early) if index in ends or self._is_read(index, waiting)]
+        before = [index for index in sorted(early) if index in ends or self._is_read(index, waiting | parts)]
         given = [*self.items, *before]
         body, read, fixed = cut(self.body, REGISTRY, self.states, given, becomes, kept)
         states, _, _ = apart(dict(self.node.settings), self.operands)

@@ -1,20 +1,17 @@
-"""`parts_of_products`: a product of which only parts are read is made part by part.
+"""`parts_of_products`: where only parts are read of what is made of a product, they are parts of the product.
 
-The gates of a cell are columns of one product. As products of their own they are computed beside what is made
-of them, and no gate has to be cut out of a wider value, nor its gradient put back into one.
+The gates of a cell are columns of one product. Taken before all that is computed of it element by element,
+they need no copy: panels are read where they lie, and their gradients written where one matrix has them, for
+one product back and one gradient of the weights.
 """
 
 from __future__ import annotations
-
-from typing import Final
 
 from netdsl.graph import Builder, Graph, Origin, Value, is_batched
 from netdsl.lazy_dataclass import dataclass, field
 from netdsl.operations import REGISTRY
 from netdsl.operations.movement import part
-
-WIDE: Final = 16
-"""Parts are whole numbers of so many columns: what a product computes side by side."""
+from netdsl.passes.contractions import is_part
 
 
 def parts_of_products(graph: Graph) -> Graph:
@@ -36,7 +33,7 @@ class _Parts:
         """Return the rebuilt graph."""
         for index in self.graph:
             operands = self.graph.operands(index)
-            if self._is_part(index) and self._has_product(operands[0]):
+            if is_part(self.graph, index) and self._has_product(operands[0]):
                 node = self.graph[index]
                 bounds = node.setting("starts")[-1], node.setting("stops")[-1]
                 self.values[index] = self._columns(operands[0], *bounds)
@@ -47,23 +44,12 @@ class _Parts:
         self.builder.take_roots(self.graph, self.values)
         return self.builder.finish(unused=False)
 
-    def _is_part(self, index: int) -> bool:
-        """Tell whether a node takes some columns of a value, all its rows."""
-        node = self.graph[index]
-        if node.operation.name != "slice":
-            return False
-        given = self.graph[self.graph.operands(index)[0]].shape
-        starts, stops, steps = (node.setting(name) for name in ("starts", "stops", "steps"))
-        whole = zip(starts[:-1], stops[:-1], given[:-1], strict=True)
-        at_lines = starts[-1] % WIDE == 0 and (stops[-1] - starts[-1]) % WIDE == 0
-        return all((start, stop) == (0, end) for start, stop, end in whole) and {*steps} == {1} and at_lines
-
     def _is_read_in_parts(self, index: int) -> bool:
         """Tell whether only parts are wanted of a value, and of what is made of it element by element."""
         if index not in self.in_parts:
             users = self.graph.users(index)
             self.in_parts[index] = not self.graph.is_root(index) and all(
-                self._is_part(user)
+                is_part(self.graph, user)
                 or (self.graph[user].operation.family == "elementwise" and self._is_read_in_parts(user))
                 for user in users
             )
@@ -76,6 +62,23 @@ class _Parts:
         if self.graph[index].operation.family == "elementwise":
             return any(self._has_product(each) for each in self.graph.operands(index))
         return self._is_product(index)
+
+    def _is_taken_apart(self, index: int) -> bool:
+        """Tell whether columns are computed of columns: a product with an offset stays whole."""
+        elementwise = self.graph[index].operation.family == "elementwise"
+        return elementwise and self._is_read_in_parts(index) and not self._is_with_offset(index)
+
+    def _is_with_offset(self, index: int) -> bool:
+        """Tell whether a node adds a vector to a product."""
+        if self.graph[index].operation.name != "add":
+            return False
+        one, other = self.graph.operands(index)
+        return any(self._is_product(a) and self._is_vector(b) for a, b in ((one, other), (other, one)))
+
+    def _is_vector(self, index: int) -> bool:
+        """Tell whether a node is a vector that is repeated for each row."""
+        is_repeated = self.graph[index].operation.name == "broadcast"
+        return is_repeated and len(self.graph[self.graph.operands(index)[0]].shape) == 1
 
     def _is_product(self, index: int) -> bool:
         """Tell whether a node is a value times a matrix that all examples share."""
@@ -103,11 +106,7 @@ class _Parts:
                 wide = bool(given) and given[-1] == node.shape[-1]
                 source = self._columns(operands[0], start, stop) if wide else self.values[operands[0]]
                 return source.broadcast(shape)
-            if self._is_read_in_parts(index) and node.operation.family == "elementwise":
+            if self._is_taken_apart(index):
                 parts = [self._columns(each, start, stop) for each in operands]
                 return self.builder.apply(node.operation.name, *parts, **dict(node.settings))
-            if self._is_read_in_parts(index) and self._is_product(index):
-                left, right = operands
-                factor = part(self.values[right], 1, start, stop)
-                return self.values[left].apply("matmul", factor, **dict(node.settings))
             return part(self.values[index], last, start, stop)

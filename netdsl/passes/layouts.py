@@ -13,6 +13,7 @@ from netdsl.passes.contractions import (
     in_memory,
     is_sum_over_places,
     lies_in_rows,
+    lies_side_by_side,
     product_form,
 )
 from netdsl.passes.convolutions import images_of, is_planar, is_planar_pool, kernel_of, pooled, reads_rows
@@ -54,7 +55,7 @@ class Layouts:
     def __post_init__(self) -> None:
         self.lying = lying_in_memory(self.graph, (group.stores for group in self.grouping.groups))
         self.inside = {
-            index: Layouts(fuse(self.graph[index].setting("body")), is_body=True)
+            index: Layouts(fuse(self.graph[index].setting("body"), is_body=True), is_body=True)
             for index in self.graph
             if self.graph[index].operation.name == "loop"
         }
@@ -75,9 +76,15 @@ class Layouts:
         return form if all(self._can_be_panels(each) for each in in_panels) else "any"
 
     def is_joining(self, group: Group) -> bool:
-        """Tell whether a group joins gradients that are made in panels, and written where they are to lie; in
-        the body of a loop, where none are left as a rule, they are copied."""
-        return not self.is_body and all(map(self._is_gradient, self.graph.operands(group.stores[0])))
+        """Tell whether a group joins values that are made in panels, and written where they are to lie:
+        gradients, or anything in the body of a loop."""
+        if self.is_body:
+            return lies_side_by_side(self.graph, group.stores[0]) and self.is_shown(group)
+        return all(map(self._is_gradient, self.graph.operands(group.stores[0])))
+
+    def is_shown(self, group: Group) -> bool:
+        """Tell whether what a group reads and stores can lie in the same panels."""
+        return all(each in self.lying and self.may_be_panels(each) for each in self._around(group))
 
     def _is_gradient(self, index: int) -> bool:
         return self.form(Group("product", (index,), (index,))) == "gradient"
@@ -146,7 +153,10 @@ class Layouts:
                 self._begin(group)
             elif group.form == "join":
                 if self.is_joining(group):
-                    self.panels.add(group.stores[0])
+                    self.panels |= {*self._around(group)} if self.is_body else {*group.stores}
+            elif group.form == "part":
+                if self.is_shown(group):
+                    self.panels |= {*self._around(group)}
             elif self.is_convolution(group):
                 self._begin_convolution(group.stores[0])
             elif self.is_pool(group):

@@ -14,6 +14,7 @@ from netdsl.lazy_dataclass import dataclass, field
 from netdsl.operations import REGISTRY
 from netdsl.operations.movement import part
 from netdsl.operations.sub_graph import OUT, STATE, apart, out_shapes, outputs_of
+from netdsl.passes.contractions import is_made_for, is_of_panels
 from netdsl.passes.legalize import legalize
 from netdsl.passes.rewriting import Sharing
 from netdsl.passes.scan_tables import tables_inside
@@ -220,7 +221,7 @@ def body_of_loop(body: Graph) -> Graph:
     """
     body = legalize(body)
     builder = Builder(REGISTRY)
-    values = builder.copy(body, {})
+    values = _copied(builder, body)
     before = {index for name, index in body.leaves("input").items() if name.startswith(STATE)}
     after = set(outputs_of(body, STATE))
     for kind, shared in ((STATE, set[int]()), (OUT, before | after)):
@@ -232,6 +233,22 @@ def body_of_loop(body: Graph) -> Graph:
             builder.outputs[f"{kind}{number}"] = value
             taken.add(index)
     return builder.finish(unused=False)
+
+
+def _copied(builder: Builder, body: Graph) -> dict[int, Value]:
+    """Copy a body; what lies elsewhere too has another place where a matrix of panels is joined of it."""
+    values: dict[int, Value] = {}
+    for index in body:
+        operands = [values[each] for each in body.operands(index)]
+        if is_of_panels(body, index):
+            operands = [
+                values[each]
+                if is_made_for(body, each, index)
+                else values[each].apply("stored", number=number)
+                for number, each in enumerate(body.operands(index))
+            ]
+        values[index] = builder.add(body[index], operands)
+    return values
 
 
 def _reshaped(value: Value, shape: Shape) -> Value:

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 
 from netdsl.graph import Builder, Graph, Origin, Value, is_batched
 from netdsl.operations import REGISTRY
+from netdsl.operations.movement import part
 from netdsl.operations.sub_graph import FIXED, ITEM, apart, apply_scan
+from netdsl.passes.contractions import is_part
 from netdsl.program import LANES
 
 
@@ -43,6 +45,15 @@ def _is_of_a_table(graph: Graph, index: int) -> bool:
     return len(table) == len(rows) == 2 and is_batched(rows) and table[-1] % LANES == 0
 
 
+def _read(body: Graph, leaf: int, table: Value) -> list[tuple[int, Value]]:
+    """Return what a body reads of the rows of a table: parts of them, each of a table of its own, or all."""
+    parts = body.users(leaf)
+    if body.is_root(leaf) or not all(is_part(body, each) for each in parts):
+        return [(leaf, table)]
+    bounds = ((body[each].setting("starts")[1], body[each].setting("stops")[1]) for each in parts)
+    return [(each, part(table, 1, *bound)) for each, bound in zip(parts, bounds, strict=True)]
+
+
 def _with_tables(graph: Graph, index: int, values: Mapping[int, Value]) -> Value:
     """Return a scan whose items are numbers of rows where they were rows."""
     node, body = graph[index], graph[index].setting("body")
@@ -65,10 +76,11 @@ def _with_tables(graph: Graph, index: int, values: Mapping[int, Value]) -> Value
         leaf = leaves.pop(f"{ITEM}{number}")
         if each in tables:
             table, rows = graph.operands(each)
-            name = f"{FIXED}{len(given)}"
-            given.append(values[table])
-            lying = inside.apply("input", name=name, shape=graph[table].shape, dtype="float")
-            known[leaf] = lying.apply("gather", item(rows))
+            for index, columns in _read(body, leaf, values[table]):
+                name = f"{FIXED}{len(given)}"
+                given.append(columns)
+                lying = inside.apply("input", name=name, shape=columns.shape, dtype="float")
+                known[index] = lying.apply("gather", item(rows))
         else:
             known[leaf] = item(each)
     for name, leaf in leaves.items():

@@ -158,7 +158,7 @@ class Stored:
             name, operands = self.graph[index].operation.name, self.graph.operands(index)
             if is_of_any_strides(self.graph, index):
                 found.update(_behind_reorderings(self.graph, each) for each in operands)
-            elif kind.form in {"product", "scatter", "rank", "windows", "loop"}:
+            elif kind.form in {"product", "scatter", "rank", "windows", "loop", "part", "join"}:
                 outside = (each for each in operands if self.kinds.get(each) != kind)
                 found.update(_behind(self.graph, each) for each in outside)
             elif name == "gather":

@@ -28,6 +28,7 @@ Template: TypeAlias = Literal[
     "loop",
     "turn",
     "join",
+    "part",
 ]
 """How a group is computed.
 
@@ -37,7 +38,7 @@ product of any strides; `lanes` goes along 16 columns at a time, `columns` sums 
 `copy` are what their groups are; `convolution` is one of images in panels, or its kernel's gradient, `pool` a
 pool of them or its way back; `loops` are loops made for the group; a `loop` repeats units of its own; `turn`
 moves all places of an example into one row, or back, where one side has an example in each lane; a `join`
-computes nothing, its values being written side by side.
+and a `part` compute nothing, as values are written side by side, and panels are read where they lie.
 """
 
 

@@ -5,7 +5,9 @@ from typing import Literal, TypeAlias
 from netdsl.graph import Graph
 from netdsl.lazy_dataclass import dataclass
 
-Form: TypeAlias = Literal["loops", "product", "windows", "draw", "scatter", "rank", "copy", "loop", "join"]
+Form: TypeAlias = Literal[
+    "loops", "product", "windows", "draw", "scatter", "rank", "copy", "loop", "join", "part"
+]
 """How a group is computed: nested loops, a product, a convolution or pool, a random draw, a table added to,
 numbers ranked, a value moved as it is, a loop, or values that lie side by side."""
 

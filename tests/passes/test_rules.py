@@ -127,6 +127,13 @@ EXAMPLES: list[tuple[str, Callable[[Leaves], Value]]] = [
     ("one-hot to a row", lambda v: v.hot.apply("matmul", v.w, contract=((1, 0),), align=())),
     ("one-hot to a row", lambda v: v.hot.apply("matmul", v.w, contract=((1, 1),), align=())),
     ("one-hot to a row", lambda v: row(v.w).apply("matmul", v.hot, contract=((0, 1),), align=())),
+    (
+        "offset of a table",
+        lambda v: (
+            v.w.apply("gather", v.t.reshape((BATCH, 1)).broadcast((BATCH, 4)))
+            + row(v.w).broadcast((BATCH, 4, 4))
+        ),
+    ),
     ("reshape once", lambda v: v.x.reshape((BATCH, 2, 2)).reshape((BATCH, 1, 4))),
     ("reshape once", lambda v: v.s.broadcast((BATCH, 4)).reshape((BATCH, 2, 2))),
     ("transpose once", lambda v: turned(turned(v.w))),

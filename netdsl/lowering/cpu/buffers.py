@@ -96,10 +96,24 @@ class Workshop:
 
     def columns(self, buffer: Buffer, shape: Shape, first: int) -> Buffer:
         """Return a view of some columns of a value in panels, from one on that begins a panel."""
-        offset = 4 * (first // LANES) * stride(buffer.name)
-        name = f"{buffer.name} + {offset}"
-        self.views[name] = buffer.name, offset
+        whole, offset = self.views.get(buffer.name, (buffer.name, count_of(0)))
+        offset = offset + 4 * (first // LANES) * stride(whole)
+        name = f"{whole} + {offset}, {shape[-1]} columns"
+        self.views[name] = whole, offset
         return self.add(replace(buffer, name=name, shape=shape))
+
+    def place_side_by_side(self, index: int, cut: Cut) -> None:
+        """Let values that a node joins lie in it, so that they are written there."""
+        whole, first = self.target(index, cut), 0
+        for each in self.graph.operands(index):
+            shape = self.graph[each].shape
+            self.place(each, self.columns(whole, shape, first))
+            first += shape[1]
+
+    def place_part(self, index: int) -> None:
+        """Let some columns of a value lie where they are."""
+        node, whole = self.graph[index], self.at(self.graph.operands(index)[0])
+        self.place(index, self.columns(whole, node.shape, node.setting("starts")[1]))
 
     def layout(self, index: int) -> Layout:
         """Return the layout of a value."""

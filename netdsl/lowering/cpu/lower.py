@@ -58,7 +58,7 @@ def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step | Loop, ...]]:
     for index in choice.inside:
         place_states(shop, index)
     for group in (part.group for unit in order.units for part in unit.parts if part.template == "join"):
-        _place_side_by_side(shop, group.stores[0])
+        shop.place_side_by_side(group.stores[0], Whole())
     computed = [step for unit in order.units for step in _all_steps(shop, unit)]
     given = [
         step for number, each in enumerate(graph.outputs) for step in give(shop, number, each, len(inputs))
@@ -79,15 +79,6 @@ def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step | Loop, ...]]:
         shop.numbers.scalars(),
     )
     return program, tuple(resolved([*numbers, *taken, *computed, *given, *copied], shop.views))
-
-
-def _place_side_by_side(shop: Workshop, index: int) -> None:
-    """Let values that a node joins lie in it, so that they are written there."""
-    whole, first = shop.target(index, Whole()), 0
-    for each in shop.graph.operands(index):
-        shape = shop.graph[each].shape
-        shop.place(each, shop.columns(whole, shape, first))
-        first += shape[1]
 
 
 # ---- units ------------------------------------------------------------------------------------
@@ -183,6 +174,9 @@ def _part(shop: Workshop, part: Part, unit: Unit) -> list[Step]:
         case "pool", Examples():
             return _pools(shop, group.stores[0], unit)
         case "join", _:
+            return []
+        case "part", _:
+            shop.place_part(group.stores[0])
             return []
         case "scatter", _:
             return scatter_steps(shop, group.stores[0])

@@ -83,8 +83,13 @@ def loop_of(shop: Workshop, loop: int, write: Writer) -> list[Step | Loop]:
     turned = [index for index in sorted(choice.turned) if index in inner.places]
     leaves = (index for index in turned if not choice.graph.operands(index))
     steps = [turn(inner, index, Rows()) for index in leaves if not _is_fixed(inner, index)]
-    steps += [step for unit in in_order(choice).units for step in write(inner, unit)]
-    names = {name: _inside(inner, name) for name in inner.buffers if name not in outside}
+    units = in_order(choice).units
+    for unit in units:
+        for part in (each for each in unit.parts if each.template == "join"):
+            inner.place_side_by_side(part.group.stores[0], unit.cut)
+    steps += [step for unit in units for step in write(inner, unit)]
+    own = inner.buffers.keys() - outside - inner.views.keys()
+    names = {name: _inside(inner, name) for name in inner.buffers if name in own}
     for name, new in names.items():
         shop.add(replace(inner.buffers[name], name=new))
     symbols = {f"at({name})": address(new) for name, new in names.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from netdsl.graph import Node, Value, is_batched
 from netdsl.operations.linear import transposed
@@ -98,9 +99,22 @@ def _rows(matrix: Value, axis: int, index: Value) -> Value:
     return transposed(matrix, [axis, *others]).apply("gather", index)
 
 
+def _offset_of_rows(builder: Rewriter, node: Node, operands: Operands) -> Value | None:
+    """Add a vector to the rows of a table, where an example takes no fewer rows than there are."""
+    for rows, repeated in (operands, operands[::-1]):
+        if not (is_a(rows, "gather") and is_a(repeated, "broadcast")):
+            continue
+        table, vector = operand(rows), operand(repeated)
+        places = operand(rows, 1).shape[1:]
+        if len(table.shape) == 2 and vector.shape == table.shape[1:] and table.shape[0] <= prod(places):
+            return (table + vector.broadcast(table.shape)).apply("gather", operand(rows, 1))
+    return None
+
+
 RULES = (
     Rule("one-hot to an index", ("sum",), "sum(one_hot(i) * x, over=last) -> pick(x, i)", _sum),
     Rule("pick first", ("pick",), "pick(f(x), i) -> f(pick(x, i))", _pick, quiet=True),
     Rule("class of a one-hot", ("argmax",), "argmax(one_hot(i)) -> i", _argmax),
     Rule("one-hot to a row", ("matmul",), "one_hot(i) @ w -> gather(w, i)", _product),
+    Rule("offset of a table", ("add",), "gather(w, i) + b -> gather(w + b, i)", _offset_of_rows),
 )

@@ -80,6 +80,7 @@ class Executable:
         self._calls: dict[int, PreparedCall] = {}
         self._steps: dict[int, Steps] = {}
         self._in_turn = np.arange(0, dtype=np.int64)
+        self._closed = False
         self.watch: Watch | None = None
         """Runs the launch lists in place of the threads, to time them."""
         if guard:
@@ -123,8 +124,9 @@ class Executable:
         at.
 
         Errors: E0720 for a field that is missing, E0721 for one of another shape or kind, E0722 for an index
-        out of range.
+        out of range; ValueError for an executable that is closed.
         """
+        self._check_open()
         bound, rows = checked_fields(self.program.inputs, fields)
         self._memory.bound = bound
         self._memory.rows = rows
@@ -145,7 +147,8 @@ class Executable:
         they are after the steps of the pieces before it.
 
         Shapes: an output for each example is (rows of `order`, …), one for each batch (batches, …).
-        Errors: IndexError for a row that is not there; ValueError for a batch of no rows.
+        Errors: IndexError for a row that is not there; ValueError for a batch of no rows, and for an
+        executable that is closed.
         """
         return self._pass(
             self._checked_order(np.ascontiguousarray(order, np.int64), batch),
@@ -212,13 +215,19 @@ class Executable:
         return tuple(sorted(self._intruded))
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Give the memory back. Nothing runs afterwards; weights can still be read."""
+        self._closed = True
         self._team.close()
         self._expansions.clear()
         self._calls.clear()
         self._memory.bound.clear()
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError("this executable is closed")
+
     def _checked_order(self, order: NDArray[np.int64], batch: int) -> NDArray[np.int64]:
+        self._check_open()
         bound = len(self._memory.bound) >= len(self.program.inputs)
         checked_order(order, batch, self._memory.rows, bound=bound)
         return order

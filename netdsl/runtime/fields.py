@@ -28,6 +28,8 @@ def checked(each: Input, array: NDArray[Any]) -> NDArray[Any]:
         )
     if each.dtype == "int" and array.dtype.kind not in "iu":
         raise wrong("E0721", f"`{each.name}` is to be whole numbers, and holds {array.dtype}")
+    if array.dtype.kind not in "fiub":
+        raise wrong("E0721", f"`{each.name}` is to be real numbers, and holds {array.dtype}")
     if each.below is not None and not in_range(array, each.below):
         raise wrong("E0722", f"`{each.name}` holds an index outside of 0 .. {each.below - 1}")
     return np.ascontiguousarray(array, TYPES[each.dtype])

@@ -63,6 +63,7 @@ def test_weights_are_read_and_written_row_by_row() -> None:
         ({"prepared/x": np.zeros((9, 21), np.float32)}, "E0721"),
         ({"prepared/x": np.zeros(9, np.float32)}, "E0721"),
         ({"prepared/x": np.zeros((8, 20), np.float32)}, "E0721"),
+        ({"prepared/x": np.zeros((9, 20), np.complex64)}, "E0721"),
         ({"label": np.zeros(9, np.float32)}, "E0721"),
         ({"label": np.full(9, 10)}, "E0722"),
         ({"label": np.full(9, -1)}, "E0722"),
@@ -232,7 +233,8 @@ def test_fields_of_other_kinds_are_taken_by_calls_too() -> None:
         ({"label": None}, "E0720"),
         ({"x": np.zeros((1, 21), np.float32)}, "E0721"),
         ({"x": np.zeros((2, 20), np.float32)}, "E0721"),
-        ({"x": np.full((1, 20), "a")}, None),
+        ({"x": np.full((1, 20), "a")}, "E0721"),
+        ({"x": np.full((1, 20), 1j)}, "E0721"),
         ({"label": np.zeros(1, np.float32)}, "E0721"),
         ({"label": np.zeros(1, np.bool_)}, "E0721"),
         ({"label": np.array([10])}, "E0722"),
@@ -241,18 +243,32 @@ def test_fields_of_other_kinds_are_taken_by_calls_too() -> None:
     ],
 )
 def test_what_does_not_fit_a_prepared_call_is_told(
-    wrong: Mapping[str, NDArray[Any] | None], code: str | None
+    wrong: Mapping[str, NDArray[Any] | None], code: str
 ) -> None:
     executable = scorer()
     good: dict[str, NDArray[Any]] = {"x": np.ones((1, 20), np.float32), "label": np.array([1])}
     kept = executable.apply(good, 1, 1)["scores"]
     assert 1 in executable._calls
     fields = {name: value for name, value in {**good, **wrong}.items() if value is not None}
-    with pytest.raises(DiagnosticError if code else ValueError) as told:
+    with pytest.raises(DiagnosticError) as told:
         executable.apply(fields, 1, 1)
-    if isinstance(told.value, DiagnosticError):
-        assert [each.code for each in told.value.diagnostics] == [code]
+    assert [each.code for each in told.value.diagnostics] == [code]
     np.testing.assert_array_equal(executable.apply(good, 1, 1)["scores"], kept)
+
+
+def test_nothing_runs_once_it_is_closed() -> None:
+    executable = scorer()
+    fields = {"x": np.ones((1, 20), np.float32), "label": np.array([1])}
+    executable.apply(fields, 1, 1)
+    executable.bind(fields)
+    executable.close()
+    for attempt in (
+        lambda: executable.apply(fields, 1, 1),
+        lambda: executable.bind(fields),
+        lambda: executable.run(np.arange(1), 1),
+    ):
+        with pytest.raises(ValueError, match="this executable is closed"):
+            attempt()
 
 
 def test_no_more_rows_are_passed_over_than_are_bound() -> None:

@@ -25,6 +25,8 @@ class Variables:
     parts: dict[str, frozenset[str]] = field(default_factory=dict)
     """The variables that a formula with a name of its own is made of."""
     divided: bool = False
+    forms: tuple[str, str] = ("(({0}) // {1})", "(({0}) % {1})")
+    """How quotient and remainder of a number that is not negative are written."""
     outside: frozenset[str] = frozenset()
     """The variables of the rows, by which a division does not count: it is made once for each."""
 
@@ -62,7 +64,7 @@ class Variables:
     def _divided(self, value: Count, divisor: int) -> tuple[Count, Count]:
         self._note_division(value)
         largest = self.largest(value)
-        quotient, remainder = f"(({value}) // {divisor})", f"(({value}) % {divisor})"
+        quotient, remainder = (form.format(value, divisor) for form in self.forms)
         bound = None if largest is None else largest // divisor + 1
         return self._named(quotient, value, bound), self._named(remainder, value, divisor)
 
@@ -83,7 +85,7 @@ class Variables:
     def divided_by(self, index: Count, rows: Count) -> tuple[Count, Count]:
         """Return the quotient and the rest of an index by a number that is known when a program runs."""
         self._note_division(index)
-        quotient = self._named(f"(({index}) // {rows})", index, None)
+        quotient = self._named(self.forms[0].format(index, rows), index, None)
         return quotient, index + -1 * quotient * rows
 
     def _note_division(self, value: Count) -> None:

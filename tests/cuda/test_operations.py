@@ -108,10 +108,18 @@ def test_movements() -> None:
     compared(builder, outputs, {"x": RNG.normal(size=(ROWS, 4, 6)).astype(np.float32)})
 
 
-def test_pools_and_their_ways_back() -> None:
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"size": (3, 2), "strides": (2, 1), "before": (1, 0), "after": (1, 1)},
+        {"size": (2, 2), "strides": (2, 2), "before": (0, 0), "after": (0, 0)},
+        {"size": (2, 1), "strides": (3, 2), "before": (1, 0), "after": (0, 0)},
+    ],
+    ids=["shared", "apart", "with gaps"],
+)
+def test_pools_and_their_ways_back(about: dict[str, tuple[int, int]]) -> None:
     builder = Builder(REGISTRY)
     x = builder.apply("input", name="x", shape=(BATCH, 5, 4, 2), dtype="float")
-    about = {"size": (3, 2), "strides": (2, 1), "before": (1, 0), "after": (1, 1)}
     taps = x.apply("argmax_pool", **about)
     most = x.apply("take_window", taps, **about)
     outputs = {

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from netdsl.diagnostics import DiagnosticError
 from netdsl.kernels.cuda.kernel import make
 from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.lower import lower_to_device, of_library
 from netdsl.passes.legalize import legalize
 from netdsl.passes.scan_stage import stage_scans
 from netdsl.program import Program
+from netdsl.runtime.cuda import executable as executables
 from netdsl.runtime.cuda import steps
 from netdsl.runtime.cuda.device import Launch, Span
 from netdsl.runtime.cuda.executable import DeviceExecutable
@@ -47,6 +49,15 @@ def test_what_follows_a_writer_of_the_same_place_stays_behind_it() -> None:
 def test_readers_of_one_place_are_together() -> None:
     readers = [launch([(0, 10)], [(10 * n, 10 * n + 10)]) for n in range(1, 4)]
     assert scheduled(readers) == [readers]
+
+
+def test_values_of_too_many_elements_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executables, "LARGEST", 64)
+    executable = opened(lower_to_device(legalize(training_graph()), "test", 4), SimulatedDevice())
+    executable.bind(fields_of())
+    with pytest.raises(DiagnosticError, match="elements") as error:
+        executable.run(np.arange(ROWS), 20)
+    assert [each.code for each in error.value.diagnostics] == ["E0964"]
 
 
 def results(program: Program, batch: int) -> Arrays:

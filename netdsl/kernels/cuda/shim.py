@@ -61,6 +61,21 @@ shared_floats = shared("floats", types.float32, FLOAT)
 shared_ints = shared("ints", types.int32, WORD)
 
 
+def _short(operation: str) -> Any:
+    """Make a word for a division of whole numbers below 2**31, which takes a fifth of the instructions that
+    one of 64 bits with Python's signs does."""
+
+    @intrinsic
+    def short(context: Any, value: Any, divisor: Any) -> Signed:
+        def generate(context: Any, builder: Any, signature: Any, values: Sequence[Any]) -> Any:
+            short = [builder.trunc(each, WORD) for each in values]
+            return builder.zext(getattr(builder, operation)(*short), ir.IntType(64))
+
+        return types.int64(types.int64, types.int64), generate
+
+    return short
+
+
 def _shuffled(builder: Any, value: Any, mask: int) -> Any:
     """Return the value that the lane has whose number differs in the bits of a mask."""
     kind = ir.FunctionType(FLOAT, [WORD, FLOAT, WORD, WORD])
@@ -163,6 +178,8 @@ WORDS: Final[dict[str, object]] = {
     "u64": np.uint64,
     "ld4": ld4,
     "st4": st4,
+    "quo": _short("udiv"),
+    "rem": _short("urem"),
     "st2": st2,
     "shared_floats": shared_floats,
     "shared_ints": shared_ints,

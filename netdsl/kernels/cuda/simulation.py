@@ -91,6 +91,13 @@ def st2(memory: Any, index: int, *values: Any) -> None:
         memory[index + lane] = value
 
 
+def _short(value: int, divisor: int) -> tuple[int, int]:
+    """Divide whole numbers below 2**31."""
+    if not (0 <= value < 1 << 31 and 0 < divisor < 1 << 31):
+        raise ValueError(f"{value} is divided by {divisor}, and both should have 31 bits")
+    return int(value) // int(divisor), int(value) % int(divisor)
+
+
 def _single(function: Callable[..., float]) -> Callable[..., np.float32]:
     """Return a function of float32, worked out in float64."""
 
@@ -118,6 +125,8 @@ FUNCTIONS: Final[dict[str, object]] = {
     "u64": np.uint64,
     "ld4": ld4,
     "st4": st4,
+    "quo": lambda value, divisor: _short(value, divisor)[0],
+    "rem": lambda value, divisor: _short(value, divisor)[1],
     "st2": st2,
     **matrix_units.FUNCTIONS,
     "exp32": _single(np.exp),

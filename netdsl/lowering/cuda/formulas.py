@@ -18,6 +18,7 @@ from netdsl.lowering.cuda.draws import draw
 from netdsl.lowering.cuda.folds import FOLDS, fold
 from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.text import DeviceText
+from netdsl.lowering.cuda.windows import from_its_window, lie_apart
 from netdsl.lowering.movements import joined, padded, source_of
 from netdsl.lowering.numbers import read, written
 from netdsl.lowering.position import ZERO, Position, Variables
@@ -50,7 +51,7 @@ class Formulas:
     """The scratch memory of products whose sums lie in pieces, and how many those are."""
 
     text: DeviceText = field(default_factory=DeviceText)
-    index: Variables = field(default_factory=Variables)
+    index: Variables = field(default_factory=lambda: Variables(forms=("quo({0}, {1})", "rem({0}, {1})")))
     depths: dict[str, int] = field(default_factory=dict)
     flats: dict[tuple[Position, Shape], Count] = field(default_factory=dict)
     """The places in row-major order that positions were made of."""
@@ -153,6 +154,8 @@ class Formulas:
                 return self.set("one_hot", f"f32(1.0) if {hit} else f32(0.0)")
             case "iota":
                 return f"({position[0]})"
+            case "put_window" | "spread_pool" if lie_apart(node):
+                return from_its_window(self, index, position)
             case name if name in FOLDS:
                 return fold(self, index, position)
         return self._computed(index, node, position)
@@ -226,8 +229,8 @@ class Formulas:
         where = position
         if is_batched(node.shape):
             (first, batch), row = (self.word(name) for name in ("CURSOR", "BATCH")), position[0]
-            place = self.set("row", f"{self.pointer('order', 'long')}[{first} * {batch} + {row}]")
-            where = (symbol(place), *position[1:])
+            chosen = self.set("row", f"{self.pointer('order', 'long')}[{first} * {batch} + {row}]")
+            where = (symbol(chosen), *position[1:])
         kind: Kind = "int" if node.dtype == "int" else "float"
         field = self.pointer(self.fields[node.setting("name")], kind)
         element = f"{field}[{self.index.flat(where, node.shape)}]"

@@ -17,6 +17,7 @@ from typing import Final
 from netdsl.graph import Graph, Shape, count, is_batched
 from netdsl.lowering.cuda.folds import FOLDS, WINDOWS, folded_extents
 from netdsl.lowering.cuda.library import view_of
+from netdsl.lowering.cuda.windows import lie_apart
 from netdsl.passes.fuse import host_numbers
 from netdsl.passes.storing import CHEAP, COSTS, FEW, MOVEMENTS, REDUCTIONS
 
@@ -155,7 +156,7 @@ class Plan:
                 found.add(index)
             elif name in LIBRARY:
                 found.update(view_of(self.graph, each).source for each in operands)
-            elif name in WINDOWS | {"scatter_add", "rank_over"}:
+            elif name in WINDOWS | {"scatter_add", "rank_over"} and not lie_apart(self.graph[index]):
                 found.update(self.behind(each) for each in operands)
             elif name in ("gather", "concat"):
                 found.update(self.behind(each) for each in operands[: 1 if name == "gather" else None])

@@ -36,12 +36,25 @@ APART: Final = 1 << 25
 the next step too. The cache of a large device holds so much, so it costs no time to be wasteful."""
 
 
+LARGEST: Final = 1 << 31
+"""Elements that a value has fewer of: kernels divide places as numbers of 32 bits."""
+
+
 class NoRoomError(DiagnosticError):
     """E0964: a device has no room for so many bytes more."""
 
     def __init__(self, device: Device, size: int) -> None:
         message = f"the memory of {device.name} has no room for {size_text(size)} more"
         cure = "take smaller batches or a smaller network, or use the CPU: --device cpu"
+        super().__init__([Diagnostic("E0964", message, help=cure)], Exit.FAILED)
+
+
+class TooLargeError(DiagnosticError):
+    """E0964: a value has more elements than kernels can tell apart."""
+
+    def __init__(self, elements: int) -> None:
+        message = f"a value of a step has {elements} elements; a kernel tells less than {LARGEST} apart"
+        cure = "take smaller batches, or use the CPU: --device cpu"
         super().__init__([Diagnostic("E0964", message, help=cure)], Exit.FAILED)
 
 
@@ -286,6 +299,9 @@ class DeviceExecutable:
 
     def _plan(self, rows: int) -> MemoryPlan:
         if rows not in self._plans:
+            largest = max((size(each, rows) for each in self.program.buffers.values()), default=0)
+            if largest >= LARGEST:
+                raise TooLargeError(largest)
             plan = plan_memory(self.program, rows, unit=UNIT, apart=True)
             if 4 * plan.values_size > APART:
                 plan = plan_memory(self.program, rows, unit=UNIT)

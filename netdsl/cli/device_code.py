@@ -30,13 +30,15 @@ def run(arguments: Namespace) -> int:
     """
     from netdsl.run.opening import open_file
     from netdsl.runtime.cuda.ahead import make_ahead
+    from netdsl.runtime.cuda.blas import library_name
     from netdsl.runtime.cuda.toolchain import check_packages
 
+    blas = library_name() is not None
     check_packages()
     architecture = arguments.arch or DEFAULT
     arguments.device = "auto"  # no device is needed
     experiment = open_file(arguments.file, options_of(arguments)).experiment
-    programs = programs_of(experiment)
+    programs = programs_of(experiment, blas=blas)
     make_ahead(
         {each.name: each for program in programs for each in program.kernels.values()}.values(), architecture
     )
@@ -51,13 +53,13 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def programs_of(experiment: "Experiment") -> "list[Program]":
-    """Return the programs of an experiment, lowered to a CUDA device."""
+def programs_of(experiment: "Experiment", *, blas: bool = False) -> "list[Program]":
+    """Return the programs of an experiment, lowered to a CUDA device; with `blas` to one with cuBLASLt."""
     from netdsl.compiler import compile_experiment
     from netdsl.program import Target
     from netdsl.run import engine
 
-    target = Target("cuda", rows=experiment.training.batch or ROWS)
+    target = Target("cuda", rows=experiment.training.batch or ROWS, blas=blas)
     return list(engine.programs_of(compile_experiment(experiment, target)).values())
 
 
@@ -84,7 +86,25 @@ def _described(program: "Program", codes: "list[tuple[Kernel, DeviceCode]]") -> 
         }
         for kernel, code in codes
     ]
-    return {"program": program.name, "launches": launches.total(), "kernels": kernels}
+    products = _products(program)
+    total = launches.total() + len(products)
+    return {"program": program.name, "launches": total, "kernels": kernels, "products": products}
+
+
+def _products(program: "Program") -> list[dict[str, object]]:
+    """Describe the products that cuBLASLt makes, each a launch."""
+    from netdsl.program import LibraryProduct
+
+    return [
+        {
+            "by": "cuBLASLt",
+            "sizes": [str(each) for each in (work.count, work.high, work.deep, work.wide)],
+            "precision": work.precision,
+            "computes": [origin.formula for origin in step.origins],
+        }
+        for step in program.steps()
+        if isinstance(work := step.work, LibraryProduct)
+    ]
 
 
 def _print(programs: list[dict[str, object]], architecture: str) -> None:
@@ -102,6 +122,13 @@ def _print(programs: list[dict[str, object]], architecture: str) -> None:
         ]
         print(f"{program['program']}: {len(kernels)} kernels, {program['launches']} launches")
         print(table(columns, cells, width))
+        products = program["products"]
+        assert isinstance(products, list)
+        for each in products:
+            count, high, deep, wide = each["sizes"]
+            many = "" if count == "1" else f"{count} times "
+            told = f"{many}{high} x {deep} by {deep} x {wide} in {each['precision']}"
+            print(f"by {each['by']}: {told}, {_short(each['computes'])}")
     print(f"code for {architecture}; registers of a thread, spills and shared memory in bytes")
 
 

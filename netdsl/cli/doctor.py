@@ -92,9 +92,25 @@ def cuda() -> dict[str, str]:
         "cuda code": told
         if not missing
         else f"{', '.join(missing)} not installed: pip install 'netdsl[cuda]'",
+        "cuda products": products(),
         "cuda target": f"run in simulators, but on no device: {', '.join(NOT_RUN)}; "
         f"run nowhere: {', '.join(NEVER_RUN)}",
     }
+
+
+def products() -> str:
+    """Tell what makes large products on a CUDA device."""
+    from netdsl.runtime.cuda.blas import VARIABLE, library_name, versions
+
+    try:
+        name = library_name()
+    except DiagnosticError as error:
+        return error.diagnostics[0].message
+    if name is not None:
+        return f"large ones by {name}, {VARIABLE}=off has netdsl's own kernels make them"
+    if None in versions().values():
+        return "by netdsl's own kernels; cuBLASLt is not installed: pip install 'netdsl[cuda,cuda-blas]'"
+    return f"by netdsl's own kernels, as {VARIABLE} says"
 
 
 def cache() -> str:

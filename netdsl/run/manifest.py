@@ -68,7 +68,9 @@ def device_record(engine: Engine) -> dict[str, str]:
         from netdsl.runtime.devices import cpu
 
         return {"kind": "cpu", "name": cpu().cpu}
-    return {"kind": "cuda", "name": engine.device.name, "driver": engine.device.driver}
+    device = engine.device
+    record = {"kind": "cuda", "name": device.name, "driver": device.driver}
+    return record if device.blas is None else {**record, "blas": device.blas}
 
 
 def cpu_record() -> dict[str, Any]:

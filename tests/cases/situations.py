@@ -19,7 +19,10 @@ from safetensors.numpy import save
 import netdsl
 from netdsl.cli.main import main
 from netdsl.files import Lock, system, write_tensors
+from netdsl.lowering.cuda.blas import WORTH
+from netdsl.runtime.cuda.blas import Blas
 from netdsl.runtime.cuda.simulated import SimulatedDevice
+from tests.cuda.cublas_double import Double
 
 Prepare = Callable[[Path, pytest.MonkeyPatch], AbstractContextManager[object] | None]
 """Does something before a command, or during it."""
@@ -255,6 +258,16 @@ def small_device(_: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("netdsl.runtime.cuda.choice.chosen", lambda name: SimulatedDevice(1000))
 
 
+def refusing_library(_: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let the device be a simulated one whose library makes all products, and refuses them."""
+    device = SimulatedDevice()
+    double = Double(device)
+    double.refuses, device.library = True, Blas(double)
+    patch.setitem(WORTH, "float32", 0.0)
+    patch.setattr("netdsl.runtime.cuda.choice.expect_device", lambda: None)
+    patch.setattr("netdsl.runtime.cuda.choice.chosen", lambda name: device)
+
+
 def no_cuda(_: Path, patch: pytest.MonkeyPatch) -> None:
     """Let no package of the extra `[cuda]` be installed."""
     patch.setattr("netdsl.runtime.cuda.toolchain._version", lambda name: None)
@@ -371,6 +384,10 @@ SITUATIONS: dict[str, Situation] = {
     "E0962": Situation("lsp", prepare=no_pygls),
     "E0963": Situation("compile moons.net --device cuda", {"moons.net": MOONS}, no_cuda),
     "E0964": Situation("train moons.net --device cuda --quiet", {"moons.net": MOONS}, small_device),
+    "E0965": Situation("train moons.net --device cuda --quiet", {"moons.net": MOONS}, refusing_library),
+    "E0966": Situation(
+        "compile moons.net --device cuda", {"moons.net": MOONS}, environment(NETDSL_CUDA_BLAS="no")
+    ),
     "E0981": Situation("render moons.net", {"moons.net": MOONS}, broken_dot),
     "E0982": run("render runs/moons-1 --figure f1"),
     "E0990": Situation("explain E0102x"),

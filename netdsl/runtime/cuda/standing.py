@@ -16,7 +16,7 @@ NOT_RUN: Final = (
 )
 """What has run in a simulator, but on no device: taken out when tests marked `gpu` have run it."""
 
-NEVER_RUN: Final = ("memory, copies and graphs of the driver",)
+NEVER_RUN: Final = ("memory, copies and graphs of the driver", "products by cuBLASLt")
 """What has run nowhere, since no simulator has it."""
 
 _LIBRARIES: Final = ("libcuda.so.1", "nvcuda.dll")

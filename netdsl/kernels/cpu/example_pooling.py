@@ -62,89 +62,73 @@ def _clear(it: Any, dx: int) -> None:
         room[i] = f32(0.0)
 
 
+GREATEST, GIVE, SUM, SPREAD = range(4)
+"""What is done at a window: its greatest value is found or given back, its sum is made or spread."""
+
+
+@njit(inline="always")
+def _at_windows(work: int, x: int, y: int, taps: int, description: int, groups: int) -> None:
+    """Do some work at all windows of so many groups of 16 examples; with a fixed `work`, nothing of the other
+    works is left in a kernel."""
+    it = at_long(description)
+    place = 16 * it[CHANNELS]
+    line = place * it[WIDTH]
+    in_fours = covers(it)
+    spare = a_line()
+    for group in range(groups):
+        images = x + 4 * group * it[HEIGHT] * line
+        if work == SPREAD or (work == GIVE and not in_fours):
+            _clear(it, images)
+        for i in range(it[DOWN]):
+            top, rows, row = seen(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT])
+            for j in range(it[ACROSS]):
+                left, columns, column = seen(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH])
+                begin = images + 4 * (row * line + column * place)
+                window = 4 * place * ((group * it[DOWN] + i) * it[ACROSS] + j)
+                first = top * it[COLUMNS] + left
+                for c in range(it[CHANNELS]):
+                    seen_from, own = begin + 64 * c, window + 64 * c
+                    if work == GREATEST:
+                        best = spare if y == 0 else y + own
+                        told = spare if taps == 0 else taps + own
+                        if in_fours:
+                            best_of_four(seen_from, line, place, best, told)
+                        else:
+                            best_line(seen_from, line, place, rows, columns, first, it[COLUMNS], best, told)
+                    elif work == GIVE and in_fours:
+                        give_to_four(seen_from, line, place, y + own, taps + own)
+                    elif work == GIVE:
+                        give_line(
+                            seen_from, line, place, rows, columns, first, it[COLUMNS], y + own, taps + own
+                        )
+                    elif work == SPREAD:
+                        spread_line(seen_from, line, place, rows, columns, y + own)
+                    else:
+                        sum_line(seen_from, line, place, rows, columns, y + own)
+
+
 @kernel
 def example_max_pool(x: int, y: int, taps: int, description: int, groups: int) -> None:
     """Compute what `max_pool` does for so many groups of 16 examples; either result is left out at address 0.
 
     The description is that of pools.
     """
-    it = at_long(description)
-    channels = it[CHANNELS]
-    place = 16 * channels
-    line = place * it[WIDTH]
-    in_fours = covers(it)
-    spare = a_line()
-    for group in range(groups):
-        source = x + 4 * group * it[HEIGHT] * line
-        for i in range(it[DOWN]):
-            top, rows, row = seen(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT])
-            for j in range(it[ACROSS]):
-                left, columns, column = seen(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH])
-                begin = source + 4 * (row * line + column * place)
-                window = 4 * place * ((group * it[DOWN] + i) * it[ACROSS] + j)
-                for c in range(channels):
-                    best = spare if y == 0 else y + window + 64 * c
-                    told = spare if taps == 0 else taps + window + 64 * c
-                    if in_fours:
-                        best_of_four(begin + 64 * c, line, place, best, told)
-                    else:
-                        best_line(
-                            begin + 64 * c, line, place, rows, columns,
-                            top * it[COLUMNS] + left, it[COLUMNS], best, told,
-                        )  # fmt: skip
+    _at_windows(GREATEST, x, y, taps, description, groups)
 
 
 @kernel
 def example_put_window(dy: int, taps: int, dx: int, description: int, groups: int) -> None:
     """Compute what `put_window` does for so many groups of 16 examples."""
-    it = at_long(description)
-    channels = it[CHANNELS]
-    place = 16 * channels
-    line = place * it[WIDTH]
-    in_fours = covers(it)
-    for group in range(groups):
-        target = dx + 4 * group * it[HEIGHT] * line
-        if not in_fours:
-            _clear(it, target)
-        for i in range(it[DOWN]):
-            top, rows, row = seen(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT])
-            for j in range(it[ACROSS]):
-                left, columns, column = seen(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH])
-                begin = target + 4 * (row * line + column * place)
-                window = 4 * place * ((group * it[DOWN] + i) * it[ACROSS] + j)
-                for c in range(channels):
-                    given, told = dy + window + 64 * c, taps + window + 64 * c
-                    if in_fours:
-                        give_to_four(begin + 64 * c, line, place, given, told)
-                    else:
-                        give_line(
-                            begin + 64 * c, line, place, rows, columns,
-                            top * it[COLUMNS] + left, it[COLUMNS], given, told,
-                        )  # fmt: skip
+    _at_windows(GIVE, dx, dy, taps, description, groups)
 
 
 @kernel
 def example_sum_pool(x: int, y: int, description: int, groups: int, back: int) -> None:
     """Compute what `sum_pool` does, or its way back, for so many groups of 16 examples."""
-    it = at_long(description)
-    channels = it[CHANNELS]
-    place = 16 * channels
-    line = place * it[WIDTH]
-    for group in range(groups):
-        source = x + 4 * group * it[HEIGHT] * line
-        if back != 0:
-            _clear(it, source)
-        for i in range(it[DOWN]):
-            _, rows, row = seen(i, it[STRIDE_DOWN], it[TOP], it[ROWS], it[HEIGHT])
-            for j in range(it[ACROSS]):
-                _, columns, column = seen(j, it[STRIDE_ACROSS], it[LEFT], it[COLUMNS], it[WIDTH])
-                begin = source + 4 * (row * line + column * place)
-                window = y + 4 * place * ((group * it[DOWN] + i) * it[ACROSS] + j)
-                for c in range(channels):
-                    if back != 0:
-                        spread_line(begin + 64 * c, line, place, rows, columns, window + 64 * c)
-                    else:
-                        sum_line(begin + 64 * c, line, place, rows, columns, window + 64 * c)
+    if back != 0:
+        _at_windows(SPREAD, x, y, 0, description, groups)
+    else:
+        _at_windows(SUM, x, y, 0, description, groups)
 
 
 @emits(NOTHING, *[WORD] * 4)

@@ -315,5 +315,5 @@ def program_of(
         from netdsl.lowering.cuda.lower import lower_to_device
 
         return lower_to_device(graph, name, target.rows, precision, blas=target.blas)
-    program, steps = lower(choose_kernels(fuse(recompute(graph)), rows), name)
+    program, steps = lower(choose_kernels(fuse(recompute(graph)), rows), name, tiles=target.tiles)
     return within_pieces(replace(program, phases=schedule(steps)))

@@ -9,6 +9,12 @@ PAGE = 4096
 LINE = 16
 """Elements in a cache line: every buffer is a whole number of lines, and ends with one that is never read."""
 
+STEPS = 32
+"""Steps of a sum in a block of parts."""
+
+PARTS = 3 * LANES * LANES
+"""Elements that a block of parts takes: 16 lines of 16 words for each of three parts."""
+
 
 def columns(shape: Shape) -> int:
     """Return the columns of a value seen as a matrix: its last axis; a list of numbers has one."""
@@ -59,6 +65,10 @@ def size(buffer: Buffer, rows: int) -> int:
             elements = panels * stride(buffer, rows)
         case "blocks":
             elements = -(-height // LANES) * LANES * panels * LANES
+        case "row parts":
+            elements = -(-height // LANES) * -(-width // STEPS) * PARTS
+        case "column parts":
+            elements = -(-width // LANES) * -(-height // STEPS) * PARTS
         case "examples":
             examples = height // places(buffer.shape)
             elements = -(-examples // LANES) * LANES * places(buffer.shape) * width

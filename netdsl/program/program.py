@@ -11,12 +11,13 @@ from netdsl.lazy_dataclass import dataclass, field
 from netdsl.program.count import Count
 from netdsl.program.library_product import LibraryProduct
 
-Layout: TypeAlias = Literal["rows", "panels", "blocks", "examples"]
+Layout: TypeAlias = Literal["rows", "panels", "blocks", "examples", "row parts", "column parts"]
 """How a value lies in memory. `rows` is row-major. `panels` sees it as a matrix, all its axes but the last
 by the last, and keeps 16 columns together: `[columns / 16][rows][16]`, the last panel filled up with columns
 that mean nothing. `blocks` is the same turned, for 16 rows at a time: `[rows / 16][columns][16 rows]`.
 `examples` has an example in each lane: `[examples / 16][places][columns][16 examples]`; lanes that have none
-may hold anything."""
+may hold anything. Parts are three bfloat16 for each number of a factor of a product, in blocks of 16 rows by
+32 columns, or of 16 columns by 32 rows: `[rows / 16][columns / 32]`, `[columns / 16][rows / 32]`."""
 
 Role: TypeAlias = Literal["weight", "state", "constant", "input", "value", "scratch"]
 """What a buffer is for: kept from step to step (the first three), filled at the start of a step (input), made
@@ -69,13 +70,29 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True)
+class Only:
+    """When a call is made: where a number, which knows only how many rows there are, is from `low` to before
+    `high`."""
+
+    rows: Count
+    low: int = 0
+    high: int = 1 << 62
+
+    def holds(self, symbols: Mapping[str, int]) -> bool:
+        """Tell whether the call is made."""
+        return self.low <= int(self.rows.value(symbols)) < self.high
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call of a kernel. `block` are whole numbers in memory, `block` the symbol of their address: a
-    launch passes no more than eleven arguments."""
+    launch passes no more than eleven arguments. One of two ways to compute the same is made for some numbers
+    of rows `only`."""
 
     kernel: str
     arguments: tuple[Count, ...]
     block: tuple[Count, ...] = ()
+    only: Only | None = None
 
 
 @dataclass(frozen=True, slots=True)

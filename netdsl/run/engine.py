@@ -50,14 +50,15 @@ class Engine:
         Errors: E0963 and E0906 for a device that is asked for and not there.
         """
         with seldom_collected():
-            from netdsl.compiler import CPU, compile_experiment
+            from netdsl.compiler import compile_experiment
         from netdsl.program import Target
         from netdsl.runtime.cuda.choice import chosen
+        from netdsl.runtime.devices import cpu
 
         self.experiment = experiment
         self.device = chosen(device) if isinstance(device, str) else device
         rows = experiment.training.batch or BATCH
-        target = CPU
+        target = Target(tiles=cpu().level == "amx")
         if self.device is not None:
             target = Target("cuda", rows=rows, blas=self.device.blas is not None)
         self.compiled: Compiled = compile_experiment(experiment, target)

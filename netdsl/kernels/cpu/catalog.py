@@ -10,7 +10,14 @@ from typing import Any, Final
 _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "interpreter": ("interpret", "interpret_timed", "barrier"),
     "products": ("product", "product_back", "weight_gradient", "turn_panel"),
-    "part_products": ("split_rows", "product_of_parts"),
+    "part_products": (
+        "split_rows",
+        "split_panels",
+        "split_turned",
+        "product_of_parts",
+        "gradient_of_parts",
+        "back_of_parts",
+    ),
     "contraction": ("contraction",),
     "convolution": ("convolution", "convolution_in_halves", "turn_kernel", "convolution_gradient"),
     "winograd": ("winograd_kernel", "winograd", "winograd_gradient"),

@@ -6,7 +6,7 @@ three lines of 16 words, each of which has two numbers of neighboring steps of a
 a rest that is not a number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from llvmlite import ir
@@ -30,7 +30,8 @@ from netdsl.kernels.cpu.emission import (
     whole,
 )
 from netdsl.kernels.cpu.looping import Carried, repeat
-from netdsl.kernels.cpu.matrix_tiles import BLOCK, LINE, PARTS, STEPS, emit_sums
+from netdsl.kernels.cpu.matrix_tiles import BLOCK, LINE, PARTS, STEPS, Aside, emit_sums
+from netdsl.kernels.cpu.memory import ask_for_line
 from netdsl.kernels.cpu.tiles import emit_zeros
 
 WORDS: Final = ir.VectorType(I32, LANES)
@@ -42,7 +43,7 @@ _SIXTEEN: Final = ir.Constant(WORDS, [16] * LANES)
 
 
 def emit_parts(builder: Any, lines: Sequence[Value], target: Value, *, joined: bool) -> None:
-    """Emit what stores two lines of numbers, at a float pointer, as three lines of words, a line for each part.
+    """Emit what stores two lines of numbers as three lines of words, one for each part, at a float pointer.
 
     A word has two numbers, the first in its lower half. They are of both lines, in the same lane, or, if
     lines are `joined`, neighbors of one line: the second line follows on the first.
@@ -142,6 +143,34 @@ def _mask(builder: Any, count: Value, first: int) -> Value:
     return builder.icmp_signed("<", lanes, splat(builder, builder.trunc(count, I32)))
 
 
+@emits(NOTHING, *[WORD] * 4)
+def copy_square(builder: Any, lines: Value, source: Value, line: Value, target: Value) -> None:
+    """Copy so many lines of 16 floats, `line` floats from each other, and zeros up to 16 lines."""
+
+    def turn(index: Value, held: Carried) -> Carried:
+        place = builder.add(source, builder.mul(builder.shl(line, whole(2)), index))
+        there = builder.select(builder.icmp_signed("<", index, lines), place, emit_zeros(builder))
+        store_vector(builder, load_vector(builder, floats(builder, there)), floats(builder, held[0]))
+        return [builder.add(held[0], whole(64))]
+
+    repeat(builder, whole(LANES), [target], turn)
+
+
+# ---- while tiles are multiplied ---------------------------------------------------------------
+
+
+def _bit_by_bit(builder: Any, each: Value, turn: Callable[[Value, Carried], Carried]) -> Aside:
+    """Return what does some of the turns that are left, as the first of the values that are carried along
+    tells."""
+
+    def aside(held: Sequence[Value]) -> Sequence[Value]:
+        left, *places = held
+        count = builder.select(builder.icmp_signed("<", left, each), left, each)
+        return [builder.sub(left, count), *repeat(builder, count, places, turn)]
+
+    return aside
+
+
 @emits(NOTHING, *[WORD] * 11)
 def add_products_and_split(
     builder: Any,
@@ -168,9 +197,56 @@ def add_products_and_split(
         step_pair(builder, builder.add(source, apart), builder.add(target, target_apart))
         return step_pair(builder, source, target)
 
-    def aside(held: Sequence[Value]) -> Sequence[Value]:
-        left, *places = held
-        count = builder.select(builder.icmp_signed("<", left, each), left, each)
-        return [builder.sub(left, count), *repeat(builder, count, places, pair)]
-
+    aside = _bit_by_bit(builder, each, pair)
     emit_sums(builder, turns, (left, below), (right, beside), [pairs, source, target], aside)
+
+
+@emits(NOTHING, *[WORD] * 9)
+def add_a_block_and_split_rows(
+    builder: Any,
+    left: Value,
+    below: Value,
+    right: Value,
+    beside: Value,
+    rows: Value,
+    each: Value,
+    source: Value,
+    apart: Value,
+    target: Value,
+) -> None:
+    """Add the products of 32 steps, and split meanwhile 32 steps of so many rows, and of those 16 rows below,
+    `each` of them after every four products. Rows are lines of panels that lie `apart` bytes from each other;
+    the blocks of the second 16 rows follow on those of the first."""
+
+    def both(_: Value, held: Carried) -> Carried:
+        for down, block in ((0, 0), (64 * LANES, BLOCK)):
+            first = builder.add(held[0], whole(down))
+            lines = [load_vector(builder, floats(builder, at)) for at in (first, builder.add(first, apart))]
+            to = floats(builder, builder.add(held[1], whole(block)))
+            emit_parts(builder, lines, to, joined=True)
+        return [builder.add(held[0], whole(64)), builder.add(held[1], whole(LINE))]
+
+    aside = _bit_by_bit(builder, each, both)
+    emit_sums(builder, whole(1), (left, below), (right, beside), [rows, source, target], aside)
+
+
+@emits(NOTHING, *[WORD] * 7)
+def add_products_and_ask(
+    builder: Any,
+    turns: Value,
+    left: Value,
+    below: Value,
+    right: Value,
+    beside: Value,
+    each: Value,
+    soon: Value,
+) -> None:
+    """Add products, and ask meanwhile for lines from an address on: `each` after every four products."""
+
+    def line(_: Value, held: Carried) -> Carried:
+        ask_for_line(builder, held[0])
+        return [builder.add(held[0], whole(64))]
+
+    aside = _bit_by_bit(builder, each, line)
+    count = builder.mul(builder.mul(turns, whole(6)), each)
+    emit_sums(builder, turns, (left, below), (right, beside), [count, soon], aside)

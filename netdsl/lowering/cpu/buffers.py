@@ -21,6 +21,7 @@ from netdsl.program import (
     Examples,
     Kernel,
     Layout,
+    Only,
     Origin,
     Panels,
     Step,
@@ -49,6 +50,12 @@ class Workshop:
 
     soon: list[Buffer] = field(default_factory=list)
     """What the next turn of a loop reads, as far as no product asks for it yet."""
+
+    tiles: bool = False
+    """Whether large products go by tiles of matrices."""
+
+    split: set[str] = field(default_factory=set)
+    """The buffers of factors in parts that steps fill already."""
 
     prefix: str = ""
     """What the names of a loop's own buffers begin with."""
@@ -172,13 +179,19 @@ class Workshop:
         name = f"{self.places[index].name} turned"
         return self.buffers.setdefault(name, Buffer(name, shape, layout="blocks", label=name))
 
-    def call(self, kernel: Kernel | str, arguments: Sequence[Count], block: Sequence[Count] = ()) -> Call:
+    def call(
+        self,
+        kernel: Kernel | str,
+        arguments: Sequence[Count],
+        block: Sequence[Count] = (),
+        only: Only | None = None,
+    ) -> Call:
         """Return a call, and note its kernel."""
         found = kernel if isinstance(kernel, Kernel) else Kernel(kernel)
         before = self.kernels.setdefault(found.name, found)
         told = tuple(dict.fromkeys((*before.about, *found.about)))
         self.kernels[found.name] = replace(before, about=told)
-        return Call(found.name, tuple(arguments), tuple(block))
+        return Call(found.name, tuple(arguments), tuple(block), only)
 
     def origins(self, nodes: Sequence[int]) -> tuple[Origin, ...]:
         """Return what a step computes, for people."""

@@ -23,8 +23,8 @@ class Tables:
 
     threads: list[Table]
     blocks: list[Table] = field(default_factory=list)
-    items: list[list[int]] = field(default_factory=list)
-    """How many items of each step a thread has, in the order of a program's steps."""
+    calls: list[list[Table]] = field(default_factory=list)
+    """For each thread and step, in the order of a program's steps, which of its calls each launch makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def expand(program: Program, site: Site) -> Tables:
     threads = len(site.own)
     tables = Tables([])
     for thread in range(threads):
-        tables.items.append([])
+        tables.calls.append([])
         parts = [_repeated(phases, site, thread, threads, tables) for phases in _loops(program)]
         tables.threads.append(np.ascontiguousarray(np.concatenate([*parts, np.zeros((0, WORDS), np.int64)])))
     return tables
@@ -55,14 +55,14 @@ def calls_of(program: Program, tables: Tables, thread: int) -> Table:
     Calls are numbered through all steps of a program; -1 is the barrier behind the first phase, -2 that
     behind the second.
     """
-    items, first, number = iter(tables.items[thread]), 0, 0
+    calls, first, number = iter(tables.calls[thread]), 0, 0
     parts = [np.zeros(0, np.int64)]
     for phases in _loops(program):
         turn: list[Table] = []
         free = _is_free(phases)
         for phase in phases:
             for step in phase.steps:
-                turn.append(np.tile(np.arange(first, first + len(step.calls)), next(items)))
+                turn.append(first + next(calls))
                 first += len(step.calls)
             number += 1
             turn.append(np.full(int(len(tables.threads) > 1 and not free), -number))
@@ -133,11 +133,12 @@ def _step(
             items = int(thread == 0)
         case Each() as each:
             items = _number(each, symbols, thread, threads)
-    tables.items[thread].append(items)
-    rows = np.zeros((times, items, len(step.calls), WORDS), np.int64)
+    made = [n for n, call in enumerate(step.calls) if call.only is None or call.only.holds(site.symbols)]
+    tables.calls[thread].append(np.tile(np.array(made, np.int64), items))
+    rows = np.zeros((times, items, len(made), WORDS), np.int64)
     if items:
-        for number, call in enumerate(step.calls):
-            _fill(rows[:, :, number], call, site, symbols, tables)
+        for place, number in enumerate(made):
+            _fill(rows[:, :, place], step.calls[number], site, symbols, tables)
     return rows.reshape(times, -1, WORDS)
 
 
@@ -147,7 +148,9 @@ def _number(each: Each, symbols: dict[str, Any], thread: int, threads: int) -> i
     several = len(sizes) == 2
     low, high = share(int(np.prod(sizes)), each.group if several else 1, thread, threads)
     numbers = np.arange(low, high, dtype=np.int64)
-    if several:
+    if several and each.group > 1:
+        symbols["j"], symbols["i"] = numbers // sizes[0], numbers % sizes[0]
+    elif several:
         symbols["i"], symbols["j"] = numbers // sizes[1], numbers % sizes[1]
     else:
         symbols["i"] = numbers
@@ -160,16 +163,11 @@ def _number(each: Each, symbols: dict[str, Any], thread: int, threads: int) -> i
 
 
 def _group(symbols: dict[str, Any], sizes: Sequence[int], most: int, low: int, high: int) -> None:
-    """Number items in groups: along one axis from a thread's first on, along two by groups of lines."""
+    """Number items in groups along the first axis: from where that begins, or a thread's first item on."""
     numbers = np.arange(low, high, dtype=np.int64)
-    if len(sizes) == 1:
-        symbols["nth"] = (numbers - low) % most
-        following = np.minimum(most, high - numbers)
-    else:
-        group, place = np.divmod(numbers, most * sizes[1])
-        following = np.minimum(most, sizes[0] - most * group)
-        symbols["j"], symbols["nth"] = np.divmod(place, following)
-        symbols["i"] = most * group + symbols["nth"]
+    line = numbers // sizes[0] * sizes[0]
+    symbols["nth"] = (numbers - np.maximum(line, low)) % most
+    following = np.minimum(most, np.minimum(line + sizes[0], high) - numbers)
     symbols["many"] = np.where(symbols["nth"], 0, following)
 
 

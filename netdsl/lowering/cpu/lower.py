@@ -16,6 +16,7 @@ from netdsl.lowering.cpu.example_lanes import example_steps, example_turn_step, 
 from netdsl.lowering.cpu.groups import along, lanes_step, loops_step
 from netdsl.lowering.cpu.numbers import NumberTable
 from netdsl.lowering.cpu.order import in_order
+from netdsl.lowering.cpu.parts import split_steps
 from netdsl.lowering.cpu.pieces import work_of
 from netdsl.lowering.cpu.pooling import max_step, pool_step, twin_of
 from netdsl.lowering.cpu.portions import bytes_of, of_group
@@ -47,11 +48,13 @@ from netdsl.program import (
 from netdsl.program.layout import columns, places
 
 
-def lower(choice: Choice, name: str) -> tuple[Program, tuple[Step | Loop, ...]]:
-    """Return a program without phases yet, and its steps in an order that is right on one thread."""
+def lower(choice: Choice, name: str, *, tiles: bool = False) -> tuple[Program, tuple[Step | Loop, ...]]:
+    """Return a program without phases yet, and its steps in an order that is right on one thread.
+
+    With `tiles` large products go by the tile registers of AMX."""
     order = in_order(choice)
     graph = choice.graph
-    shop = Workshop(choice, order.in_place, NumberTable(graph))
+    shop = Workshop(choice, order.in_place, NumberTable(graph), tiles=tiles)
     shop.place_leaves()
     inputs = inputs_of(graph, shop)
     taken = [step for number, each in enumerate(inputs) for step in take(shop, number, each, len(inputs))]
@@ -108,6 +111,9 @@ def _steps(shop: Workshop, unit: Unit) -> list[Step]:
         of_group(shop, example_turn_step(shop, each.stores[0]), each)
         for each in convolved
         if goes_by_examples(shop, each) and shop.graph[each.stores[0]].operation.name == "convolve_input"
+    ]
+    before += [
+        of_group(shop, each, part.group) for part in unit.parts for each in split_steps(shop, part, unit)
     ]
     made: list[Step] = []
     after: list[Step] = []

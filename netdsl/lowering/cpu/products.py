@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netdsl.graph import Shape, count
 from netdsl.lowering.cpu.buffers import Workshop
+from netdsl.lowering.cpu.parts import few, goes_by_tiles, left_strides, many, rows_in, split
 from netdsl.lowering.cpu.pieces import (
     FIRST,
     ITEM,
@@ -61,17 +62,25 @@ def product(shop: Workshop, group: Group, cut: Panels | Rows | Examples) -> Step
     if isinstance(cut, Panels):
         weights, panels = weights + 64 * depth * ITEM, MANY
         bias = bias + 64 * ITEM if offset else NOTHING
-    call = shop.call(
+    tiled = goes_by_tiles(shop, contraction, cut)
+    calls = [shop.call(
         "product",
         (places(given) * examples_of(cut)[1], count_of(depth), start, a_row, a_panel, weights,
          piece.address(target), stride(target.name), bias, panels, _soon(shop)),
         _asked(shop, piece),
-    )  # fmt: skip
+        few(given) if tiled else None,
+    )]  # fmt: skip
     of_panel, of_rows = (piece.own, "") if isinstance(cut, Panels) else ("", piece.own)
     reads = [Access(left.name, of_rows), Access(right.name, of_panel)]
     reads += [Access(offset.name, of_panel)] if offset else []
+    if tiled:
+        parts = split(shop, shop.graph.operands(contraction)[0], "left")
+        reads.append(Access(parts.name))
+        words = (rows_in(given), count_of(depth), address(parts.name), weights, piece.address(target),
+                 stride(target.name), bias, panels)  # fmt: skip
+        calls.append(shop.call("product_of_parts", words, only=many(given)))
     flops = 2 * depth * count(shop.graph[contraction].shape) * rows_of(given)
-    return Step((call,), work_of(cut), tuple(reads), (Access(target.name, piece.own),), flops=flops)
+    return Step(tuple(calls), work_of(cut), tuple(reads), (Access(target.name, piece.own),), flops=flops)
 
 
 def back(shop: Workshop, group: Group, cut: Panels | Examples) -> Step:
@@ -88,17 +97,25 @@ def back(shop: Workshop, group: Group, cut: Panels | Examples) -> Step:
     assert target.layout == "panels" or target.role == "scratch"
     rows, depth = weights.shape
     piece = Piece(cut)
-    first, many = examples_of(cut)
+    first, examples = examples_of(cut)
     share = (ITEM, ITEM + MANY) if isinstance(cut, Panels) else (NOTHING, count_of(panels_of(rows)))
-    call = shop.call(
+    tiled = goes_by_tiles(shop, index, cut)
+    calls = [shop.call(
         "product_back",
-        (places(given) * many, count_of(depth), address(weights.name), count_of(rows),
+        (places(given) * examples, count_of(depth), address(weights.name), count_of(rows),
          address(turned.name) + 64 * panels_of(depth) * places(given) * first,
          count_of(SQUARE * panels_of(depth)), piece.address(target), stride(target.name), *share),
-    )  # fmt: skip
-    reads = Access(turned.name, "" if isinstance(cut, Panels) else piece.own), Access(weights.name)
+        only=few(given) if tiled else None,
+    )]  # fmt: skip
+    reads = [Access(turned.name, "" if isinstance(cut, Panels) else piece.own), Access(weights.name)]
+    if tiled:
+        parts = split(shop, in_memory(shop.graph, left, shop.places), "turned right")
+        reads.append(Access(parts.name))
+        words = (rows_in(given), count_of(depth), address(weights.name), count_of(rows), address(parts.name),
+                 piece.address(target), stride(target.name), *share)  # fmt: skip
+        calls.append(shop.call("back_of_parts", words, only=many(given)))
     flops = 2 * depth * rows * places(given) * rows_of(given)
-    return Step((call,), work_of(cut), reads, (Access(target.name, piece.own),), flops=flops)
+    return Step(tuple(calls), work_of(cut), tuple(reads), (Access(target.name, piece.own),), flops=flops)
 
 
 def _by_turned(shop: Workshop, index: int, cut: Panels | Examples) -> Step:
@@ -152,10 +169,24 @@ def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:
         piece.address(target), stride(target.name), MANY, FIRST, LAST,
         *soon, *[NOTHING] * (3 - len(soon)), stride(kept[0].name) if kept else NOTHING,
     )  # fmt: skip
-    call = shop.call("weight_gradient", (symbol("block"),), words)
-    reads = Access(left.name), Access(right.name)
+    tiled = goes_by_tiles(shop, index, unit.cut)
+    only = few(given) if tiled else None
+    calls = [shop.call("weight_gradient", (symbol("block"),), words, only)]
+    reads = [Access(left.name), Access(right.name)]
+    if tiled:
+        x, y = (
+            split(shop, *each) for each in zip(shop.graph.operands(index), ("turned", "right"), strict=True)
+        )
+        reads += [Access(x.name), Access(y.name)]
+        calls.append(shop.call(
+            "gradient_of_parts",
+            (count_of(rows), address(x.name), address(y.name), ITEM, piece.address(target),
+             stride(target.name), MANY, FIRST, LAST),
+            only=many(given),
+        ))  # fmt: skip
     flops = 2 * unit.cut.rows * unit.cut.columns * rows
-    return Step((call,), work_of(unit.cut), reads, (Access(target.name, piece.own),), flops=flops)
+    writes = (Access(target.name, piece.own),)
+    return Step(tuple(calls), work_of(unit.cut), tuple(reads), writes, flops=flops)
 
 
 def turn(shop: Workshop, index: int, cut: Panels | Rows | Examples) -> Step:
@@ -188,13 +219,6 @@ def _asked(shop: Workshop, piece: Piece) -> list[Count]:
     asked = (shop.soon[:2] * 2)[:2]
     del shop.soon[:2]
     return [word for each in asked for word in (piece.address(each), 4 * stride(each.name))]
-
-
-def left_strides(buffer: Buffer, shape: Shape) -> tuple[Count, Count]:
-    """Return the floats between rows and between groups of 16 columns of a left factor of some shape."""
-    if buffer.layout == "panels":
-        return count_of(LANES), stride(buffer.name)
-    return count_of(columns(shape)), count_of(LANES)
 
 
 def _start(left: Buffer, shape: Shape, cut: Cut) -> Count:

@@ -23,7 +23,6 @@ from netdsl.passes.schedule import keeps_apart, schedule
 from netdsl.program import (
     Access,
     Buffer,
-    Call,
     Count,
     Loop,
     Phase,
@@ -157,10 +156,10 @@ def _bind(shop: Workshop, inner: Workshop, loop: int) -> None:
 def renamed(step: Step, symbols: Mapping[str, Count], names: Mapping[str, str]) -> Step:
     """Return a step that works on other buffers."""
     calls = tuple(
-        Call(
-            call.kernel,
-            tuple(each.where(symbols) for each in call.arguments),
-            tuple(each.where(symbols) for each in call.block),
+        replace(
+            call,
+            arguments=tuple(each.where(symbols) for each in call.arguments),
+            block=tuple(each.where(symbols) for each in call.block),
         )
         for call in step.calls
     )

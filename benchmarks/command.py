@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks import kinds, results, sections, table
+from benchmarks.comparing import BOUNDS
 from benchmarks.kinds import Kind
 from benchmarks.page import write_page
 from benchmarks.turns import PLATFORMS, PeerError
@@ -37,6 +38,8 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, help="the folder of MNIST and the like, as for netdsl")
     told = "trains on a CUDA device; `simulated` tries that without one, and its times mean nothing"
     parser.add_argument("--device", choices=tuple(PLATFORMS), default="cpu", help=told)
+    told = "what factors of products are rounded to on a device; weights stay float32"
+    parser.add_argument("--precision", choices=tuple(BOUNDS), default="float32", help=told)
     parser.add_argument(
         "--write", type=Path, metavar="PAGE", help="a page whose tables and picture are made anew"
     )
@@ -47,6 +50,8 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     if given.device != "cpu" and (left := [each for each in given.what if each not in table.ON_DEVICE]):
         known = ", ".join(table.ON_DEVICE)
         parser.error(f"with --device steps of {known} are timed, not {', '.join(left)}")
+    if given.device == "cpu" and given.precision != "float32":
+        parser.error("--precision goes with --device")
     wrong = [each for each in given.peers or [] if each not in kinds.KINDS]
     if wrong:
         parser.error(f"no peer is called {', '.join(wrong)}: {', '.join(each.label for each in kinds.PEERS)}")
@@ -67,6 +72,7 @@ def main() -> None:
         rounds=given.rounds or (3 if given.quick else 7),
         results=given.results,
         device=given.device,
+        precision=given.precision,
     )
     if given.device != "cpu":
         measure(given.results if given.device == "cuda" else None, "device", sections.of_device(job))

@@ -18,16 +18,20 @@ State = tuple[Weights, Weights, Weights, Array]
 """Weights, two states of the optimizer for each, and the step from 0."""
 
 
+PRECISIONS = {"float32": "float32", "tf32": "tensorfloat32", "bf16": "bfloat16"}
+"""What JAX calls what factors of products and convolutions are rounded to."""
+
+
 class Peer:
     """A workload's training, as JAX runs it."""
 
     def __init__(
         self, form: str, workload: Workload, start: Mapping[str, Any], rows: Mapping[str, Any], rate: float,
-        threads: int, device: str = "cpu",
+        threads: int, device: str = "cpu", precision: str = "float32",
     ) -> None:  # fmt: skip
         if device != "cpu":
             # TF32 is the default on a device.
-            jax.config.update("jax_default_matmul_precision", "float32")
+            jax.config.update("jax_default_matmul_precision", PRECISIONS[precision])
             jax.config.update("jax_default_device", jax.devices(device)[0])
         self.workload, self.form, self.rate = workload, form, rate
         self.x, self.t = jnp.asarray(rows["x"]), jnp.asarray(rows["t"])

@@ -32,8 +32,11 @@ class Ours:
         folder: Path,
         text: str | None = None,
         device: str = "cpu",
+        precision: str = "float32",
     ) -> None:
         overrides = {"rate": str(rate)} if workload.dropout else {}
+        if precision != "float32":
+            overrides["train.precision"] = precision
         opened = open_file(laid_down(workload, folder, text), Options(overrides=overrides))
         assert opened.dataset is not None
         self.workload = workload

@@ -33,6 +33,7 @@ class Job:
     rounds: int
     results: Path
     device: str = "cpu"
+    precision: str = "float32"
 
     def workloads(self, names: Iterable[str]) -> list[Workload]:
         """Return those of a section's workloads that were asked for."""
@@ -68,10 +69,10 @@ def of_device(job: Job) -> Found:
     for workload in job.workloads(ON_DEVICE):
         peers = [each for each in job.peers if each.does(workload)]
         with job.workers(threads, peers) as workers:
-            yield (
-                workload.name,
-                steps.measure(workload, workers, job.rounds, job.results, print, steps.DEVICE),
+            record = steps.measure(
+                workload, workers, job.rounds, job.results, print, steps.DEVICE, job.precision
             )
+        yield workload.name if job.precision == "float32" else f"{workload.name}/{job.precision}", record
 
 
 def of_inference(job: Job) -> Found:

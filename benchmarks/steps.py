@@ -40,12 +40,12 @@ Record = dict[str, Any]
 
 def measure(
     workload: Workload, workers: Mapping[str, Asked], rounds: int, parent: Path, say: Say,
-    lengths: Lengths = CPU,
+    lengths: Lengths = CPU, precision: str = "float32",
 ) -> Record:  # fmt: skip
     """Return the milliseconds of a step of all that do the same work, and how far their losses are apart."""
     folder = folder_of(workload.name, parent)
     ours = workers[OURS.label]
-    load = {"do": "load", "workload": workload.name, "folder": str(folder)}
+    load = {"do": "load", "workload": workload.name, "folder": str(folder), "precision": precision}
     ours.ask(**load, rate=0.0)
     ours.ask(do="time", steps=2)
     step = ours.ask(do="time", steps=2)["seconds"] / 2
@@ -61,7 +61,7 @@ def measure(
     fair: dict[str, Asked] = {}
     for label, answers in together(peers, [{**load, "rate": 0.0}, begin]).items():
         try:
-            record["compared"][label] = _compared(label, mine, answers, peers[label], go_on)
+            record["compared"][label] = _compared(label, mine, answers, peers[label], go_on, precision)
             fair[label] = peers[label]
         except PeerError as problem:
             record["problems"][label] = str(problem)
@@ -81,8 +81,9 @@ def measure(
 
 
 def _compared(
-    label: str, mine: Record, answers: list[Record] | PeerError, worker: Asked, go_on: Record
-) -> Record:
+    label: str, mine: Record, answers: list[Record] | PeerError, worker: Asked, go_on: Record,
+    precision: str,
+) -> Record:  # fmt: skip
     """Let a peer take the steps that are left, and return how far its losses are from netdsl's.
 
     Errors: PeerError where it has none, or does other work.
@@ -92,7 +93,7 @@ def _compared(
     begun = answers[-1]
     rest = worker.ask(**go_on)["losses"] if go_on["steps"] else []
     found = apart(mine["objective" if begun["penalized"] else "losses"], [*begun["losses"], *rest])
-    if not found.same_work:
+    if not found.same_work(precision):
         raise PeerError(f"{label} does other work: {found}")
     return asdict(found)
 

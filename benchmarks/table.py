@@ -46,8 +46,8 @@ def fastest(record: Results) -> str | None:
 
 
 def in_order(keys: Iterable[str]) -> list[str]:
-    """Return the keys `w2/1` or `w2` of a section by workload, then by threads."""
-    return sorted(keys, key=lambda key: [int(each) for each in key[1:].split("/")])
+    """Return the keys `w2/1`, or `w2` and `w2/tf32`, of a section by workload, then by what follows."""
+    return sorted(keys, key=lambda key: (int(key.split("/")[0][1:]), len(key), key))
 
 
 def summary(steps: Results) -> str:
@@ -71,13 +71,15 @@ def on_device(steps: Results) -> str:
     rows = [
         [
             f"{name.upper()} {WORKLOADS[name].title}",
-            number(statistics.median(steps[name]["ms"][OURS.label])),
-            *_beside(steps[name]),
+            precision or "float32",
+            number(statistics.median(steps[key]["ms"][OURS.label])),
+            *_beside(steps[key]),
             f"{ON_DEVICE[name]:.2g}",
         ]
-        for name in in_order(steps)
+        for key in in_order(steps)
+        for name, _, precision in (key.partition("/"),)
     ]
-    return table(("workload", *COMPARED), rows)
+    return table(("workload", "precision", *COMPARED), rows)
 
 
 def _beside(record: Results) -> tuple[str, str, str]:

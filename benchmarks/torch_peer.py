@@ -20,12 +20,12 @@ class Peer:
 
     def __init__(
         self, form: str, workload: Workload, start: Mapping[str, Any], rows: Mapping[str, Any], rate: float,
-        threads: int, device: str = "cpu",
+        threads: int, device: str = "cpu", precision: str = "float32",
     ) -> None:  # fmt: skip
         torch.set_num_threads(threads)
         torch.manual_seed(0)
         if device != "cpu":
-            as_on_the_cpu()
+            set_up(precision)
         self.workload, self.form, self.device = workload, form, device
         self.model = network(workload.name, start, rate).to(device)
         self.x = torch.from_numpy(laid_out(rows["x"])).to(device)
@@ -43,7 +43,8 @@ class Peer:
         self.optimizer = self._optimizer()
         self.graphs = form == "compiled" and device != "cpu"
         mode = "reduce-overhead" if self.graphs else None
-        self.cost = torch.compile(self._cost, mode=mode) if form == "compiled" else self._cost
+        cost = self._rounded_cost if device != "cpu" and precision == "bf16" else self._cost
+        self.cost = torch.compile(cost, mode=mode) if form == "compiled" else cost
 
     def run(self, order: np.ndarray) -> np.ndarray:
         """Take steps over rows; return their losses."""
@@ -81,6 +82,10 @@ class Peer:
             return torch.optim.Adam(parameters, lr=self.workload.lr, fused=True)
         mu = 0.9 if self.workload.optimizer == "momentum" else 0.0
         return torch.optim.SGD(parameters, lr=self.workload.lr, momentum=mu, fused=True)
+
+    def _rounded_cost(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast(self.device, torch.bfloat16):
+            return self._cost(x, t)
 
     def _cost(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         y = self.model(x)
@@ -120,10 +125,10 @@ def epoch(x: np.ndarray, t: np.ndarray, x_valid: np.ndarray, t_valid: np.ndarray
         return float(F.cross_entropy(peer.model(torch.from_numpy(x_valid)), torch.from_numpy(t_valid)))
 
 
-def as_on_the_cpu() -> None:
-    """Let products and convolutions on a device have the precision of float32, and choose the fastest."""
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+def set_up(precision: str) -> None:
+    """Let products and convolutions on a device have a precision, and choose the fastest."""
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.benchmark = True
 
 

@@ -40,8 +40,9 @@ class Work:
         return found
 
     def _load(
-        self, workload: str, folder: str, rate: float, text: str | None = None, batch: int | None = None
-    ) -> Request:
+        self, workload: str, folder: str, rate: float, text: str | None = None, batch: int | None = None,
+        precision: str = "float32",
+    ) -> Request:  # fmt: skip
         """Begin from the initial weights. netdsl goes first and leaves them and the rows to the others.
 
         `text` and `batch` are for a file that is not the workload's own, but has its layers.
@@ -56,7 +57,7 @@ class Work:
         if self.kind.module == "ours":
             from benchmarks.ours import Ours
 
-            self.peer = Ours(given, rate, self.threads, place, text, self.device)
+            self.peer = Ours(given, rate, self.threads, place, text, self.device, precision)
             self.peer.keep(place)
             self.order = np.load(place / "order.npy")
             return {"seconds": time.perf_counter() - begun}
@@ -64,7 +65,7 @@ class Work:
             arrays = dict(start), dict(rows)
         self.order = np.load(place / "order.npy")
         module = importlib.import_module(f"benchmarks.{self.kind.module}")
-        device = (PLATFORMS[self.device],) if self.kind.on_device else ()
+        device = (PLATFORMS[self.device], precision) if self.kind.on_device else ()
         self.peer = module.Peer(self.kind.form, given, *arrays, rate, self.threads, *device)
         return {"seconds": time.perf_counter() - begun}
 

@@ -36,8 +36,9 @@ def test_all_who_take_part_can_use_a_device() -> None:
 
 
 def test_the_table_has_the_fastest_peer_and_the_bar() -> None:
-    rows = on_device({"w3": RECORD, "w1": RECORD}).splitlines()[2:]
-    assert rows[0].endswith("| 0.05 | JAX scan 0.07 | **1.50** | 1.40 … 1.60 | 1 |")
+    rows = on_device({"w3/tf32": RECORD, "w3": RECORD, "w1": RECORD}).splitlines()[2:]
+    assert rows[0].endswith("| float32 | 0.05 | JAX scan 0.07 | **1.50** | 1.40 … 1.60 | 1 |")
+    assert [row.split("|")[2].strip() for row in rows] == ["float32", "float32", "tf32"]
     assert rows[1].startswith("| W3 ")
     assert rows[1].endswith("| 0.83 |")
 
@@ -85,22 +86,30 @@ def test_nothing_of_the_simulated_device_is_kept(
     assert read(tmp_path) == {}
 
 
+def test_a_precision_goes_with_a_device(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.parsed(["w1", "--precision", "tf32"])
+    assert "--precision goes with --device" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("label", [None, pytest.param("PyTorch eager", marks=pytest.mark.parity)])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_a_run_on_the_simulated_device(
-    label: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    precision: str, label: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(steps, "DEVICE", steps.Lengths(most=2, least=3, compared=3))
     peers = () if label is None else (KINDS[label],)
-    job = sections.Job((WORKLOADS["w4"],), peers, (1,), 1, tmp_path, "simulated")
+    job = sections.Job((WORKLOADS["w4"],), peers, (1,), 1, tmp_path, "simulated", precision)
     ((name, record),) = sections.of_device(job)
-    assert name == "w4"
+    assert name == ("w4" if precision == "float32" else "w4/bf16")
     assert record["steps"] == 2
     assert record["device"] == "a simulated device"
     assert record["problems"] == {}
     assert len(record["ms"]["netdsl"]) == 1
     if label is not None:
-        assert record["compared"][label]["mean"] < 1e-6
+        mean = record["compared"][label]["mean"]  # the peer has the CPU, which rounds nothing
+        assert mean < 1e-6 if precision == "float32" else 1e-6 < mean < 1e-2
         assert on_device({name: record}).count("PyTorch eager") == 1
 
 

@@ -69,7 +69,7 @@ def test_a_peer_far_behind_has_three_turns() -> None:
 
 def test_losses_that_differ_by_rounding_are_of_the_same_work() -> None:
     losses = [2.0, 1.5, 1.2, 1.1, 1.0, 0.9]
-    assert apart(losses, [each * (1 + 1e-6) for each in losses]).same_work
+    assert apart(losses, [each * (1 + 1e-6) for each in losses]).same_work()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_losses_that_differ_by_rounding_are_of_the_same_work() -> None:
     ids=["first", "early", "mean", "nan"],
 )
 def test_other_losses_are_of_other_work(theirs: list[float]) -> None:
-    assert not apart([2.0, 1.5, 1.2, 1.1, 1.0, 0.9], theirs).same_work
+    assert not apart([2.0, 1.5, 1.2, 1.1, 1.0, 0.9], theirs).same_work()
 
 
 def test_fewer_steps_are_no_comparison() -> None:

@@ -59,7 +59,7 @@ def test_numpy_does_the_same_work(name: str, tmp_path: Path) -> None:
     ours, peer = both(name, tmp_path)
     order = np.load(tmp_path / "order.npy")[: 20 * WORKLOADS[name].batch]
     found = apart(ours.run(order).tolist(), peer.run(order).tolist())
-    assert found.same_work, found
+    assert found.same_work(), found
     assert found.mean < 1e-4
 
 

@@ -25,4 +25,4 @@ def test_pytorch_does_the_same_work(name: str, tmp_path: Path) -> None:
     steps = 10 if name in SMALL else 3
     order = np.load(tmp_path / "order.npy")[: steps * workload.batch]
     found = apart(ours.run(order).tolist(), peer.run(order).tolist())
-    assert found.same_work, found
+    assert found.same_work(), found

@@ -2,6 +2,7 @@
 
 import os
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,40 @@ from netdsl.operations import REGISTRY
 from netdsl.passes.legalize import legalize
 from netdsl.passes.scan_stage import stage_scans
 from netdsl.program import LibraryProduct, Program
-from netdsl.runtime.cuda import blas
+from netdsl.run.engine import Engine
+from netdsl.run.manifest import manifest_of
+from netdsl.run.opening import open_file
+from netdsl.run.options import Options
+from netdsl.run.training import parts_of
+from netdsl.runtime.cuda import blas, steps
 from netdsl.runtime.cuda.blas import Blas, as_columns
+from netdsl.runtime.cuda.device import Queue
 from netdsl.runtime.cuda.executable import DeviceExecutable
 from netdsl.runtime.cuda.product import PlacedMatrices, Product
 from netdsl.runtime.cuda.simulated import SimulatedDevice
 from tests.cuda.cublas_double import Double
 from tests.cuda.model_steps import SCALARS, model_step
+from tests.cuda.test_streaming import LATE, streamed
+from tests.cuda.test_training import training_graph
 from tests.lowering.running import close, oracle
 
 Arrays = dict[str, NDArray[Any]]
+
+LINE = """\
+model net(x: [2]) = x -> dense(3000) -> relu -> dense(2) -> softmax
+
+data moons {
+    source = moons(n=40)
+    split  = (train=100%)
+}
+
+train {
+    loss      = cross_entropy
+    optimizer = sgd(0.1)
+    epochs    = 1
+    batch     = 40000
+}
+"""
 RNG = np.random.default_rng(4)
 ROWS = 3
 
@@ -245,6 +270,80 @@ def test_products_of_one_phase_have_workspaces_of_their_own(device: SimulatedDev
     builder.outputs = {"y": y * 1.0, "z": z * 1.0}
     products = library_products(lowered(builder.finish()))
     assert len({str(each.workspace) for each in products}) == 2
+
+
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("late", LATE, ids=" ".join)
+def test_steps_of_one_graph_have_the_bits_of_steps_one_by_one(
+    late: tuple[Queue, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = lower_to_device(legalize(training_graph()), "test", 4, blas=True)
+    assert len(library_products(program)) == 5
+    found = []
+    for most in (steps.MOST, 1):
+        monkeypatch.setattr(steps, "MOST", most)
+        device = SimulatedDevice(late=late)
+        device.library = Blas(Double(device))
+        found.append(streamed(program, device, [1, 4]))
+    for name, each in found[1].items():
+        np.testing.assert_array_equal(found[0][name], each, err_msg=name)
+
+
+def test_the_manifest_names_the_library(device: SimulatedDevice, tmp_path: Path) -> None:
+    path = tmp_path / "line.net"
+    path.write_text(LINE)
+    opened = open_file(path, Options())
+    with Engine(opened.experiment, 1, device) as engine:
+        record = manifest_of(opened, tmp_path, parts_of(opened.dataset), engine)["device"]
+        training = engine.compiled.training
+    assert record["blas"] == "a simulated library"
+    assert len(library_products(training)) == 5
+
+
+# ---- on a device ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.slow
+@pytest.mark.usefixtures("always", "bindings", "toolchain")
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
+@pytest.mark.parametrize("name", CASES)
+def test_products_on_a_device(name: str, precision: Precision) -> None:
+    """Factors that are whole numbers of a few bits are rounded by no precision."""
+    from netdsl.runtime.cuda.driver import CudaDevice
+
+    graph, fields = CASES[name]
+    whole = {path: np.rint(4 * each) for path, each in fields.items()}
+    executable = DeviceExecutable(lowered(graph, precision=precision), CudaDevice())
+    executable.bind(whole)
+    found = [executable.run(np.arange(ROWS), ROWS)["y"] for _ in range(2)]
+    expected = oracle(graph, {}, whole, ROWS)[0]["y"]
+    np.testing.assert_array_equal(found[0].reshape(expected.shape), expected)
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+@pytest.mark.gpu
+@pytest.mark.slow
+@pytest.mark.usefixtures("bindings", "toolchain")
+def test_a_large_product_on_a_device_has_the_same_bits_again() -> None:
+    from netdsl.runtime.cuda.driver import CudaDevice
+
+    rows, builder = 512, Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, 2000), dtype="float")
+    w = builder.apply("weight", name="w", shape=(2000, 1000))
+    builder.outputs = {"y": x.apply("matmul", w, contract=((1, 0),), align=()) * 1.0}
+    graph = builder.finish()
+    program = lowered(graph, rows)
+    assert len(library_products(program)) == 1
+    values, factor = RNG.normal(size=(rows, 2000)), RNG.normal(size=(2000, 1000))
+    found = []
+    for _ in range(2):
+        executable = DeviceExecutable(program, CudaDevice())
+        executable.write("w", factor.astype(np.float32))
+        executable.bind({"x": values.astype(np.float32)})
+        found.append(executable.run(np.arange(rows), rows)["y"])
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_allclose(found[0], values @ factor, atol=2e-3)
 
 
 # ---- the library itself ---------------------------------------------------------------------------------

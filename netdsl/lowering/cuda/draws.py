@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from netdsl.lowering.cuda.lanes import once, piece_of
 from netdsl.operations.philox import MULTIPLIERS, WEYL
+from netdsl.program import Count
 
 if TYPE_CHECKING:
     from netdsl.lowering.cuda.formulas import Formulas
@@ -16,11 +18,15 @@ _LOW: Final = "u64(4294967295)"
 _STEP_24: Final = 2.0**-24
 
 
-def draw(of: Formulas, name: str, key: str, step: str, place: str) -> str:
-    """Write the draw of an element, `uniform` or `gaussian`; return its variable."""
-    words = _words(of, key, step, of.set("block", f"u64({place}) >> u64(2)"))
-    which = of.set("which", f"({place}) & 3")
-    a, b, c, d = words
+def draw(of: Formulas, name: str, about: tuple[str, str, str], place: Count) -> str:
+    """Write the draw of an element, `uniform` or `gaussian`; return its variable. `about` are a name of its
+    stream, its key and its step. Lanes take theirs from the same four words."""
+    stream, key, step = about
+    found = piece_of(of, place)
+    block = f"u64({place if found is None else found[0]}) >> u64(2)"
+    which = of.set("which", f"({place}) & 3") if found is None else str(found[1])
+    stem = once(of, ("words", stream, block), "c", lambda stem: _write_words(of, stem, (key, step, block)))
+    a, b, c, d = _names(stem)
     if name == "uniform":
         word = of.set(
             "word", f"({a} if {which} == 0 else {b}) if {which} < 2 else ({c} if {which} == 2 else {d})"
@@ -33,9 +39,15 @@ def draw(of: Formulas, name: str, key: str, step: str, place: str) -> str:
     return of.set(name, f"{radius} * (cospi32({turns}) if ({which} & 1) == 0 else sinpi32({turns}))")
 
 
-def _words(of: Formulas, key: str, step: str, block: str) -> tuple[str, ...]:
-    """Write ten rounds of Philox4x32; return the variables of its four words."""
-    names = tuple(of.text.variable("c") for _ in range(4))
+def _names(stem: str) -> tuple[str, ...]:
+    return tuple(f"{stem}_{number}" for number in range(4))
+
+
+def _write_words(of: Formulas, stem: str, start: tuple[str, str, str]) -> None:
+    """Write ten rounds of Philox4x32 from a key, a step and a block: the variables of its four words."""
+    names = _names(stem)
+    stems = "key", "step", "block"
+    key, step, block = (of.set(stem, each) for stem, each in zip(stems, start, strict=True))
     k0, k1 = of.set("k", f"{key} & {_LOW}"), of.set("k", f"{key} >> u64(32)")
     starts = f"{block} & {_LOW}", f"{step} & {_LOW}", f"{block} >> u64(32)", "u64(0)"
     of.text.lines(f"{name} = {start}" for name, start in zip(names, starts, strict=True))
@@ -55,4 +67,3 @@ def _words(of: Formulas, key: str, step: str, block: str) -> tuple[str, ...]:
         ]
     )
     of.text.close_to(depth)
-    return names

@@ -16,6 +16,7 @@ from netdsl.kernels.cuda.kernel import Kind
 from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.draws import draw
 from netdsl.lowering.cuda.folds import FOLDS, fold
+from netdsl.lowering.cuda.lanes import add_up, of_row, read_lane
 from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.text import DeviceText
 from netdsl.lowering.cuda.windows import from_its_window, lie_apart
@@ -49,6 +50,9 @@ class Formulas:
     fields: Mapping[str, str]
     pieces: Mapping[int, tuple[str, int]] = field(default_factory=dict)
     """The scratch memory of products whose sums lie in pieces, and how many those are."""
+
+    lanes: int = 1
+    """How many neighboring elements a thread makes now."""
 
     text: DeviceText = field(default_factory=DeviceText)
     index: Variables = field(default_factory=lambda: Variables(forms=("quo({0}, {1})", "rem({0}, {1})")))
@@ -138,7 +142,7 @@ class Formulas:
             case "input":
                 return self._field(node, position)
             case "uniform" | "gaussian" as name:
-                return self._drawn(name, node, position)
+                return self._drawn(name, index, node, position)
             case "reshape":
                 return self.value(
                     operands[0], self._reshaped(position, node.shape, self.graph[operands[0]].shape)
@@ -175,19 +179,15 @@ class Formulas:
         total: Count | int = count(node.shape)
         if is_batched(node.shape):
             total = self.rows(node.shape[0]) * total
-        name, depth = self.set("sum", "f32(0.0)"), len(self.text.blocks)
-        piece = self.text.variable("piece")
-        self.text.open(f"for {piece} in range({pieces}):")
-        self.text.line(f"{name} = {name} + {array}[{piece} * ({total}) + {place}]")
-        self.text.close_to(depth)
-        return name
+        return add_up(self, array, place, pieces, count_of(total))
 
     # ---- memory --------------------------------------------------------------------------------
 
     def element(self, buffer: Buffer, shape: Shape, position: Position) -> str:
         """Return the text of an element of a buffer."""
         kind: Kind = "int" if buffer.dtype == "int" else "float"
-        return f"{self.pointer(buffer.name, kind)}[{self.flat(position, shape)}]"
+        array, place = self.pointer(buffer.name, kind), self.flat(position, shape)
+        return read_lane(self, array, place, count(shape)) if kind == "float" else f"{array}[{place}]"
 
     def pointer(self, buffer: str, kind: Kind = "float") -> str:
         """Return the parameter that a buffer is passed as."""
@@ -226,25 +226,22 @@ class Formulas:
 
     def _field(self, node: Node, position: Position) -> str:
         """Read a bound field: of a batch the rows that the order names."""
-        where = position
-        if is_batched(node.shape):
-            (first, batch), row = (self.word(name) for name in ("CURSOR", "BATCH")), position[0]
-            chosen = self.set("row", f"{self.pointer('order', 'long')}[{first} * {batch} + {row}]")
-            where = (symbol(chosen), *position[1:])
+        by_order = is_batched(node.shape)
+        place = of_row(self, position, node.shape) if by_order else self.flat(position, node.shape)
         kind: Kind = "int" if node.dtype == "int" else "float"
         field = self.pointer(self.fields[node.setting("name")], kind)
-        element = f"{field}[{self.index.flat(where, node.shape)}]"
+        element = read_lane(self, field, place, count(node.shape)) if kind == "float" else f"{field}[{place}]"
         return self.set("x", f"{element} != f32(0.0)" if node.dtype == "bool" else element)
 
     # ---- draws ---------------------------------------------------------------------------------
 
-    def _drawn(self, name: str, node: Node, position: Position) -> str:
+    def _drawn(self, name: str, index: int, node: Node, position: Position) -> str:
         hashed = stream_hash(node.setting("stream"))
         signed = hashed - 2**64 if hashed >= 2**63 else hashed
-        stream = self.text.parameter(self.text.variable("stream"), count_of(signed))
-        key = self.set("key", f"u64({self.word('SEED')} ^ {stream})")
-        step = self.set("step", f"u64({self.word('FIRST_STEP')} + {self.word('CURSOR')})")
-        return draw(self, name, key, step, str(self.flat(position, node.shape)))
+        stream = self.text.parameter(f"stream_{index}", count_of(signed))
+        key = f"u64({self.word('SEED')} ^ {stream})"
+        step = f"u64({self.word('FIRST_STEP')} + {self.word('CURSOR')})"
+        return draw(self, name, (stream, key, step), self.flat(position, node.shape))
 
     def _reshaped(self, position: Position, shape: Shape, to: Shape) -> Position:
         place = self.flats.get((position, shape))

@@ -263,7 +263,7 @@ class Lowering:
 
     def _launch_together(self, stores: Sequence[Store]) -> None:
         of = self.formulas(each.index for each in stores if not each.result and self._is_own(each))
-        grid = write_points(of, stores)
+        grid = write_points(of, stores, self.rows)
         nodes = [each.index for each in stores]
         kernel = of.text.finish("points", about(self.graph, nodes, nodes), THREADS)
         reads = {other for each in nodes for other in self._sources(each)}

@@ -8,12 +8,36 @@ from typing import Final
 
 from netdsl.graph import Shape, count, is_batched
 from netdsl.lowering.cuda.formulas import Formulas
+from netdsl.lowering.cuda.lanes import of_lane
 from netdsl.lowering.cuda.plan import space_of
 from netdsl.program import Count, Grid, count_of, rows_of
 
 THREADS: Final = 128
 """Threads of a block."""
 
+
+LANES: Final = 4
+"""Floats that are read and written at once."""
+
+MANY: Final = 1 << 16
+"""Elements from which on a thread makes four of them: with fewer a device is not full, and four take longer
+than one."""
+
+STRAIGHT: Final = frozenset(
+    {
+        "broadcast",
+        "reshape",
+        "stored",
+        "transpose",
+        "slice",
+        "uniform",
+        "gaussian",
+        "input",
+        "one_hot",
+        "iota",
+    }
+)
+"""Operations, beside those on elements, that take no loop."""
 
 MOST: Final = 48
 """Stores of a launch: each has a few addresses, and older drivers have room for 4 KiB of parameters."""
@@ -29,15 +53,30 @@ class Store:
     result: bool = False
 
 
-def write_points(of: Formulas, stores: Sequence[Store]) -> Grid:
-    """Write a section for the stores of each number of elements; return the grid that covers them all."""
-    sections: dict[tuple[int, int], list[Store]] = {}
+def write_points(of: Formulas, stores: Sequence[Store], rows: int) -> Grid:
+    """Write a section for the stores of each number of elements; return the grid that covers them all.
+
+    `rows` are those of a usual batch. Where the grid covers each section whatever the rows are, a thread has
+    one element of each, or four; else it goes on with what is left.
+    """
+    found: dict[tuple[int, int], list[Store]] = {}
     for each in stores:
-        sections.setdefault(space_of(of.graph[each.index].shape), []).append(each)
-    totals = [total_of(of.graph[members[0].index].shape) for members in sections.values()]
-    for members in sections.values():
-        _write_section(of, members)
+        found.setdefault(space_of(of.graph[each.index].shape), []).append(each)
+    sections = [(members, lanes_of(of, members, rows)) for members in found.values()]
+    totals = [_work(of, members, lanes) for members, lanes in sections]
+    covered = len({batches > 0 for batches, _ in found}) == 1
+    of.text.line(f"thread = cuda.blockIdx.x * {THREADS} + cuda.threadIdx.x")
+    if not covered:
+        of.text.line(f"threads = cuda.gridDim.x * {THREADS}")
+    for members, lanes in sections:
+        _write_section(of, members, lanes, covered=covered)
     return Grid(((_largest(totals), THREADS),))
+
+
+def _work(of: Formulas, members: Sequence[Store], lanes: int) -> Count:
+    """Return how many threads a section has work for."""
+    shape = of.graph[members[0].index].shape
+    return rows_of(shape) * (count(shape) // lanes)
 
 
 def shared_out(stores: Sequence[Store], reads: Callable[[int], Iterable[int]]) -> list[list[Store]]:
@@ -69,20 +108,64 @@ def _largest(totals: Iterable[Count]) -> Count:
     return max(totals, key=lambda each: each.value({"rows": 64}))
 
 
-def _write_section(of: Formulas, members: Sequence[Store]) -> None:
+def _write_section(of: Formulas, members: Sequence[Store], lanes: int, *, covered: bool) -> None:
     depth = len(of.text.blocks)
-    shapes = [of.graph[each.index].shape for each in members]
-    total = total_text(of, shapes[0])
+    shape = of.graph[members[0].index].shape
     name = of.text.variable("i")
-    start, step = f"cuda.blockIdx.x * {THREADS} + cuda.threadIdx.x", f"cuda.gridDim.x * {THREADS}"
-    inside = of.text.open(f"for {name} in range({start}, {total}, {step}):")
-    bound = None if is_batched(shapes[0]) else count(shapes[0])
-    of.depths[name] = inside
-    place = of.index.variable(name, bound)
-    values = [_value(of, each, place, shape) for each, shape in zip(members, shapes, strict=True)]
-    for each, shape, value in zip(members, shapes, values, strict=True):
-        of.text.line(f"{_element(of, each, place, shape)} = {value}")
+    each = count(shape) // lanes
+    limit = str(each * of.rows(shape[0])) if is_batched(shape) else str(each)
+    if covered:
+        of.depths[name] = of.text.open(f"if thread < {limit}:")
+        of.text.line(f"{name} = thread")
+    else:
+        of.text.line(f"{name} = thread")
+        of.depths[name] = of.text.open(f"while {name} < {limit}:")
+    place = of.index.variable(name, None if is_batched(shape) else each)
+    of.lanes = lanes
+    places = [lanes * place + lane for lane in range(lanes)]
+    values = [[_value(of, store, place, lane) for lane in range(lanes)] for store in members]
+    for store, of_lanes in zip(members, values, strict=True):
+        _write_store(of, store, places, of_lanes)
+    of.lanes = 1
+    if not covered:
+        of.text.line(f"{name} += threads")
     of.text.close_to(depth)
+
+
+def _write_store(of: Formulas, store: Store, places: Sequence[Count], values: Sequence[str]) -> None:
+    if len(places) > 1 and store.kind == "float" and not store.result:
+        of.text.line(f"st4({of.pointer(store.buffer)}, {places[0]}, {', '.join(values)})")
+        return
+    shape = of.graph[store.index].shape
+    of.text.lines(
+        f"{_element(of, store, place, shape)} = {value}" for place, value in zip(places, values, strict=True)
+    )
+
+
+def lanes_of(of: Formulas, members: Sequence[Store], rows: int) -> int:
+    """Return how many neighboring elements a thread makes: four, which it reads and writes at once, where a
+    device has enough to do then and an element takes no loop."""
+    shape = of.graph[members[0].index].shape
+    if count(shape) % LANES or total_of(shape).value({"rows": rows}) < MANY:
+        return 1
+    return LANES if all(_is_straight(of, each.index) for each in members) else 1
+
+
+def _is_straight(of: Formulas, index: int) -> bool:
+    """Tell whether an element is made of elements, without a loop or a test of its place."""
+    todo, seen = [index], set()
+    while todo:
+        each = todo.pop()
+        if each in seen or each in of.host or (each in of.places and each not in of.own):
+            continue
+        seen.add(each)
+        node = of.graph[each]
+        if each in of.pieces:
+            continue
+        if node.operation.family != "elementwise" and node.operation.name not in STRAIGHT:
+            return False
+        todo += of.graph.operands(each)
+    return True
 
 
 def total_text(of: Formulas, shape: Shape) -> str:
@@ -90,8 +173,8 @@ def total_text(of: Formulas, shape: Shape) -> str:
     return str(count(shape) * of.rows(shape[0])) if is_batched(shape) else str(count(shape))
 
 
-def _value(of: Formulas, store: Store, place: Count, shape: Shape) -> str:
-    value = of.value(store.index, of.unflattened(place, shape))
+def _value(of: Formulas, store: Store, place: Count, lane: int) -> str:
+    value = of.value(store.index, of_lane(of, place, lane, of.graph[store.index].shape))
     if of.graph[store.index].dtype == "bool":
         return f"(f32(1.0) if {value} else f32(0.0))"
     return value

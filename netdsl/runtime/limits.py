@@ -33,6 +33,12 @@ _MOST: Final = 256 << 20
 
 _REPEATS: Final = 10
 
+_TILE_SIDE: Final = 32
+"""Rows, columns and steps of a product of tiles (`multiply_tiles`)."""
+
+_TILE_FLOATS: Final = 4 * 768
+"""Floats that its factors take, in parts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -104,10 +110,14 @@ def _clock() -> float:
 
 
 def _flops(team: Threads, clock: float) -> float:
-    sums = machine().sums
-    places = [floats(LANES * sums) for _ in range(team.count)]
-    launches: list[Launch] = [("multiply_adds", (place.ctypes.data, _TURNS)) for place in places]
-    return team.count * 2 * LANES * sums * _TURNS * clock / _counts(team, launches, 1)
+    """Return what products of float32 matrices can do, by tile registers where there are some."""
+    name, size, flops = "multiply_adds", LANES * machine().sums, 2 * LANES * machine().sums
+    turns = _TURNS
+    if machine().level == "amx":
+        name, size, flops, turns = "multiply_tiles", _TILE_FLOATS, 2 * _TILE_SIDE**3, _TURNS // 16
+    places = [floats(size) for _ in range(team.count)]
+    launches: list[Launch] = [(name, (place.ctypes.data, turns)) for place in places]
+    return team.count * flops * turns * clock / _counts(team, launches, 1)
 
 
 def _bandwidth(team: Threads, clock: float, size: int) -> float:

@@ -40,5 +40,6 @@ def test_every_set_of_instructions_takes_the_same_steps(name: str, monkeypatch: 
     for level, vectorized in found.items():
         assert vectorized.keys() == plain.keys()
         for path, value in vectorized.items():
-            np.testing.assert_array_equal(value, found["avx2"][path], f"{path} with {level}")
+            if level != "amx":  # Its products of matrices are sums of parts, in another order.
+                np.testing.assert_array_equal(value, found["avx2"][path], f"{path} with {level}")
             np.testing.assert_allclose(value, plain[path], rtol=0, atol=1e-5, err_msg=f"{path} with {level}")

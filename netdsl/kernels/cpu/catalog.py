@@ -31,7 +31,7 @@ _MODULES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "depthwise": ("depthwise", "depthwise_gradient"),
     "pooling": ("max_pool", "put_window", "sum_pool"),
-    "peak": ("multiply_adds", "add_lines"),
+    "peak": ("multiply_adds", "multiply_tiles", "add_lines"),
     "reductions": ("column_sums", "place_sums"),
     "draws": ("draw_uniform", "draw_gaussian", "draw_uniform_panel", "draw_gaussian_panel"),
     "movement": (

@@ -37,6 +37,10 @@ PANEL: Final = DEPTH // 32 * BLOCK
 
 CHUNK: Final = 2 * PANEL
 
+NEAR: Final = 1 << 17
+"""Numbers of the left factor that are multiplied by all panels before the next steps are: in parts they stay in
+the second cache."""
+
 two_chunks = stack_floats(2 * CHUNK // 4)
 square = stack_floats(16 * 16)
 two_squares = stack_floats(2 * 16 * 16)
@@ -102,21 +106,32 @@ def product_of_parts(
     steps = depth if depth < DEPTH else DEPTH
     for q in range(2 if panels > 0 else 0):
         split_steps(steps, w + 64 * depth * both * q, chunks + PANEL * q)
-    p, k, number = 0, 0, 0
+    together = DEPTH if rows > NEAR // DEPTH else (NEAR // rows) & -DEPTH
+    p, k, first_k, number = 0, 0, 0, 0
+    more = panels > 0
     configure_tiles()
-    while p < panels:
+    while more:
         result, beside = c + 4 * c_panel * p, both * 4 * c_panel
         here, there = chunks + CHUNK * (number & 1), chunks + CHUNK * (1 - (number & 1))
-        following, following_k = (p, k + DEPTH) if k + DEPTH < depth else (p + 2, 0)
+        last_k = first_k + together if first_k + together < depth else depth
+        following, following_k, following_first = p, k + DEPTH, first_k
+        if following_k >= last_k:
+            following, following_k = p + 2, first_k
+        if following >= panels:
+            following, following_k, following_first = 0, last_k, last_k
+        more = following_k < depth
         following_both = 1 if following + 1 < panels else 0
         following_steps = depth - following_k if depth - following_k < DEPTH else DEPTH
-        following_steps = following_steps if following < panels else 0
+        following_steps = following_steps if more else 0
         source, apart = w + 64 * (depth * following + following_k), 64 * depth * following_both
         turns = (steps + 31) >> 5
         pairs = (following_steps & -32) >> 1
         slots = 6 * turns * ((rows + 31) >> 5)
         each = (pairs + slots - 1) // slots
         done = 0
+        if (k == first_k) & (k > 0) & (rows & 15 != 0):
+            for q in range(both + 1):
+                copy_lines(result + 4 * c_panel * q + 64 * (rows & -16), spare + 1024 * q, rows & 15)
         for m in range(0, rows, 32):
             above, right = result + 64 * m, result + 64 * m + beside
             lower, lower_right = (above + 1024, right + 1024) if m + 16 < rows else (above, right)
@@ -143,10 +158,11 @@ def product_of_parts(
         for q in range(2 if following_steps & 31 else 0):
             at = source + apart * q + 128 * pairs
             split_steps(following_steps & 31, at, there + PANEL * q + LINE * pairs)
-        if (following != p) & (rows & 15 != 0):
+        if ((following != p) | (following_first != first_k)) & (rows & 15 != 0):
             for q in range(both + 1):
                 copy_lines(spare + 1024 * q, result + 4 * c_panel * q + 64 * (rows & -16), rows & 15)
-        p, k, both, steps, number = following, following_k, following_both, following_steps, number + 1
+        p, k, first_k, number = following, following_k, following_first, number + 1
+        both, steps = following_both, following_steps
     release_tiles()
 
 

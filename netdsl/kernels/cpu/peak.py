@@ -19,6 +19,7 @@ from netdsl.kernels.cpu.emission import (
 from netdsl.kernels.cpu.kernel import kernel
 from netdsl.kernels.cpu.looping import Carried, repeat
 from netdsl.kernels.cpu.machine import machine
+from netdsl.kernels.cpu.matrix_tiles import BLOCK, add_products, configure_tiles, release_tiles
 
 
 @emits(NOTHING, WORD, WORD)
@@ -50,6 +51,16 @@ def _stream(builder: Any, target: Value, source: Value, lines: Value) -> None:
 def multiply_adds(target: int, turns: int) -> None:
     """Multiply and add in independent sums, all in registers; `target` has a line of 16 floats for each."""
     _sums(target, turns)
+
+
+@kernel
+def multiply_tiles(source: int, turns: int) -> None:
+    """Multiply and add in tiles: each turn is a float32 product of 32 rows by 32 columns, 32 steps deep, of
+    factors in parts; `source` has two blocks of each."""
+    configure_tiles()
+    for _ in range(turns):
+        add_products(1, source, BLOCK, source + 2 * BLOCK, BLOCK)
+    release_tiles()
 
 
 @kernel

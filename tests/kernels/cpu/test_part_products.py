@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif("amx" not in LEVELS, reason="this machine has no
 BLOCK = 768
 sizes = st.integers(1, 70)
 layers = st.tuples(sizes, sizes | st.integers(120, 200), sizes)
+tall = st.tuples(st.integers(1000, 1040), st.integers(60, 150), st.integers(1, 40))
 modest = settings(max_examples=60, deadline=None)
 
 
@@ -33,7 +34,7 @@ def rows_in_parts(memory: Memory, a: NDArray[Any], row_major: bool) -> NDArray[A
     return parts
 
 
-@given(layer=layers, row_major=st.booleans(), biased=st.booleans())
+@given(layer=layers | tall, row_major=st.booleans(), biased=st.booleans())
 @modest
 def test_product_of_parts(layer: tuple[int, int, int], row_major: bool, biased: bool) -> None:
     rows, depth, columns = layer

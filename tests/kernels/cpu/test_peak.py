@@ -23,6 +23,8 @@ def test_nothing_but_the_lines_of_the_sums_is_written(level: str) -> None:
     place = memory.place(np.full(16 * 16, 0.5, np.float32))
     call(hand_written(level)["multiply_adds"], place, 3)
     memory.check()
+    call(hand_written(level)["multiply_tiles"], memory.place(np.zeros(4 * 768, np.float32)), 3)
+    memory.check()
     # x becomes x / 2 + 1 / 2 three times, from one half on.
     assert np.all(np.isin(place, [0.5, 0.9375]))
     assert place[0] == 0.9375

@@ -16,11 +16,12 @@ _TEMPORARY: Final = re.compile(r"\..*\.(\d+)-\d+\.tmp")
 _NO_FOLDER_SYNC: Final = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Put content under a name, all of it or nothing.
 
     The bytes go to a new file in the same folder, to the disk, and only then under the name. After a
-    failure the old content stands and no other file is left.
+    failure the old content stands and no other file is left. What is not `durable` is not waited for: after
+    a loss of power there may be a damaged file under the name, so whoever reads it must find that out.
 
     Errors: E0801 to E0804, with the exit code of files.
     """
@@ -28,12 +29,13 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary = path.parent / f".{path.name[:100]}.{os.getpid()}-{next(_count)}.tmp"
         descriptor = system.open_new(str(temporary))
         try:
-            _fill(descriptor, data)
+            _fill(descriptor, data, durable=durable)
             system.rename(str(temporary), str(path))
         except BaseException:
             _discard(temporary)
             raise
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
 
 
 def append_line(path: Path, text: str) -> None:
@@ -116,10 +118,11 @@ def make_folders(path: Path) -> None:
         system.make_folder(str(path))
 
 
-def _fill(descriptor: int, data: bytes) -> None:
+def _fill(descriptor: int, data: bytes, *, durable: bool) -> None:
     try:
         write_all(descriptor, data)
-        system.sync(descriptor)
+        if durable:
+            system.sync(descriptor)
     except BaseException:
         with suppress(OSError):
             system.close(descriptor)

@@ -336,7 +336,8 @@ class Executable:
 
 
 def _load(program: Program) -> dict[str, int]:
-    """Return the addresses of a program's kernels."""
+    """Return the addresses of a program's kernels; those that the threads need are loaded with them."""
     generated = [kernel for kernel in program.kernels.values() if kernel.text]
     hand_written = [name for name, kernel in program.kernels.items() if not kernel.text]
+    hand_written += ["interpret", "barrier"]
     return load(module_text(generated), [kernel.name for kernel in generated], hand_written)

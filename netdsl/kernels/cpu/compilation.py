@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba.core import codegen, compiler, registry, types
+from numba.core import codegen, compiler, types
 from numba.core.compiler_lock import global_compiler_lock
 
 from netdsl.kernels.cpu.elf import MAGIC, undefined_symbols
+from netdsl.kernels.cpu.front_end import Pipeline, TargetContext, TypingContext
 from netdsl.kernels.cpu.independence import annotated
 from netdsl.kernels.cpu.machine import Machine, machine
 
@@ -61,7 +62,9 @@ def _lower(function: Callable[..., Any], symbol: str) -> Any:
     typing, context = _front_end(machine())
     words = (types.intp,) * count
     with global_compiler_lock:
-        result = compiler.compile_extra(typing, context, function, words, types.void, _flags(), {})
+        result = compiler.compile_extra(
+            typing, context, function, words, types.void, _flags(), {}, pipeline_class=Pipeline
+        )
     module = result.library.lowered
     module.link_in(llvm.parse_assembly(str(_entry(context, result.fndesc, symbol))))
     for each in (*module.functions, *module.global_variables):
@@ -102,7 +105,12 @@ def _optimize(module: Any, target: Any, *, unrolled: bool) -> None:
 
 def _flags() -> Any:
     flags = compiler.Flags()
-    for name, value in (("no_compile", True), ("no_cpython_wrapper", True), ("error_model", "numpy")):
+    for name, value in (
+        ("no_compile", True),
+        ("no_cpython_wrapper", True),
+        ("no_cfunc_wrapper", True),
+        ("error_model", "numpy"),
+    ):
         setattr(flags, name, value)
     return flags
 
@@ -123,9 +131,11 @@ def _target(chosen: Machine) -> Any:
 
 @functools.cache
 def _front_end(chosen: Machine) -> tuple[Any, Any]:
-    back_end = _BackEnd("netdsl", _target(chosen))
-    described = registry.cpu_target
-    return described.typing_context, described.target_context.subtarget(_internal_codegen=back_end)
+    typing = TypingContext()
+    context = TargetContext(typing, "cpu")
+    back_end: Any = _BackEnd("netdsl", _target(chosen))
+    context._internal_codegen = back_end
+    return typing, context
 
 
 class _Library(codegen.CPUCodeLibrary):

@@ -5,13 +5,13 @@ registers, an atomic) is emitted here. Such a function is typed by its signature
 text has one meaning and compiles fast.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from llvmlite import ir
-from numba.core import cgutils, errors, types
-from numba.extending import intrinsic
+from numba.core import cgutils, types
+
+from netdsl.kernels.cpu.front_end import EmittedType
 
 Value: TypeAlias = Any
 """An `ir.Value`; llvmlite has no type information."""
@@ -37,28 +37,27 @@ def emits(result: Any, *arguments: Any) -> Callable[[Emitter], Callable[..., Any
     signature = result(*arguments)
 
     def decorate(emitter: Emitter) -> Callable[..., Any]:
-        def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
+        def generate(context: Any, builder: Any, values: Any) -> Any:
             value = emitter(builder, *values)
             return context.get_dummy_value() if value is None else value
 
-        def typed(context: Any, *given: Any) -> Any:
-            if len(given) != len(arguments):
-                raise errors.TypingError(f"{emitter.__name__}: {len(given)} arguments, not {len(arguments)}")
-            return signature, generate
-
-        typed.__name__ = emitter.__name__
-        typed.__doc__ = emitter.__doc__
-        # Numba would pack what a star takes into a tuple, so it is told of single arguments.
-        typed.__signature__ = _positional(len(arguments) + 1)  # type: ignore[attr-defined]
-        made: Callable[..., Any] = intrinsic(typed)
-        return made
+        return Emitted(emitter, EmittedType(emitter.__name__, signature, generate))
 
     return decorate
 
 
-def _positional(count: int) -> inspect.Signature:
-    kind = inspect.Parameter.POSITIONAL_ONLY
-    return inspect.Signature([inspect.Parameter(f"a{i}", kind) for i in range(count)])
+class Emitted:
+    """An emitted function as a kernel's text names it."""
+
+    def __init__(self, emitter: Emitter, kind: EmittedType) -> None:
+        self.__name__, self.__doc__, self._numba_type_ = emitter.__name__, emitter.__doc__, kind
+
+    def __call__(self, *_: Any) -> Any:
+        """Refuse to run: Python has no such instructions.
+
+        Errors: TypeError.
+        """
+        raise TypeError(f"{self.__name__} is for kernels")
 
 
 def whole(value: int) -> Value:

@@ -290,6 +290,8 @@ def stack_floats(count: int) -> Callable[..., Any]:
         with builder.goto_entry_block():
             block = builder.alloca(ir.ArrayType(F32, count))
         block.align = 64
-        return builder.ptrtoint(block, I64)
+        # LLVM looks for all that is done with a block that it knows, from each place that names it: hidden,
+        # `product_back` takes 0.11 instead of 0.36 s to optimize.
+        return hidden(builder, builder.ptrtoint(block, I64))
 
     return place

@@ -12,7 +12,7 @@ from netdsl.cli.options import options_of
 from netdsl.files import make_folders, write_atomic
 
 if TYPE_CHECKING:
-    from netdsl.program import Kernel, Program
+    from netdsl.program import Kernel, Origin, Program
     from netdsl.runtime.cuda.toolchain import DeviceCode
     from netdsl.semantics.experiment import Experiment
 
@@ -100,11 +100,18 @@ def _products(program: "Program") -> list[dict[str, object]]:
             "by": "cuBLASLt",
             "sizes": [str(each) for each in (work.count, work.high, work.deep, work.wide)],
             "precision": work.precision,
-            "computes": [origin.formula for origin in step.origins],
+            "computes": [_told(origin) for origin in step.origins],
         }
         for step in program.steps()
         if isinstance(work := step.work, LibraryProduct)
     ]
+
+
+def _told(origin: "Origin") -> str:
+    """Return what a product computes, as kernels tell it."""
+    place = "" if origin.span is None else f"{Path(origin.span.source.name).name}:{origin.span.line} "
+    role = f" ({origin.of})" if origin.of else ""
+    return f"{place}{origin.path}{role}: {origin.formula}"
 
 
 def _print(programs: list[dict[str, object]], architecture: str) -> None:
@@ -120,16 +127,19 @@ def _print(programs: list[dict[str, object]], architecture: str) -> None:
             [each["kernel"], *(str(each[head]) for head in heads), _short(each["computes"])]
             for each in kernels
         ]
-        print(f"{program['program']}: {len(kernels)} kernels, {program['launches']} launches")
-        print(table(columns, cells, width))
         products = program["products"]
         assert isinstance(products, list)
-        for each in products:
-            count, high, deep, wide = each["sizes"]
-            many = "" if count == "1" else f"{count} times "
-            told = f"{many}{high} x {deep} by {deep} x {wide} in {each['precision']}"
-            print(f"by {each['by']}: {told}, {_short(each['computes'])}")
+        cells += [[_sizes(each), "1", "", "", "", "", "; ".join(each["computes"])] for each in products]
+        print(f"{program['program']}: {len(kernels)} kernels, {program['launches']} launches")
+        print(table(columns, cells, width))
     print(f"code for {architecture}; registers of a thread, spills and shared memory in bytes")
+
+
+def _sizes(product: dict[str, list[str]]) -> str:
+    """Return the library's name with the sizes of a product's factors."""
+    count, high, deep, wide = product["sizes"]
+    many = "" if count == "1" else f"{count} of "
+    return f"{product['by']} {many}{high} x {deep} x {wide}"
 
 
 def _short(computes: list[str]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from netdsl.cli.main import main
+from netdsl.lowering.cuda.blas import WORTH
 
 pytestmark = [pytest.mark.cuda, pytest.mark.slow, pytest.mark.usefixtures("toolchain")]
 
@@ -55,3 +56,19 @@ def test_the_list_as_a_record(capsys: pytest.CaptureFixture[str]) -> None:
     for program in record["programs"]:
         assert program["launches"] == sum(each["launches"] for each in program["kernels"])
         assert all(each["registers"] > 0 and each["spills"] == 0 for each in program["kernels"])
+
+
+def test_products_by_a_library_are_listed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netdsl.runtime.cuda.blas._version", lambda name: "13.1")
+    monkeypatch.setitem(WORTH, "float32", 0.0)
+    assert main(["compile", "line.net", "--device", "cuda"]) == 0
+    assert "cuBLASLt rows x 1 x 2" in capsys.readouterr().out
+    assert main(["compile", "line.net", "--device", "cuda", "--json"]) == 0
+    programs = json.loads(capsys.readouterr().out)["programs"]
+    products = programs[0]["products"]
+    assert [each["sizes"] for each in products][:2] == [["1", "rows", "1", "2"], ["1", "rows", "2", "1"]]
+    assert products[0]["computes"][0].startswith("line.net:1 line/dense_1: ")
+    kernels = sum(each["launches"] for each in programs[0]["kernels"])
+    assert programs[0]["launches"] == kernels + len(products)

@@ -50,12 +50,12 @@ def second_pass(given: Contraction, splits: int) -> CudaKernel:
     total = volume(given.axes)
     prefixes = {axis.name: "x_" for axis in given.axes}
     body = [
-        "index = cuda.blockIdx.x * 256 + cuda.threadIdx.x",
-        f"if index < {text_of(total)}:",
+        "element = index(cuda.blockIdx.x * 256 + cuda.threadIdx.x)",
+        f"if element < {text_of(total)}:",
         "    v = f32(0.0)",
         f"    for split in range({splits}):",
-        f"        v += scratch[split * {text_of(total)} + index]",
-        *(f"    {line}" for line in decomposed("index", given.axes, "x_")),
+        f"        v += scratch[split * {text_of(total)} + element]",
+        *(f"    {line}" for line in decomposed("element", given.axes, "x_")),
         f"    at = {address(given.result, prefixes)}",
         *(f"    {line}" for line in given.finish),
         f"    {given.result.name}[at] = v",

@@ -28,14 +28,14 @@ def direct_kernel(given: Contraction, splits: int) -> CudaKernel:
     prefixes = {axis.name: "x_" for axis in axes} | {axis.name: "k_" for axis in given.summed}
     first, *others = given.summed
     lines = [
-        f"tiles = ({total} + {THREADS - 1}) // {THREADS}",
-        f"index = cuda.blockIdx.x % tiles * {THREADS} + cuda.threadIdx.x",
-        "split = cuda.blockIdx.x // tiles",
-        f"share = ({text_of(first.extent)} + {splits - 1}) // {splits}",
+        f"tiles = index(({total} + {THREADS - 1}) // {THREADS})",
+        f"element = index(cuda.blockIdx.x % tiles * {THREADS} + cuda.threadIdx.x)",
+        "split = index(cuda.blockIdx.x // tiles)",
+        f"share = index(({text_of(first.extent)} + {splits - 1}) // {splits})",
         "k_begin = split * share",
         f"k_end = min(k_begin + share, {text_of(first.extent)})",
-        f"if index < {total}:",
-        *(f"    {line}" for line in decomposed("index", axes, "x_")),
+        f"if element < {total}:",
+        *(f"    {line}" for line in decomposed("element", axes, "x_")),
         "    v = f32(0.0)",
         f"    for k_{first.name} in range(k_begin, k_end):",
     ]
@@ -75,7 +75,7 @@ def _places(letter: str, operand: Operand, prefixes: dict[str, str]) -> tuple[li
     for number, each in enumerate(operand.coordinates):
         if each.checked:
             name = f"{letter}_place{number}"
-            lines.append(f"{name} = {partial(each, prefixes, offset=True)}")
+            lines.append(f"{name} = signed({partial(each, prefixes, offset=True)})")
             checks += [f"{name} >= 0", f"{name} < {each.extent * each.divide}"]
             checks += [f"{name} % {each.divide} == 0"] * (each.divide > 1)
     return lines, checks

@@ -94,8 +94,8 @@ class Reader:
         """Return lines that find what of a tile a thread reads, and the parts of addresses that stay."""
         near, far = ("k", "o") if self.deep else ("o", "k")
         lines = [
-            f"{self.letter}_{near} = thread % {self.units} * {self.lanes}",
-            f"{self.letter}_{far} = thread // {self.units}",
+            f"{self.letter}_{near} = index(thread % {self.units} * {self.lanes})",
+            f"{self.letter}_{far} = index(thread // {self.units})",
         ]
         for load in self.loads if self.deep else (0,):
             lines += self._fixed(self._outer_tag(load), load)
@@ -115,12 +115,13 @@ class Reader:
     def _fixed(self, tag: str, load: int) -> list[str]:
         known = {axis.name: "z_" for axis in self.batch} | {axis.name: f"{tag}_" for axis in self.outer}
         lines = [
-            f"{tag}_index = {self.begin} + {self._along('o', load, moves=self.deep)}",
+            f"{tag}_index = index({self.begin} + {self._along('o', load, moves=self.deep)})",
             *decomposed(f"{tag}_index", self.outer, f"{tag}_"),
             f"{tag}_there = {tag}_index < {text_of(volume(self.outer))}",
         ]
         lines += [
-            f"{tag}_part{number} = {partial(each, known, offset=True)}" for number, each in self._checked()
+            f"{tag}_part{number} = signed({partial(each, known, offset=True)})"
+            for number, each in self._checked()
         ]
         terms = [] if str(self.operand.offset) == "0" else [text_of(self.operand.offset)]
         return [*lines, f"{tag}_from = {sum_text([*terms, *self._plain_terms(known)])}"]
@@ -160,7 +161,7 @@ class Reader:
     def _depth(self, load: int) -> list[str]:
         tag = self._summed_tag(load)
         lines = [
-            f"{tag}_deep = k_next + {self._along('k', load, moves=not self.deep)}",
+            f"{tag}_deep = index(k_next + {self._along('k', load, moves=not self.deep)})",
             *decomposed(f"{tag}_deep", self.summed, f"{tag}_"),
         ]
         return [*lines, f"{tag}_near = {tag}_deep < k_end"] if self.deep else lines
@@ -174,7 +175,7 @@ class Reader:
         terms = [f"{outer}_from", *self._plain_terms(summed)]
         for number, each in self._checked():
             name, moving = f"{tag}_spot{number}", partial(each, summed, offset=False)
-            lines.append(f"{name} = {outer}_part{number}" + (f" + {moving}" if moving != "0" else ""))
+            lines.append(f"{name} = signed({outer}_part{number} + {moving})")
             checks += [f"{name} >= 0", f"{name} < {each.extent * each.divide}"]
             checks += [f"{name} % {each.divide} == 0"] * (each.divide > 1)
             terms.append(scaled(f"({name} // {each.divide})" if each.divide > 1 else name, each.stride))

@@ -66,7 +66,7 @@ class ByThreads:
     def opening(self) -> list[str]:
         """Return lines before the loop."""
         across = self.tile.width // self.tile.own
-        return [f"tx = thread % {across}", f"ty = thread // {across}"]
+        return [f"tx = index(thread % {across})", f"ty = index(thread // {across})"]
 
     def multiply(self) -> list[str]:
         """Return lines that add the products of the tiles at `a_now` and `b_now`."""
@@ -111,14 +111,14 @@ class ByWarps:
         """Return lines before the loop."""
         across = self.tile.width // self.tile.wide
         return [
-            f"warp_row = thread // 32 // {across} * {self.tile.high}",
-            f"warp_column = thread // 32 % {across} * {self.tile.wide}",
-            "lane = thread % 32",
-            "group = lane // 4",
-            "place = lane % 4",
-            "near = lane % 8",
-            "odd = lane // 8 % 2 * 8",
-            "far = lane // 16 * 8",
+            f"warp_row = index(thread // 32 // {across} * {self.tile.high})",
+            f"warp_column = index(thread // 32 % {across} * {self.tile.wide})",
+            "lane = index(thread % 32)",
+            "group = index(lane // 4)",
+            "place = index(lane % 4)",
+            "near = index(lane % 8)",
+            "odd = index(lane // 8 % 2 * 8)",
+            "far = index(lane // 16 * 8)",
         ]
 
     def multiply(self) -> list[str]:

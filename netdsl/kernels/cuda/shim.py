@@ -76,6 +76,19 @@ def _short(operation: str) -> Any:
     return short
 
 
+def _whole(number: Any) -> Any:
+    """Make a word that keeps the lower 32 bits of a whole number."""
+
+    @intrinsic
+    def whole(context: Any, value: Any) -> Signed:
+        def generate(context: Any, builder: Any, signature: Any, values: Sequence[Any]) -> Any:
+            return context.cast(builder, values[0], signature.args[0], number)
+
+        return number(value), generate
+
+    return whole
+
+
 def _shuffled(builder: Any, value: Any, mask: int) -> Any:
     """Return the value that the lane has whose number differs in the bits of a mask."""
     kind = ir.FunctionType(FLOAT, [WORD, FLOAT, WORD, WORD])
@@ -176,6 +189,8 @@ WORDS: Final[dict[str, object]] = {
     "i64": np.int64,
     "u32": np.uint32,
     "u64": np.uint64,
+    "index": _whole(types.uint32),
+    "signed": _whole(types.int32),
     "ld4": ld4,
     "st4": st4,
     "quo": _short("udiv"),

@@ -98,6 +98,15 @@ def _short(value: int, divisor: int) -> tuple[int, int]:
     return int(value) // int(divisor), int(value) % int(divisor)
 
 
+def _whole(least: int, most: int) -> Callable[[Any], int]:
+    def whole(value: Any) -> int:
+        if not least <= value <= most:
+            raise ValueError(f"{value} is not from {least} to {most}")
+        return int(value)
+
+    return whole
+
+
 def _single(function: Callable[..., float]) -> Callable[..., np.float32]:
     """Return a function of float32, worked out in float64."""
 
@@ -123,6 +132,8 @@ FUNCTIONS: Final[dict[str, object]] = {
     "i64": np.int64,
     "u32": np.uint32,
     "u64": np.uint64,
+    "index": _whole(0, 2**32 - 1),
+    "signed": _whole(-(2**31), 2**31 - 1),
     "ld4": ld4,
     "st4": st4,
     "quo": lambda value, divisor: _short(value, divisor)[0],

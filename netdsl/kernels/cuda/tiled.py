@@ -67,18 +67,18 @@ class _Writer:
         given, tile = self.given, self.tile
         high, wide = text_of(volume(given.rows)), text_of(volume(given.columns))
         return [
-            "thread = cuda.threadIdx.x",
-            "block = cuda.blockIdx.x",
-            f"tiles = ({high} + {tile.height - 1}) // {tile.height}",
-            f"m_begin = block % tiles * {tile.height}",
-            "block = block // tiles",
-            f"tiles = ({wide} + {tile.width - 1}) // {tile.width}",
-            f"n_begin = block % tiles * {tile.width}",
-            "block = block // tiles",
-            f"split = block % {self.splits}" if self.splits > 1 else "split = 0",
-            f"z = block // {self.splits}" if self.splits > 1 else "z = block",
+            "thread = index(cuda.threadIdx.x)",
+            "block = index(cuda.blockIdx.x)",
+            f"tiles = index(({high} + {tile.height - 1}) // {tile.height})",
+            f"m_begin = index(block % tiles * {tile.height})",
+            "block = index(block // tiles)",
+            f"tiles = index(({wide} + {tile.width - 1}) // {tile.width})",
+            f"n_begin = index(block % tiles * {tile.width})",
+            "block = index(block // tiles)",
+            f"split = index(block % {self.splits})" if self.splits > 1 else "split = 0",
+            f"z = index(block // {self.splits})" if self.splits > 1 else "z = block",
             *decomposed("z", given.batch, "z_"),
-            f"steps = ({self.deep} + {tile.depth - 1}) // {tile.depth}",
+            f"steps = index(({self.deep} + {tile.depth - 1}) // {tile.depth})",
             *self._share(),
             self.left.memory(0),
             self.right.memory(1),
@@ -90,11 +90,11 @@ class _Writer:
 
     def _share(self) -> list[str]:
         if self.splits == 1:
-            return ["k_begin = 0", f"k_end = {self.deep}"]
+            return ["k_begin = 0", f"k_end = index({self.deep})"]
         return [
-            f"steps = (steps + {self.splits - 1}) // {self.splits}",
-            f"k_begin = split * steps * {self.tile.depth}",
-            f"k_end = min(k_begin + steps * {self.tile.depth}, {self.deep})",
+            f"steps = index((steps + {self.splits - 1}) // {self.splits})",
+            f"k_begin = index(split * steps * {self.tile.depth})",
+            f"k_end = index(min(k_begin + steps * {self.tile.depth}, {self.deep}))",
         ]
 
     # ---- the loop -----------------------------------------------------------------------------
@@ -106,7 +106,7 @@ class _Writer:
         # A turn reads one tile and works on the one before. So what reads stands in the text once.
         return [
             "for step in range(steps + 1):",
-            f"    k_next = k_begin + step * {self.tile.depth}",
+            f"    k_next = index(k_begin + step * {self.tile.depth})",
             *(f"    {line}" for line in reads),
             f"    a_to = (step & 1) * {a_room}",
             f"    b_to = (step & 1) * {b_room}",
@@ -128,7 +128,7 @@ class _Writer:
         lines = [line for j in places for line in self._column(target, j)]
         for i, row in enumerate(self.sharing.rows):
             lines += [
-                f"m_index = m_begin + {row}",
+                f"m_index = index(m_begin + {row})",
                 f"if m_index < {text_of(volume(given.rows))}:",
                 *(f"    {line}" for line in decomposed("m_index", given.rows, "m_")),
                 f"    m_at = {address(_only(target, given.rows), {axis.name: 'm_' for axis in given.rows})}",
@@ -143,7 +143,7 @@ class _Writer:
         prefixes = {axis.name: "z_" for axis in given.batch}
         prefixes |= {axis.name: f"{tag}_" for axis in given.columns}
         return [
-            f"{tag}_index = n_begin + {self.sharing.columns[j]}",
+            f"{tag}_index = index(n_begin + {self.sharing.columns[j]})",
             f"{tag}_there = {tag}_index < {text_of(volume(given.columns))}",
             *decomposed(f"{tag}_index", given.columns, f"{tag}_"),
             f"{tag}_at = {address(Operand(target.name, fixed.coordinates, target.offset), prefixes)}",

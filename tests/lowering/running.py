@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netdsl.compiler import CPU
 from netdsl.compiler import program_of as compiled
 from netdsl.graph import Graph, Run, evaluate, evaluate_updates, is_batched
 from netdsl.passes.legalize import legalize
-from netdsl.program import Program
+from netdsl.program import Program, Target
 from netdsl.runtime.executable import Executable
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def program_of(graph: Graph, name: str = "test", batch: int | None = None) -> Program:
+def program_of(graph: Graph, name: str = "test", batch: int | None = None, target: Target = CPU) -> Program:
     """Return the program of a graph, for batches of so many rows where that is known."""
-    return compiled(legalize(graph), name, rows=batch)
+    return compiled(legalize(graph), name, target, rows=batch)
 
 
 def start_of(graph: Graph, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
@@ -52,10 +53,11 @@ def compare(
     step: int = 0,
     seed: int = 0,
     batch: int | None = None,
+    target: Target = CPU,
 ) -> Executable:
     """Run one step of so many rows and check each output and update against the oracle."""
     kept = kept if kept is not None else start_of(graph, np.random.default_rng(3))
-    executable = Executable(program_of(graph, batch=batch), threads, guard=16)
+    executable = Executable(program_of(graph, batch=batch, target=target), threads, guard=16)
     for name, value in kept.items():
         if name in executable.names():
             executable.write(name, value)

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from netdsl.graph import BATCH, Builder, Graph
+from netdsl.kernels.cpu.machine import machine
 from netdsl.operations import REGISTRY
 from netdsl.operations.sub_graph import apply_scan
 from netdsl.passes.differentiate import differentiate
@@ -16,7 +17,7 @@ from netdsl.passes.hoist import hoist
 from netdsl.passes.scan import merge_scans
 from netdsl.passes.scan_stage import stage_scans
 from netdsl.passes.simplify import simplify
-from netdsl.program import Pieces
+from netdsl.program import Pieces, Target
 from netdsl.runtime.executable import Executable
 from tests.lowering.running import compare, program_of, start_of
 from tests.operations.test_scan import CELLS, Cell, lstm, scanned
@@ -67,20 +68,31 @@ def test_scans_are_what_the_oracle_says(cell: Cell, reverse: bool) -> None:
 WIDE = Cell("wide lstm", lstm, ((BATCH, 16), (BATCH, 16)), ((BATCH, 3),), ((3, 64), (16, 64), (64,)))
 
 
-@pytest.mark.parametrize("rows", [5, 20])
-def test_gates_as_parts_of_one_product(rows: int) -> None:
+def gradients_of(cell: Cell) -> Graph:
+    """Return the gradients of all that a cell reads, through three steps."""
     builder = Builder(REGISTRY)
-    values = scanned(WIDE, builder, 3, False)
+    values = scanned(cell, builder, 3, False)
     y = (values["out0"] * values["out0"]).sum((0, 1, 2)).reshape(())
     for name in ("fixed0", "fixed1", "fixed2", "item0", "state0", "state1"):
         builder.outputs[f"d {name}"] = builder.apply("gradient_of", y, values[name])
     graph = differentiate(simplify(hoist(simplify(builder.finish()))))
-    graph = stage_scans(simplify(merge_scans(graph), differentiated=True))
+    return stage_scans(simplify(merge_scans(graph), differentiated=True))
+
+
+def normal_fields(graph: Graph, rows: int) -> dict[str, NDArray[np.float32]]:
+    """Return random values of a graph's inputs."""
     random = np.random.default_rng(4)
     fields = {}
     for name, index in graph.leaves("input").items():
         shape = tuple(rows if extent == BATCH else extent for extent in graph[index].shape)
         fields[name] = (random.normal(size=shape) * 0.3).astype(np.float32)
+    return fields
+
+
+@pytest.mark.parametrize("rows", [5, 20])
+def test_gates_as_parts_of_one_product(rows: int) -> None:
+    graph = gradients_of(WIDE)
+    fields = normal_fields(graph, rows)
     for threads in (1, 2):
         executable = compare(graph, fields, rows, threads=threads)
         assert executable.intruded() == ()
@@ -163,6 +175,26 @@ def of_characters(units: int) -> Graph:
     builder.outputs["objective"] = (y * y).sum((0, 1, 2)).reshape(())
     graph = differentiate(simplify(hoist(simplify(builder.finish()))), "objective", ["w", "u"])
     return stage_scans(simplify(merge_scans(graph), differentiated=True))
+
+
+@pytest.mark.skipif(machine().level != "amx", reason="this machine has no tile registers")
+@pytest.mark.parametrize("rows", [5, 31, 32, 70])
+def test_turns_by_tiles(rows: int) -> None:
+    graph = of_characters(48)
+    fields = {"x": np.random.default_rng(6).integers(0, 7, (rows, 5)).astype(np.int32)}
+    start = start_of(graph, np.random.default_rng(3))
+    kept = {name: 0.2 * value for name, value in start.items()}
+    given = []
+    for threads in (1, 2, 3):
+        target = Target(tiles=True)
+        executable = compare(graph, fields, rows, threads=threads, kept=kept, target=target)
+        assert executable.intruded() == ()
+        kernels = {call.kernel for step in executable.program.steps() for call in step.calls}
+        assert {"product_of_turns", "split_panels"} <= kernels
+        results = executable.run(np.arange(rows), rows, scalars={}, step=0, seed=0)
+        given.append({name: value.tobytes() for name, value in results.items()})
+        executable.close()
+    assert given[0] == given[1] == given[2]
 
 
 @pytest.mark.parametrize("units", [32, 20])

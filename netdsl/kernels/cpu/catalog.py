@@ -18,6 +18,7 @@ _MODULES: Final[dict[str, tuple[str, ...]]] = {
         "gradient_of_parts",
         "back_of_parts",
     ),
+    "loop_products": ("product_of_turns",),
     "contraction": ("contraction",),
     "convolution": ("convolution", "convolution_in_halves", "turn_kernel", "convolution_gradient"),
     "winograd": ("winograd_kernel", "winograd", "winograd_gradient"),

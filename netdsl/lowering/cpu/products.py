@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netdsl.graph import Shape, count
 from netdsl.lowering.cpu.buffers import Workshop
+from netdsl.lowering.cpu.loop_parts import fixed_parts
 from netdsl.lowering.cpu.parts import few, goes_by_tiles, left_strides, many, rows_in, split
 from netdsl.lowering.cpu.pieces import (
     FIRST,
@@ -63,12 +64,13 @@ def product(shop: Workshop, group: Group, cut: Panels | Rows | Examples) -> Step
         weights, panels = weights + 64 * depth * ITEM, MANY
         bias = bias + 64 * ITEM if offset else NOTHING
     tiled = goes_by_tiles(shop, contraction, cut)
+    fixed = fixed_parts(shop, contraction, cut)
     calls = [shop.call(
         "product",
         (places(given) * examples_of(cut)[1], count_of(depth), start, a_row, a_panel, weights,
          piece.address(target), stride(target.name), bias, panels, _soon(shop)),
         _asked(shop, piece),
-        few(given) if tiled else None,
+        few(given) if tiled or fixed else None,
     )]  # fmt: skip
     of_panel, of_rows = (piece.own, "") if isinstance(cut, Panels) else ("", piece.own)
     reads = [Access(left.name, of_rows), Access(right.name, of_panel)]
@@ -79,6 +81,11 @@ def product(shop: Workshop, group: Group, cut: Panels | Rows | Examples) -> Step
         words = (rows_in(given), count_of(depth), address(parts.name), weights, piece.address(target),
                  stride(target.name), bias, panels)  # fmt: skip
         calls.append(shop.call("product_of_parts", words, only=many(given)))
+    if fixed:
+        reads.append(Access(fixed.name))
+        turns = (places(given) * examples_of(cut)[1], count_of(depth), start, a_row, a_panel,
+                 address(fixed.name), piece.address(target), stride(target.name), bias, panels)  # fmt: skip
+        calls.append(shop.call("product_of_turns", turns, only=many(given)))
     flops = 2 * depth * count(shop.graph[contraction].shape) * rows_of(given)
     return Step(tuple(calls), work_of(cut), tuple(reads), (Access(target.name, piece.own),), flops=flops)
 
@@ -126,16 +133,18 @@ def _by_turned(shop: Workshop, index: int, cut: Panels | Examples) -> Step:
     given, shape = shop.graph[left].shape, shop.graph[right].shape
     values, weights, target = shop.at(left), shop.turned(right), shop.target(index, cut)
     piece = Piece(cut)
-    call = shop.call(
-        "product",
-        (places(given) * examples_of(cut)[1], count_of(columns(given)), _start(values, given, cut),
-         *left_strides(values, given), address(weights.name), piece.address(target), stride(target.name),
-         NOTHING, count_of(panels_of(shape[0])), _soon(shop)),
-        _asked(shop, piece),
-    )  # fmt: skip
+    fixed = fixed_parts(shop, index, cut)
+    start = (places(given) * examples_of(cut)[1], count_of(columns(given)), _start(values, given, cut),
+             *left_strides(values, given))  # fmt: skip
+    end = piece.address(target), stride(target.name), NOTHING, count_of(panels_of(shape[0]))
+    words = (*start, address(weights.name), *end, _soon(shop))
+    calls = [shop.call("product", words, _asked(shop, piece), few(given) if fixed else None)]
+    reads = [Access(values.name, piece.own), Access(weights.name)]
+    if fixed:
+        reads.append(Access(fixed.name))
+        calls.append(shop.call("product_of_turns", (*start, address(fixed.name), *end), only=many(given)))
     flops = 2 * columns(given) * shape[0] * places(given) * rows_of(given)
-    reads = Access(values.name, piece.own), Access(weights.name)
-    return Step((call,), work_of(cut), reads, (Access(target.name, piece.own),), flops=flops)
+    return Step(tuple(calls), work_of(cut), tuple(reads), (Access(target.name, piece.own),), flops=flops)
 
 
 def turn_matrix(shop: Workshop, source: Buffer, target: Buffer) -> Step:

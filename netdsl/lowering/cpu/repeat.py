@@ -16,6 +16,7 @@ from typing import Final
 
 from netdsl.graph import Graph, is_batched
 from netdsl.lowering.cpu.buffers import Workshop
+from netdsl.lowering.cpu.loop_parts import split_fixed
 from netdsl.lowering.cpu.order import in_order
 from netdsl.lowering.cpu.products import turn, turn_matrix
 from netdsl.operations.sub_graph import FIXED, ITEM, OUT, STATE, apart, outputs_of
@@ -73,9 +74,12 @@ def loop_of(shop: Workshop, loop: int, write: Writer) -> list[Step | Loop]:
     read turned."""
     node, choice = shop.graph[loop], shop.choice.inside[loop]
     numbers = shop.numbers.inside(choice.graph)
-    inner = Workshop(choice, {}, numbers, {}, shop.kernels, views=shop.views, prefix=f"v{loop}/")
+    inner = Workshop(
+        choice, {}, numbers, {}, shop.kernels, views=shop.views, tiles=shop.tiles, prefix=f"v{loop}/"
+    )
     _bind(shop, inner, loop)
     before = [_turned(shop, inner, leaf) for leaf in sorted(choice.turned) if _is_fixed(inner, leaf)]
+    before += split_fixed(shop, inner)
     inner.soon = _next(shop, inner, loop)
     outside = set(inner.buffers)
     inner.place_constants()

@@ -72,9 +72,12 @@ def fold(of: Formulas, index: int, position: Position) -> str:
     else:
         of.text.line(f"{accumulator} = {start_of(name)}")
     depth = len(of.text.blocks)
-    summed = tuple(of.open("k", extent) for extent in folded_extents(of.graph, index))
-    if name == "scatter_add":
-        _open_where_added(of, index, position, summed)
+    if index in of.entries:
+        summed = _open_entries(of, index, position)
+    else:
+        summed = tuple(of.open("k", extent) for extent in folded_extents(of.graph, index))
+        if name == "scatter_add":
+            _open_where_added(of, index, position, summed)
     term, place = fold_term(of, index, position, summed)
     if name in BETTER:
         _keep_better(of, index, summed, of.set("x", term), (accumulator, best), place)
@@ -103,6 +106,16 @@ def fold_term(of: Formulas, index: int, position: Position, summed: Position) ->
             return window_term(of, index, position, summed)
     axis = node.setting("axis")
     return of.value(operands[0], (*position[:axis], summed[0], *position[axis + 1 :])), None
+
+
+def _open_entries(of: Formulas, index: int, position: Position) -> Position:
+    """Open a loop over the entries of an element's row, in order; return the position of one."""
+    entries, (row, *_) = of.entries[index], position
+    begin, end, order = (of.pointer(each, "int") for each in (entries.begin, entries.end, entries.order))
+    place, entry = of.text.variable("place"), of.text.variable("entry")
+    inside = of.text.open(f"for {place} in range({begin}[{row}], {end}[{row}]):")
+    of.text.line(f"{entry} = {order}[{place}]")
+    return of.index.unflattened(of.known(entry, inside, None), folded_extents(of.graph, index))
 
 
 def _open_where_added(of: Formulas, index: int, position: Position, summed: Position) -> None:

@@ -13,9 +13,7 @@ from typing import Final
 
 from netdsl.graph import BATCH, Graph, Node, Shape, count, is_batched
 from netdsl.kernels.cuda.kernel import Kind
-from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.draws import draw
-from netdsl.lowering.cuda.folds import FOLDS, fold
 from netdsl.lowering.cuda.lanes import add_up, of_row, read_lane
 from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.text import DeviceText
@@ -26,6 +24,9 @@ from netdsl.lowering.position import ZERO, Position, Variables
 from netdsl.operations.philox import stream_hash
 from netdsl.program import Buffer, Count, address, count_of, rows_of, symbol
 
+from netdsl.lowering.cuda import words
+from netdsl.lowering.cuda.folds import FOLDS, fold
+
 CASTS: Final = {
     "float": "f32({0})",
     "int": "i32({0})",
@@ -35,6 +36,21 @@ CASTS: Final = {
 
 CONTEXT: Final = "context"
 """Whole numbers that lie in device memory: see `netdsl.lowering.cuda.words`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The buffers in which entries of a table are in the order of its rows, and where those of each row begin
+    and end."""
+
+    order: str
+    begin: str
+    end: str
+
+    @property
+    def buffers(self) -> tuple[str, ...]:
+        """The names of all of them."""
+        return self.order, self.begin, self.end
 
 
 @dataclass(slots=True)
@@ -50,6 +66,9 @@ class Formulas:
     fields: Mapping[str, str]
     pieces: Mapping[int, tuple[str, int]] = field(default_factory=dict)
     """The scratch memory of products whose sums lie in pieces, and how many those are."""
+
+    entries: Mapping[int, Entries] = field(default_factory=dict)
+    """The entries of tables, sorted by their rows."""
 
     lanes: int = 1
     """How many neighboring elements a thread makes now."""

@@ -57,8 +57,8 @@ def add_up(of: Formulas, array: str, place: Count, pieces: int, total: Count) ->
     def write_one(stem: str) -> None:
         of.text.line(f"{stem} = f32(0.0)")
         depth = len(of.text.blocks)
-        of.text.open(f"for {stem}_piece in range({pieces}):")
-        of.text.line(f"{stem} = {stem} + {array}[{stem}_piece * ({total}) + {place}]")
+        of.text.open(f"for piece_{stem} in range({pieces}):")
+        of.text.line(f"{stem} = {stem} + {array}[piece_{stem} * ({total}) + {place}]")
         of.text.close_to(depth)
 
     if found is None:
@@ -69,8 +69,8 @@ def add_up(of: Formulas, array: str, place: Count, pieces: int, total: Count) ->
         names = [f"{stem}_{each}" for each in range(of.lanes)]
         of.text.lines(f"{name} = f32(0.0)" for name in names)
         depth = len(of.text.blocks)
-        of.text.open(f"for {stem}_piece in range({pieces}):")
-        of.text.line(f"{_names(of, f'{stem}_part')} = ld4({array}, {stem}_piece * ({total}) + {first})")
+        of.text.open(f"for piece_{stem} in range({pieces}):")
+        of.text.line(f"{_names(of, f'{stem}_part')} = ld4({array}, piece_{stem} * ({total}) + {first})")
         of.text.lines(f"{name} = {name} + {stem}_part_{each}" for each, name in enumerate(names))
         of.text.close_to(depth)
 

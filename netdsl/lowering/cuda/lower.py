@@ -11,14 +11,11 @@ from typing import Final
 from netdsl.graph import BATCH, Graph, Precision, formula
 from netdsl.kernels.cuda.kernel import CudaKernel, Work
 from netdsl.lowering.bounds import below
-from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.blas import launch_product, library_product
 from netdsl.lowering.cuda.folding import launch_folds
-from netdsl.lowering.cuda.formulas import CONTEXT, Formulas
 from netdsl.lowering.cuda.library import flops_of, leaves_pieces, library_work, pieces_of
 from netdsl.lowering.cuda.loops import launch_loop, place_states
 from netdsl.lowering.cuda.numbers import NumberSlots
-from netdsl.lowering.cuda.plan import Plan
 from netdsl.lowering.cuda.points import THREADS, Store, shared_out, total_of, write_points
 from netdsl.lowering.cuda.reductions import TOGETHER, alike
 from netdsl.lowering.headers import about
@@ -41,6 +38,11 @@ from netdsl.program import (
     count_of,
     symbol,
 )
+
+from netdsl.lowering.cuda import words
+from netdsl.lowering.cuda.formulas import CONTEXT, Entries, Formulas
+from netdsl.lowering.cuda.plan import Plan
+from netdsl.lowering.cuda.tables import sort_by_rows
 
 ROWS: Final = 128
 """Rows of a batch that the tiles of products are chosen for."""
@@ -95,6 +97,9 @@ class Lowering:
 
     pieces: dict[int, tuple[str, int]] = field(default_factory=dict)
     """Of products whose sums lie in pieces: in which scratch memory, and in how many."""
+
+    entries: dict[int, Entries] = field(default_factory=dict)
+    """Of sums over the entries of a table: the entries in the order of its rows."""
 
     plan: Plan = field(init=False)
 
@@ -217,7 +222,10 @@ class Lowering:
             members = [index for index in sorted(self.plan.levels) if self.plan.levels[index] == level]
             together: list[Store] = []
             for index in (each for each, before in self.plan.before.items() if before == level):
-                self._library(index)
+                if self.plan.is_sorted(index):
+                    self.entries[index] = sort_by_rows(self, index)
+                else:
+                    self._library(index)
             folds: dict[Hashable, list[int]] = {}
             for index in members:
                 if self.plan.is_reduction(index):
@@ -250,7 +258,7 @@ class Lowering:
 
     def formulas(self, own: Iterable[int]) -> Formulas:
         """Return the writer of a launch that makes some values."""
-        about = self.plan.host, self.numbers, self.fields, self.pieces
+        about = self.plan.host, self.numbers, self.fields, self.pieces, self.entries
         return Formulas(self.graph, self.places, frozenset(own), *about)
 
     def _results(self) -> list[Store]:
@@ -270,6 +278,7 @@ class Lowering:
         work = sum((total_of(self.graph[each].shape) for each in nodes), Count())
         writes = [each.buffer for each in stores if not each.result]
         writes += [self.pieces[each][0] for each in nodes if each in self.pieces]
+        writes += [name for each in nodes if each in self.entries for name in self.entries[each].buffers]
         self.add(kernel, of.text.passed(), grid, reads, writes, self.origins(nodes), work)
 
     def _is_own(self, store: Store) -> bool:

@@ -15,11 +15,12 @@ from math import prod
 from typing import Final
 
 from netdsl.graph import Graph, Shape, count, is_batched
-from netdsl.lowering.cuda.folds import FOLDS, WINDOWS, folded_extents
 from netdsl.lowering.cuda.library import view_of
 from netdsl.lowering.cuda.windows import lie_apart
 from netdsl.passes.fuse import host_numbers
 from netdsl.passes.storing import CHEAP, COSTS, FEW, MOVEMENTS, REDUCTIONS
+
+from netdsl.lowering.cuda.folds import FOLDS, WINDOWS, folded_extents
 
 PLACED: Final = frozenset({"weight", "state", "constant"})
 """Leaves that lie in memory, unless they are numbers of the host."""
@@ -41,6 +42,10 @@ SHORT_COST: Final = 128
 
 SMALL: Final = 64
 """Elements up to which it is worth while to wait for a later launch."""
+
+SORTED: Final = 64
+"""Rows of a table from which on entries that are added to it are sorted first: two launches that others wait
+for are worth more than a look at a few entries."""
 
 FLAT: Final = frozenset({"reshape", "stored", "cast"})
 
@@ -70,7 +75,7 @@ class Plan:
     stored: set[int] = field(init=False, default_factory=set)
     levels: dict[int, int] = field(init=False, default_factory=dict)
     before: dict[int, int] = field(init=False, default_factory=dict)
-    """The levels at which kernels that leave pieces are launched."""
+    """The levels at which kernels that leave pieces, or sort entries, are launched."""
 
     reads: dict[int, dict[int, bool]] = field(init=False, default_factory=dict)
     """For each stored value those in memory that it is made of: whether only at its own place."""
@@ -206,6 +211,12 @@ class Plan:
         """Tell whether threads share the terms of each result."""
         return is_long(self.graph, index)
 
+    def is_sorted(self, index: int) -> bool:
+        """Tell whether entries are sorted by their rows before they are added to a table: each element would
+        look at all entries otherwise."""
+        node = self.graph[index]
+        return node.operation.name == "scatter_add" and node.shape[0] >= SORTED
+
     def is_of_library(self, index: int) -> bool:
         """Tell whether a kernel written by hand makes a value: its operands lie in memory then."""
         operands = self.graph.operands(index)
@@ -258,7 +269,7 @@ class Plan:
             for each, here in self.reads[index].items():
                 if each in self.levels:
                     level = max(level, self.levels[each] + (0 if here and self.together(each, index) else 1))
-            if self.is_of_library(index) and self.in_pieces(index):
+            if self.is_sorted(index) or (self.is_of_library(index) and self.in_pieces(index)):
                 self.before[index] = level
                 level += 1
             self.levels[index] = level

@@ -388,6 +388,9 @@ SITUATIONS: dict[str, Situation] = {
     "E0966": Situation(
         "compile moons.net --device cuda", {"moons.net": MOONS}, environment(NETDSL_CUDA_BLAS="no")
     ),
+    "E0967": Situation(
+        "compile moons.net --device cuda --arch sm_75 train.precision=bf16", {"moons.net": MOONS}
+    ),
     "E0981": Situation("render moons.net", {"moons.net": MOONS}, broken_dot),
     "E0982": run("render runs/moons-1 --figure f1"),
     "E0990": Situation("explain E0102x"),

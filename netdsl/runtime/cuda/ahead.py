@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from netdsl.program import Kernel
-from netdsl.runtime.cuda.toolchain import check_packages, compiled_text, is_kept
+from netdsl.runtime.cuda.toolchain import check_architecture, check_packages, compiled_text, is_kept
 
 SHARE: Final = 4
 """Kernels that are worth a process: it starts in the time of about two."""
@@ -22,8 +22,10 @@ MOST: Final = 16
 def make_ahead(kernels: Iterable[Kernel], architecture: str) -> None:
     """Make the code of kernels that is not in the cache, where there are enough of them and of processors.
 
-    Errors: E0963 where a package of the toolchain is missing.
+    Errors: E0963 where a package of the toolchain is missing, E0967 where devices lack what one needs.
     """
+    kernels = list(kernels)
+    check_architecture(kernels, architecture)
     check_packages()
     missing = [each for each in kernels if not is_kept(each, architecture)]
     workers = min(len(os.sched_getaffinity(0)), len(missing) // SHARE, MOST)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import linecache
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -64,6 +64,18 @@ def check_packages() -> None:
         message = f"code for CUDA devices needs the package `{missing[0]}`, which is not installed"
         cure = "install it: pip install 'netdsl[cuda]'"
         raise DiagnosticError([Diagnostic("E0963", message, help=cure)])
+
+
+def check_architecture(kernels: Iterable[Kernel], architecture: str) -> None:
+    """Make sure that a kind of devices has what kernels need.
+
+    Errors: E0967 where it has no matrix units for tf32 and bf16, and a kernel uses them.
+    """
+    if int(architecture[3:]) >= 80 or not any("= mma_" in each.text for each in kernels):
+        return
+    message = f"devices of {architecture} multiply matrices neither in tf32 nor in bf16"
+    cure = "leave `precision` out, or take a device of sm_80 or newer"
+    raise DiagnosticError([Diagnostic("E0967", message, help=cure)])
 
 
 def compiled(kernel: CudaKernel, architecture: str) -> DeviceCode:

@@ -5,8 +5,15 @@ NUMBA_ENABLE_CUDASIM=1, runs the others in numba-cuda's simulator. What is asked
 """
 
 import os
+from importlib.util import find_spec
+from typing import Any
 
 import pytest
+
+from netdsl.lowering.cuda.blas import WORTH
+from netdsl.runtime.cuda.blas import Blas
+from netdsl.runtime.cuda.simulated import SimulatedDevice
+from tests.cuda.cublas_double import Double
 
 ASKED = os.environ.get("NETDSL_TEST_CUDA", "")
 MARKS = {"compile": {"cuda"}, "device": {"cuda", "gpu"}}
@@ -29,3 +36,28 @@ def toolchain() -> None:
     from netdsl.runtime.cuda.toolchain import check_packages
 
     check_packages()
+
+
+@pytest.fixture
+def blas_device() -> SimulatedDevice:
+    """A simulated device with a library."""
+    device = SimulatedDevice()
+    device.library = Blas(Double(device))
+    return device
+
+
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every product be worth the library."""
+    for precision in WORTH:
+        monkeypatch.setitem(WORTH, precision, 0.0)
+
+
+@pytest.fixture
+def bindings() -> Any:
+    """The bindings, where the extra is installed."""
+    if find_spec("nvmath") is None:
+        pytest.skip("the extra [cuda-blas] is not installed")
+    from nvmath.bindings import cublasLt
+
+    return cublasLt

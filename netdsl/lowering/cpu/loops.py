@@ -18,9 +18,9 @@ from netdsl.lazy_dataclass import dataclass, field
 from netdsl.lowering.cpu.kernel_text import INDEPENDENT
 from netdsl.lowering.cpu.nests import IN_ONE_GO, PLACED, Nest, Plan
 from netdsl.lowering.cpu.values import Values
-from netdsl.lowering.cpu.windows import Windows
 from netdsl.lowering.position import ZERO, Position
-from netdsl.operations.linear import places as product_axes
+from netdsl.lowering.taps import Place
+from netdsl.lowering.terms import BETTER, factors_at, lines_of_better, window_term
 from netdsl.passes.fuse import WINDOWS
 from netdsl.program import LANES, Count, count_of, symbol
 
@@ -36,7 +36,6 @@ COMBINE: Final = {
     **dict.fromkeys(("maximum_over", "max_pool"), "{acc} = maximum32({acc}, {x})"),
     "minimum_over": "{acc} = minimum32({acc}, {x})",
 }
-BETTER: Final = {"argmax": ">", "argmin": "<", "argmax_pool": ">"}
 
 
 @dataclass(slots=True)
@@ -208,15 +207,14 @@ class Loops:
         if name not in BETTER:
             self.values.text.line(COMBINE[name].format(acc=accumulator, x=self._term(index, inner)))
             return
-        best = f"{accumulator}_best"
         if name == "argmax_pool":
-            test, then = self._window(index, inner).better(best, accumulator)
+            value, place = self._window(index, inner)
+            here = self.values.index.flat(inner[-len(node.setting("size")) :], node.setting("size"))
         else:
-            value = self._term(index, inner)
+            value, place = self._term(index, inner), None
             here = inner[node.setting("axis") - len(self.plan.outer)]
-            test = f"({value} {BETTER[name]} {best}) | (({value} != {value}) & ({best} == {best}))"
-            then = [f"{accumulator} = {here}", f"{best} = {value}"]
-        self.values.text.lines([f"if {test}:", *(f"    {line}" for line in then)])
+        lines = lines_of_better(name, value, f"{accumulator}_best", accumulator, here, place)
+        self.values.text.lines(lines)
 
     def _end(self, index: int) -> None:
         self.values.depths[self.values.folded[index]] = self.values.row_depth
@@ -319,34 +317,21 @@ class Loops:
     def _store_fold(self, index: int, position: Position, value: str) -> None:
         self.values.text.line(f"{self._fold_element(index, position)} = {value}")
 
-    def _window(self, index: int, position: Position) -> Windows:
+    def _window(self, index: int, position: Position) -> tuple[str, Place]:
         whole, rank = (*self.row, *position), len(self.plan.graph[index].shape)
-        return Windows(self.values, index, whole[:rank], whole[rank:])
+        values, graph = self.values, self.plan.graph
+        return window_term(values, graph, index, whole[:rank], whole[rank:], values.guarded)
 
     def _term(self, index: int, position: Position) -> str:
         """Return what a fold adds up at a position of its loops."""
         node = self.plan.graph[index]
         operands = self.plan.graph.operands(index)
         if node.operation.name in WINDOWS:
-            return self._window(index, position).term()
+            return self._window(index, position)[0]
         if node.operation.name != "matmul":
             return self.values.value(operands[0], (*self.row, *position))
-        left, right = operands
         result = (*self.row, *position)[: len(node.shape)]
         summed = position[len(node.shape) - len(self.plan.outer) :]
-        contract = node.setting("contract")
-        axes = product_axes(
-            len(self.plan.graph[left].shape),
-            len(self.plan.graph[right].shape),
-            contract,
-            node.setting("align"),
-        )
-        of_left = {a: at for (a, _), at in zip(axes, result, strict=True) if a is not None}
-        of_right = {b: at for (_, b), at in zip(axes, result, strict=True) if b is not None}
-        of_left.update({a: at for (a, _), at in zip(contract, summed, strict=True)})
-        of_right.update({b: at for (_, b), at in zip(contract, summed, strict=True)})
-        factors = [
-            self.values.value(each, tuple(of[axis] for axis in range(len(self.plan.graph[each].shape))))
-            for each, of in ((left, of_left), (right, of_right))
-        ]
-        return f"{factors[0]} * {factors[1]}"
+        places = factors_at(self.plan.graph, index, result, summed)
+        left, right = (self.values.value(each, at) for each, at in zip(operands, places, strict=True))
+        return f"{left} * {right}"

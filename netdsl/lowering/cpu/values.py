@@ -12,6 +12,7 @@ from netdsl.lowering.cpu.nests import Plan
 from netdsl.lowering.cpu.numbers import read_number
 from netdsl.lowering.movements import joined, padded, source_of
 from netdsl.lowering.position import Position, Variables
+from netdsl.lowering.taps import Place
 from netdsl.program import LANES, Buffer, Count, address, rows_of, stride, symbol
 
 
@@ -105,6 +106,14 @@ class Values:
     def kept(self, text: str, position: Position, key: tuple[int, object], *used: str) -> str:
         """Return a variable set to a formula of values at a position; the same one for the same key."""
         return self._known(key) or self._set(text, position, (), key, *used)
+
+    def guarded(self, index: int, position: Position, place: Place, other: str) -> str:
+        """Return a value at a position, another where the tap of a window lands beside."""
+        value = self.value(index, position)
+        if not place.tests:
+            return value
+        key = index, ("guarded", other, position, place.tests)
+        return self.kept(place.guarded(value, other), position, key, value)
 
     def _text_depth(self, text: str) -> int:
         """Return the depth of a formula that is no variable: of a loop index, or of a number, which is set

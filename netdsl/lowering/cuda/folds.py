@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from netdsl.graph import Graph, Shape
-from netdsl.lowering.cuda.windows import window_term
 from netdsl.lowering.position import Position
 from netdsl.lowering.taps import Place, summed_extents
-from netdsl.operations.linear import labels
+from netdsl.lowering.terms import BETTER, factors_at, lines_of_better, window_term
 from netdsl.passes.fuse import WINDOWS as SEEN
 from netdsl.passes.storing import REDUCTIONS
 
@@ -27,7 +26,6 @@ COMBINE: Final = {
     "max_pool": "{acc} if ({acc} > {x}) | ({acc} != {acc}) else {x}",
     "minimum_over": "{acc} if ({acc} < {x}) | ({acc} != {acc}) else {x}",
 }
-BETTER: Final = {"argmax": ">", "argmin": "<", "argmax_pool": ">"}
 
 
 def start_of(name: str) -> str:
@@ -80,7 +78,8 @@ def fold(of: Formulas, index: int, position: Position) -> str:
             _open_where_added(of, index, position, summed)
     term, place = fold_term(of, index, position, summed)
     if name in BETTER:
-        _keep_better(of, index, summed, of.set("x", term), (accumulator, best), place)
+        here = summed[0] if place is None else of.index.flat(summed, node.setting("size"))
+        of.text.lines(lines_of_better(name, of.set("x", term), best, accumulator, here, place))
     else:
         if name in COMBINE:
             term = of.set("x", term)
@@ -98,12 +97,12 @@ def fold_term(of: Formulas, index: int, position: Position, summed: Position) ->
             inner = dict(zip(node.setting("axes"), summed, strict=True))
             return of.value(operands[0], tuple(inner.get(a, at) for a, at in enumerate(position))), None
         case "matmul":
-            left, right = _factors(of.graph, index, position, summed)
+            left, right = factors_at(of.graph, index, position, summed)
             return f"{of.value(operands[0], left)} * {of.value(operands[1], right)}", None
         case "scatter_add":
             return of.value(operands[1], (*summed, *position[1:])), None
         case name if name in WINDOWS:
-            return window_term(of, index, position, summed)
+            return window_term(of, of.graph, index, position, summed)
     axis = node.setting("axis")
     return of.value(operands[0], (*position[:axis], summed[0], *position[axis + 1 :])), None
 
@@ -124,33 +123,6 @@ def _open_where_added(of: Formulas, index: int, position: Position, summed: Posi
     inside = of.text.open(f"if {row} == {position[0]}:")
     for at in summed:
         of.depths.update(dict.fromkeys(at.symbols(), inside))
-
-
-def _factors(graph: Graph, index: int, position: Position, summed: Position) -> tuple[Position, Position]:
-    """Return the positions of both factors of a product."""
-    node = graph[index]
-    left, right = (graph[each].shape for each in graph.operands(index))
-    contract = node.setting("contract")
-    of_left, of_right, result = labels(len(left), len(right), contract, node.setting("align"))
-    at = dict(zip(result, position, strict=True))
-    at |= {of_left[a]: k for (a, _), k in zip(contract, summed, strict=True)}
-    return tuple(at[label] for label in of_left), tuple(at[label] for label in of_right)
-
-
-def _keep_better(
-    of: Formulas, index: int, summed: Position, value: str, kept: tuple[str, str], place: Place | None
-) -> None:
-    """Keep the first of the best: what is no number is better than all else."""
-    number, best = kept
-    name = of.graph[index].operation.name
-    wins = f"({value} {BETTER[name]} {best}) | (({value} != {value}) & ({best} == {best}))"
-    here = str(summed[0])
-    if place is not None:
-        wins = " & ".join((*place.tests, f"(({number} < 0) | {wins})"))
-        here = str(of.index.flat(summed, of.graph[index].setting("size")))
-    of.text.line(f"if {wins}:")
-    of.text.line(f"    {number} = {here}")
-    of.text.line(f"    {best} = {value}")
 
 
 def _rank(of: Formulas, index: int, position: Position) -> str:

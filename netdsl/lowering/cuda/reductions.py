@@ -14,9 +14,10 @@ from typing import Final
 
 from netdsl.graph import Graph, count, is_batched
 from netdsl.kernels.cuda.kernel import Kind
-from netdsl.lowering.cuda.folds import BETTER, COMBINE, combined, fold_term, folded_extents, start_of
+from netdsl.lowering.cuda.folds import COMBINE, combined, fold_term, folded_extents, start_of
 from netdsl.lowering.cuda.formulas import Formulas
 from netdsl.lowering.cuda.points import total_of, total_text
+from netdsl.lowering.terms import BETTER
 from netdsl.program import Grid, count_of
 
 

@@ -18,6 +18,7 @@ from netdsl.operations import REGISTRY
 from netdsl.program import Target
 from netdsl.runtime import Executable
 from tests.compiling import adam, experiment_of, rule_of
+from tests.kernels.cpu.bench import LEVELS
 
 WIDTHS = (1, 3, 10, 16, 17, 33, 64, 70, 96)
 BETWEEN = [
@@ -161,13 +162,14 @@ class Network:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tiles", [False, True] if "amx" in LEVELS else [False])
 @SETTINGS
 @given(plans)
-def test_steps(plan: Plan) -> None:
+def test_steps(tiles: bool, plan: Plan) -> None:
     graph = Network(plan).graph()
     make = {"sgd": rule_of, "adam": adam}[plan.optimizer]
     rules = {path: make(graph[index].shape) for path, index in graph.leaves("weight").items()}
-    compiled = compile_experiment(experiment_of(graph, rules, plan.clip), Target(check=True))
+    compiled = compile_experiment(experiment_of(graph, rules, plan.clip), Target(check=True, tiles=tiles))
     random = np.random.default_rng(plan.rows)
     fields: dict[str, NDArray[Any]] = {"x": random.normal(size=(plan.rows, plan.inputs)).astype(np.float32)}
     executable = Executable(compiled.training, plan.threads, guard=16)

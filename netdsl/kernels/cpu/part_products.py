@@ -38,8 +38,8 @@ PANEL: Final = DEPTH // 32 * BLOCK
 CHUNK: Final = 2 * PANEL
 
 NEAR: Final = 1 << 17
-"""Numbers of the left factor that are multiplied by all panels before the next steps are: in parts they stay in
-the second cache."""
+"""Numbers of the left factor that are multiplied by all panels before the next steps are: in parts they stay
+in the second cache. A product of 1024 rows takes two thirds of the time."""
 
 two_chunks = stack_floats(2 * CHUNK // 4)
 square = stack_floats(16 * 16)

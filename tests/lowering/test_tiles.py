@@ -1,0 +1,73 @@
+"""Products by tile registers in whole programs, on machines that have them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from netdsl.compiler import compile_experiment
+from netdsl.program import Program, Target
+from netdsl.runtime import Executable
+from tests.compiling import adam, classifier, experiment_of
+from tests.kernels.cpu.bench import LEVELS
+
+pytestmark = pytest.mark.skipif("amx" not in LEVELS, reason="this machine has no tile registers")
+
+INPUTS = 70
+
+
+def training(tiles: bool, hidden: tuple[int, ...] = (150, 64)) -> Program:
+    """Return a training program of dense layers of which all but the last are large."""
+    graph = classifier(INPUTS, hidden)
+    rules = {path: adam(graph[index].shape) for path, index in graph.leaves("weight").items()}
+    return compile_experiment(experiment_of(graph, rules), Target(check=True, tiles=tiles)).training
+
+
+def trained(program: Program, rows: int, threads: int, steps: int = 3) -> dict[str, NDArray[Any]]:
+    """Return weights after some steps."""
+    random = np.random.default_rng(0)
+    executable = Executable(program, threads, guard=16)
+    for name in executable.names():
+        shape = executable.read(name).shape
+        start = random.normal(size=shape) * shape[0] ** -0.5 if name.endswith("/w") else np.zeros(shape)
+        executable.write(name, start.astype(np.float32))
+    many = rows * steps
+    executable.bind(
+        {
+            "prepared/x": random.normal(size=(many, INPUTS)).astype(np.float32),
+            "label": random.integers(0, 10, many).astype(np.int32),
+        }
+    )
+    executable.run(np.arange(many), rows, seed=1)
+    assert executable.intruded() == ()
+    return {name: executable.read(name) for name in executable.names()}
+
+
+@pytest.mark.parametrize("rows", [32, 50, 64])
+def test_bits_do_not_depend_on_threads(rows: int) -> None:
+    program = training(tiles=True)
+    one = trained(program, rows, 1)
+    for threads in (2, 3, 8):
+        for name, value in trained(program, rows, threads).items():
+            np.testing.assert_array_equal(value, one[name], f"{name} with {threads} threads")
+
+
+def test_steps_are_those_of_vectors() -> None:
+    for name, value in trained(training(tiles=True), 48, 1).items():
+        np.testing.assert_allclose(
+            value, trained(training(tiles=False), 48, 1)[name], rtol=1e-3, atol=1e-4, err_msg=name
+        )
+
+
+def test_few_rows_have_the_bits_of_vectors() -> None:
+    tiled, plain = (trained(training(tiles=each), 31, 2) for each in (True, False))
+    for name, value in tiled.items():
+        np.testing.assert_array_equal(value, plain[name], name)
+
+
+def test_kernels_of_tiles_make_large_products_alone() -> None:
+    kernels = training(tiles=True).kernels
+    assert {"product_of_parts", "back_of_parts", "gradient_of_parts"} <= set(kernels)
+    small = training(tiles=True, hidden=(16,)).kernels
+    assert not [name for name in small if name.endswith("_of_parts") or name.startswith("split")]

@@ -9,6 +9,8 @@ NOT_RUN: Final = (
     "draws",
     "products",
     "convolutions",
+    "matrix units in tf32 and bf16",
+    "sorted sums of rows of tables",
     "scans",
     "trainings",
     "several steps in a graph",

@@ -91,8 +91,10 @@ class Engine:
 
     @property
     def device_name(self) -> str:
-        """The name of what the programs run on."""
-        return "CPU" if self.device is None else self.device.name
+        """The name of what the programs run on, with the library that makes large products there."""
+        if self.device is None:
+            return "CPU"
+        return self.device.name if self.device.blas is None else f"{self.device.name} with {self.device.blas}"
 
     @property
     def precision(self) -> "Precision":

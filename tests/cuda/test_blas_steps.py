@@ -119,6 +119,7 @@ def test_the_manifest_names_the_library(blas_device: SimulatedDevice, tmp_path: 
     with Engine(opened.experiment, 1, blas_device) as engine:
         record = manifest_of(opened, tmp_path, parts_of(opened.dataset), engine)["device"]
         training = engine.compiled.training
+        assert engine.device_name == "a simulated device with a simulated library"
     assert record["blas"] == "a simulated library"
     assert len(library_products(training)) == 5
 

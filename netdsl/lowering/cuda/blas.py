@@ -19,7 +19,8 @@ WORTH: Final[dict[Precision, float]] = {"float32": 4e8, "tf32": 1e9, "bf16": 1e9
 By arithmetic, not by measurement. A product by the library costs a launch more, about 2 us, where the kernel
 of our own would go on with its elements, or leaves pieces of sums that the next launch adds up. In float32
 ours is expected to reach 70 % of an H200's 67 TFLOP/s, the library 90 %: that is 4.7 ps less for a thousand
-operations, so 2 us are gained back from 4e8 on. By tensor cores 200 and 350 TFLOP/s are expected: 2.1 ps, 1e9.
+operations, so 2 us are gained back from 4e8 on. With tensor cores 200 and 350 TFLOP/s are expected: 2.1 ps,
+1e9.
 """
 
 

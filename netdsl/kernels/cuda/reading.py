@@ -37,6 +37,9 @@ _PADS: Final[Mapping[tuple[Precision, bool], int]] = {
 """Elements more in a line of a tile, by whether it goes along the depth: so lanes hit different banks. Of
 float32, columns are written; of tf32, eight of four depths are read; of bf16, eight lines of 16 bytes."""
 
+_BANKS: Final = 128
+"""Bytes of shared memory that are read or written at once, one word of each bank."""
+
 _ONE: Final[Mapping[Precision, str]] = {"float32": "{}", "tf32": "tf32({})", "bf16": "bf16({})"}
 _FOUR: Final[Mapping[Precision, str]] = {
     "float32": "st4({}, {}, {}, {}, {})",
@@ -95,11 +98,20 @@ class Reader:
         near, far = ("k", "o") if self.deep else ("o", "k")
         lines = [
             f"{self.letter}_{near} = index(thread % {self.units} * {self.lanes})",
-            f"{self.letter}_{far} = index(thread // {self.units})",
+            f"{self.letter}_{far} = index({self._line_of_thread()})",
         ]
         for load in self.loads if self.deep else (0,):
             lines += self._fixed(self._outer_tag(load), load)
         return lines
+
+    def _line_of_thread(self) -> str:
+        """Return the line of a tile that a thread reads first; neighbors write lines in other banks."""
+        line = f"thread // {self.units}"
+        written = _BANKS // (8 if self.precision == "bf16" else 16) // self.units
+        if not self.along_depth or self.lanes == 1 or written not in (2, 4):
+            return line
+        # So many lines are written at once: of each eight, those that lie far apart.
+        return f"{line} // 8 * 8 + {line} % {written} * {8 // written} + {line} // {written} % {8 // written}"
 
     def _outer_tag(self, load: int) -> str:
         return f"{self.letter}{load}" if self.deep else self.letter

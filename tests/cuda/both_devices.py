@@ -1,4 +1,4 @@
-"""The same graph on the CPU and on a simulated device."""
+"""The same graph on the CPU and on a device: a simulated one unless NETDSL_TEST_CUDA asks for a real one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from netdsl.passes.legalize import legalize
 from netdsl.passes.scan_stage import stage_scans
 from netdsl.runtime import Executable
 from netdsl.runtime.cuda.executable import DeviceExecutable
-from netdsl.runtime.cuda.simulated import SimulatedDevice
+from tests.cuda.on_device import device_of_tests
 from tests.lowering.running import close, oracle, start_of
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -28,7 +28,7 @@ def on_both(
     scalars: Mapping[str, float] | None = None,
     seed: int = 3,
 ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-    """Return outputs and kept values of a graph run on the CPU, and on the simulated device."""
+    """Return outputs and kept values of a graph run on the CPU, and on the device."""
     legal = legalize(stage_scans(graph))
     made = Executable(program_of(legal, "test"), threads=1), device_executable(legal)
     both = []
@@ -43,8 +43,8 @@ def on_both(
 
 
 def device_executable(legal: Graph, rows: int = 128) -> DeviceExecutable:
-    """Return the executable of a legal graph on a simulated device."""
-    return DeviceExecutable(lower_to_device(legal, "test", rows), SimulatedDevice())
+    """Return the executable of a legal graph on the device of the tests."""
+    return DeviceExecutable(lower_to_device(legal, "test", rows), device_of_tests())
 
 
 def compare_on_device(
@@ -58,7 +58,7 @@ def compare_on_device(
     step: int = 0,
     seed: int = 0,
 ) -> None:
-    """Run one step of so many rows on a simulated device, and check each output and update by the oracle."""
+    """Run one step of so many rows on the device, and check each output and update by the oracle."""
     kept = kept if kept is not None else start_of(graph, np.random.default_rng(3))
     executable = device_executable(legalize(graph))
     for name in executable.names():

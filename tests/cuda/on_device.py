@@ -1,6 +1,7 @@
 """Runs kernels on a device, by the interface that programs use too."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from netdsl.kernels.cuda.kernel import CudaKernel
 from netdsl.program import Kernel
 from netdsl.runtime.cuda.device import Device, Launch
+from netdsl.runtime.cuda.simulated import SimulatedDevice
 
 
 @cache
@@ -16,6 +18,11 @@ def first_device() -> Device:
     from netdsl.runtime.cuda.driver import CudaDevice
 
     return CudaDevice()
+
+
+def device_of_tests() -> Device:
+    """Return the first CUDA device where NETDSL_TEST_CUDA asks for it, else a simulated one."""
+    return first_device() if os.environ.get("NETDSL_TEST_CUDA") == "device" else SimulatedDevice()
 
 
 def simulate(kernel: CudaKernel, arguments: Mapping[str, Any], rows: int = 1) -> None:

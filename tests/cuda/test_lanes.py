@@ -13,9 +13,9 @@ from netdsl.operations import REGISTRY
 from netdsl.passes.legalize import legalize
 from netdsl.program import Program
 from netdsl.runtime.cuda.executable import DeviceExecutable
-from netdsl.runtime.cuda.simulated import SimulatedDevice
 from tests.compiling import adam, classifier, experiment_of
 from tests.cuda.both_devices import compare_on_device
+from tests.cuda.on_device import device_of_tests
 
 ROWS = 5
 RNG = np.random.default_rng(2)
@@ -62,7 +62,7 @@ FIELDS: Arrays = {
 
 
 def results(program: Program, fields: Arrays) -> Arrays:
-    executable = DeviceExecutable(program, SimulatedDevice())
+    executable = DeviceExecutable(program, device_of_tests())
     for name in executable.names():
         shape = executable.read(name).shape
         executable.write(name, np.abs(np.random.default_rng(1).normal(size=shape)))

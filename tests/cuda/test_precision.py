@@ -26,6 +26,7 @@ from netdsl.training.loop import train
 from netdsl.training.progress import reporter_for
 from netdsl.training.signals import Signals
 from tests.cuda.model_steps import SCALARS, ModelStep, model_step
+from tests.cuda.on_device import device_of_tests
 
 MOONS = """\
 data moons {
@@ -119,7 +120,7 @@ def expected(step: ModelStep, precision: Precision) -> Arrays:
 
 def on_device(step: ModelStep, precision: Precision) -> Arrays:
     program = lower_to_device(legalize(step.graph), "training", 128, precision)
-    executable = DeviceExecutable(program, SimulatedDevice())
+    executable = DeviceExecutable(program, device_of_tests())
     for name in executable.names():
         executable.write(name, step.values[name].astype(np.float32))
     executable.bind(step.fields)

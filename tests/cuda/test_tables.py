@@ -14,8 +14,8 @@ from netdsl.lowering.cuda.lower import lower_to_device
 from netdsl.operations import REGISTRY
 from netdsl.passes.legalize import legalize
 from netdsl.runtime.cuda.executable import DeviceExecutable
-from netdsl.runtime.cuda.simulated import SimulatedDevice
 from tests.cuda.both_devices import compare_on_device
+from tests.cuda.on_device import device_of_tests
 
 ROWS = 6
 
@@ -69,7 +69,7 @@ def test_sums_over_sorted_entries_have_the_bits_of_a_look_at_all(monkeypatch: py
         monkeypatch.setattr("netdsl.lowering.cuda.plan.SORTED", least)
         program = lower_to_device(legal, "test", ROWS)
         assert any(name.startswith("sort_entries") for name in program.kernels) == (least == 1)
-        executable = DeviceExecutable(program, SimulatedDevice())
+        executable = DeviceExecutable(program, device_of_tests())
         executable.bind(fields(9))
         found.append(executable.run(np.arange(ROWS), 4))
     for name, each in found[1].items():

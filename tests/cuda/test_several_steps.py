@@ -6,7 +6,8 @@ import pytest
 from netdsl.diagnostics import DiagnosticError
 from netdsl.kernels.cuda.kernel import make
 from netdsl.lowering.cuda import words
-from netdsl.lowering.cuda.lower import lower_to_device, of_library
+from netdsl.lowering.cuda.library import of_library
+from netdsl.lowering.cuda.lower import lower_to_device
 from netdsl.passes.legalize import legalize
 from netdsl.passes.scan_stage import stage_scans
 from netdsl.program import Program

@@ -13,7 +13,9 @@ from typing import Final
 
 from netdsl.graph import BATCH, Graph, Node, Shape, count, is_batched
 from netdsl.kernels.cuda.kernel import Kind
+from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.draws import draw
+from netdsl.lowering.cuda.folds import FOLDS, fold
 from netdsl.lowering.cuda.lanes import add_up, of_row, read_lane
 from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.text import DeviceText
@@ -23,9 +25,6 @@ from netdsl.lowering.numbers import read, written
 from netdsl.lowering.position import ZERO, Position, Variables
 from netdsl.operations.philox import stream_hash
 from netdsl.program import Buffer, Count, address, count_of, rows_of, symbol
-
-from netdsl.lowering.cuda import words
-from netdsl.lowering.cuda.folds import FOLDS, fold
 
 CASTS: Final = {
     "float": "f32({0})",

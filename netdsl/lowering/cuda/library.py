@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from math import prod
 from typing import TypeAlias
 
 from netdsl.graph import Graph, Precision, Shape, count, is_batched
 from netdsl.kernels.cuda.convolution import Geometry, convolve, convolve_input, convolve_kernel
-from netdsl.kernels.cuda.kernel import Work
+from netdsl.kernels.cuda.kernel import CudaKernel, Kind, Work
 from netdsl.kernels.cuda.products import Strided, product
 from netdsl.operations.linear import places
-from netdsl.program import Count, count_of, rows_of
+from netdsl.program import Count, Kernel, count_of, rows_of
 
 Axes: TypeAlias = Sequence[Strided]
 
@@ -44,21 +46,33 @@ def strides_of(shape: Shape) -> tuple[int, ...]:
 
 
 def library_work(
-    graph: Graph, index: int, rows: int, precision: Precision = "float32"
+    graph: Graph, index: int, rows: int, precision: Precision = "float32", finish: Finish | None = None
 ) -> tuple[Work, Mapping[str, int]]:
     """Return the kernels of a product or convolution, and the value behind each of their operands.
 
-    `rows` is the number of examples that the kernels are made for; they are right for any.
+    `rows` is the number of examples that the kernels are made for; they are right for any. With `finish` a
+    product's kernel goes on with each sum.
     """
     precision = precision_of(graph, index, precision)
     left, right = graph.operands(index)
     if graph[index].operation.name == "matmul":
         views = view_of(graph, left), view_of(graph, right)
-        work = product(*axes_of(graph, index, views), rows, precision=precision)
+        lines, parameters = ((), ()) if finish is None else (finish.lines, finish.parameters)
+        axes = axes_of(graph, index, views)
+        work = product(*axes, rows, finish=lines, finish_parameters=parameters, precision=precision)
         return work, {"x": views[0].source, "w": views[1].source}
     make = {"convolve": convolve, "convolve_input": convolve_input, "convolve_kernel": convolve_kernel}
     work = make[graph[index].operation.name](geometry_of(graph, index), rows, precision=precision)
     return work, {"x": view_of(graph, left).source, "w": view_of(graph, right).source}
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Lines that make what is stored of a product's sum `v` at the place `at`, and what they are passed."""
+
+    lines: tuple[str, ...]
+    parameters: tuple[tuple[str, Kind], ...]
+    arguments: Mapping[str, Count]
 
 
 def precision_of(graph: Graph, index: int, precision: Precision) -> Precision:
@@ -147,3 +161,11 @@ def flops_of(graph: Graph, index: int) -> Count:
         case _:
             kernel, windows = shapes[1], node.shape
     return 2 * count(windows) * rows_of(windows) * (count(kernel) // kernel[-1])
+
+
+def of_library(kernel: CudaKernel) -> Kernel:
+    """Return a hand-written kernel under a name of its own: texts differ by shape."""
+    digest = sha256(kernel.text.encode()).hexdigest()[:8]
+    name = f"{kernel.name}_{digest}"
+    text = re.sub(rf"^def {kernel.name}\(", f"def {name}(", kernel.text, count=1)
+    return Kernel(name, text, (), tuple(each.kind for each in kernel.parameters), kernel.threads)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from typing import Final
 
 from netdsl.graph import BATCH, Graph, Precision, formula
-from netdsl.kernels.cuda.kernel import CudaKernel, Work
+from netdsl.kernels.cuda.kernel import Work
 from netdsl.lowering.bounds import below
+from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.blas import launch_product, library_product
+from netdsl.lowering.cuda.finishing import launch_finished, may_go_on
 from netdsl.lowering.cuda.folding import launch_folds
-from netdsl.lowering.cuda.library import flops_of, leaves_pieces, library_work, pieces_of
+from netdsl.lowering.cuda.formulas import CONTEXT, Entries, Formulas
+from netdsl.lowering.cuda.library import flops_of, leaves_pieces, library_work, of_library, pieces_of
 from netdsl.lowering.cuda.loops import launch_loop, place_states
 from netdsl.lowering.cuda.numbers import NumberSlots
+from netdsl.lowering.cuda.plan import Plan
 from netdsl.lowering.cuda.points import THREADS, Store, shared_out, total_of, write_points
 from netdsl.lowering.cuda.reductions import TOGETHER, alike
+from netdsl.lowering.cuda.tables import sort_by_rows
 from netdsl.lowering.headers import about
 from netdsl.program import (
     Access,
@@ -38,11 +41,6 @@ from netdsl.program import (
     count_of,
     symbol,
 )
-
-from netdsl.lowering.cuda import words
-from netdsl.lowering.cuda.formulas import CONTEXT, Entries, Formulas
-from netdsl.lowering.cuda.plan import Plan
-from netdsl.lowering.cuda.tables import sort_by_rows
 
 ROWS: Final = 128
 """Rows of a batch that the tiles of products are chosen for."""
@@ -104,7 +102,7 @@ class Lowering:
     plan: Plan = field(init=False)
 
     def __post_init__(self) -> None:
-        self.plan = Plan(self.graph, bool(self.prefix), self._in_pieces)
+        self.plan = Plan(self.graph, bool(self.prefix), self._in_pieces, self._may_finish)
 
     def program(self, name: str) -> Program:
         """Make the program."""
@@ -253,6 +251,8 @@ class Lowering:
                 launch_loop(self, index)
             case "loop_part":
                 pass  # its loop has stored it
+            case _ if index in self.plan.finished:
+                launch_finished(self, index)
             case _:
                 self._library(index)
 
@@ -304,6 +304,10 @@ class Lowering:
 
     def _in_pieces(self, index: int) -> bool:
         return self._by_library(index) is None and leaves_pieces(self.graph, index, self._work(index)[0])
+
+    def _may_finish(self, index: int) -> bool:
+        own = self.graph[index].operation.name == "matmul" and self._by_library(index) is None
+        return own and may_go_on(self._work(index)[0])
 
     def _library(self, index: int) -> None:
         """Launch a product or convolution, by a library of the device or by our own kernels."""
@@ -379,12 +383,14 @@ class Lowering:
         origins: tuple[Origin, ...],
         flops: Count,
         *,
+        room: str | None = None,
         second: bool = False,
     ) -> None:
-        """Add a step that touches such values and buffers."""
+        """Add a step that touches such values and buffers; nobody counts what it writes into its `room`."""
         named = dict.fromkeys(self._whole(self.places[each].name) for each in reads if each in self.places)
         written = tuple(dict.fromkeys(map(self._whole, writes)))
         touched = sum((4 * total_of(self.buffers[name].shape) for name in (*named, *written)), Count())
+        written += () if room is None else (room,)
         accesses = tuple(map(Access, named)), tuple(map(Access, written))
         step = Step(calls, work, *accesses, origins, flops, touched)
         (self.second if second else self.first).append(step)
@@ -397,11 +403,3 @@ class Lowering:
     def _whole(self, name: str) -> str:
         """Return the buffer that a name shows."""
         return self.views[name][0] if name in self.views else name
-
-
-def of_library(kernel: CudaKernel) -> Kernel:
-    """Return a hand-written kernel under a name of its own: texts differ by shape."""
-    digest = sha256(kernel.text.encode()).hexdigest()[:8]
-    name = f"{kernel.name}_{digest}"
-    text = re.sub(rf"^def {kernel.name}\(", f"def {name}(", kernel.text, count=1)
-    return Kernel(name, text, (), tuple(each.kind for each in kernel.parameters), kernel.threads)

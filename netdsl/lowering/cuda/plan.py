@@ -15,12 +15,12 @@ from math import prod
 from typing import Final
 
 from netdsl.graph import Graph, Shape, count, is_batched
+from netdsl.lowering.cuda.finishing import finished_products
+from netdsl.lowering.cuda.folds import FOLDS, WINDOWS, folded_extents
 from netdsl.lowering.cuda.library import view_of
 from netdsl.lowering.cuda.windows import lie_apart
 from netdsl.passes.fuse import host_numbers
 from netdsl.passes.storing import CHEAP, COSTS, FEW, MOVEMENTS, REDUCTIONS
-
-from netdsl.lowering.cuda.folds import FOLDS, WINDOWS, folded_extents
 
 PLACED: Final = frozenset({"weight", "state", "constant"})
 """Leaves that lie in memory, unless they are numbers of the host."""
@@ -71,6 +71,12 @@ class Plan:
     """Tells of a product or convolution whether its kernel leaves pieces of sums. The thread that makes an
     element adds them up, and does with it at once what is done next."""
 
+    may_finish: Callable[[int], bool] = lambda index: False
+    """Tells of a product whether its kernel can go on with its elements."""
+
+    finished: dict[int, int] = field(init=False, default_factory=dict)
+    """The products whose kernels store what follows them instead, by what that is."""
+
     host: frozenset[int] = field(init=False)
     stored: set[int] = field(init=False, default_factory=set)
     levels: dict[int, int] = field(init=False, default_factory=dict)
@@ -105,6 +111,11 @@ class Plan:
                 costs[index], sources[index] = 0, frozenset({index})
         for index in sorted(self.stored):
             self.reads[index] = self.read_by(index)
+        self.finished = finished_products(self)
+        for index, product in self.finished.items():
+            self.stored.discard(product)
+            del self.reads[index][product]
+            self.reads[index] = {**self.reads[index], **self.reads.pop(product)}
         self._order()
 
     # ---- what is stored ------------------------------------------------------------------------
@@ -181,7 +192,7 @@ class Plan:
         """Return the values in memory that one is made of: whether each is read only at the same place."""
         found: dict[int, bool] = {}
         seen: set[tuple[int, bool]] = set()
-        todo = [(each, self._keeps_place(index)) for each in self.graph.operands(index)]
+        todo = [(each, self.keeps_place(index)) for each in self.graph.operands(index)]
         while todo:
             each, here = todo.pop()
             if (each, here) in seen or each in self.host:
@@ -190,16 +201,19 @@ class Plan:
             if each in self.stored or self._is_placed(each):
                 found[each] = found.get(each, True) and here
             else:
-                todo += [(other, here and self._keeps_place(each)) for other in self.graph.operands(each)]
+                todo += [(other, here and self.keeps_place(each)) for other in self.graph.operands(each)]
         return found
 
-    def _keeps_place(self, index: int) -> bool:
+    def keeps_place(self, index: int) -> bool:
+        """Tell whether each element is made of those at the same place alone."""
         node = self.graph[index]
         return node.operation.family == "elementwise" or node.operation.name in FLAT
 
     def has_own_launch(self, index: int) -> bool:
         """Tell whether a value is made by a launch of its own."""
         name = self.graph[index].operation.name
+        if index in self.finished:
+            return True
         if self.is_of_library(index):
             return not self.in_pieces(index)
         return name in ("loop", "loop_part") or is_long(self.graph, index)

@@ -91,8 +91,11 @@ def test_products_of_one_phase_have_workspaces_of_their_own(blas_device: Simulat
     y = x.apply("matmul", w, contract=((1, 0),), align=())
     z = x.apply("matmul", w * 2.0, contract=((1, 0),), align=())
     builder.outputs = {"y": y * 1.0, "z": z * 1.0}
-    products = library_products(lowered(builder.finish()))
-    assert len({str(each.workspace) for each in products}) == 2
+    program = lowered(builder.finish())
+    assert len({str(each.workspace) for each in library_products(program)}) == 2
+    made = [step for step in program.steps() if not step.calls]
+    assert [step.writes[-1].buffer.partition(" ")[0] for step in made] == ["workspace"] * 2
+    assert max(step.bytes.value({"rows": ROWS}) for step in made) < 1000
 
 
 @pytest.mark.usefixtures("always")

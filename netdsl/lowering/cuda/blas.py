@@ -76,5 +76,5 @@ def launch_product(shop: Lowering, index: int, given: LibraryProduct) -> None:
         for each in (given.left, given.right, given.result)
     )
     work = replace(given, left=left, right=right, result=result, workspace=known["scratch"])
-    written = [names["result"], room]
-    shop.add_step((), work, sources, written, shop.origins([index]), flops_of(shop.graph, index))
+    flops, origins = flops_of(shop.graph, index), shop.origins([index])
+    shop.add_step((), work, sources, [names["result"]], origins, flops, room=room)

@@ -32,7 +32,7 @@ class Peer:
         if device != "cpu":
             # TF32 is the default on a device.
             jax.config.update("jax_default_matmul_precision", PRECISIONS[precision])
-            jax.config.update("jax_default_device", jax.devices(device)[0])
+            jax.config.update("jax_default_device", first_device(device))
         self.workload, self.form, self.rate = workload, form, rate
         self.x, self.t = jnp.asarray(rows["x"]), jnp.asarray(rows["t"])
         trained = ("/w", "/b", "/u", "/k", "/gamma", "/beta", "/table")
@@ -85,6 +85,17 @@ class Peer:
             return loss, loss
         penalty = sum(jnp.abs(each).sum() for name, each in weights.items() if name.endswith("/w"))
         return loss + self.workload.l1 * penalty, loss
+
+
+def first_device(platform: str) -> Any:
+    """Return the first device of a platform.
+
+    Errors: RuntimeError where JAX has none.
+    """
+    try:
+        return jax.devices(platform)[0]
+    except (AssertionError, RuntimeError) as problem:
+        raise RuntimeError(f"this JAX has no {platform} device: pip install 'jax[cuda13]'") from problem
 
 
 def cost(kind: str, y: Array, t: Array) -> Array:

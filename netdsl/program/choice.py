@@ -53,11 +53,13 @@ class Panels:
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """Work cut into tiles of a weight in panels: 16 columns and at most `chunk` of its rows."""
+    """Work cut into tiles of a weight in panels: 16 columns and at most `chunk` of its rows. One call of a
+    gradient makes `at_once` of them."""
 
     rows: int
     columns: int
     chunk: int
+    at_once: int = 2
 
 
 @dataclass(frozen=True, slots=True)

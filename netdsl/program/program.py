@@ -105,13 +105,15 @@ class Each:
 
     In groups of so many, items that are neighbors along the first axis follow each other, so that a call can
     do the work of all: `nth` is an item's number in its group, `many` how many a group has at its first item,
-    and 0 at the others. A group may have fewer where a thread's share ends.
+    and 0 at the others. A group may have fewer where a thread's share ends: of two axes at a multiple of the
+    `grain`, or, with none, of a group.
     """
 
     extents: tuple[Count, ...]
     chunk: int = 0
     limit: int = 0
     group: int = 1
+    grain: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ _MODULES: Final[dict[str, tuple[str, ...]]] = {
         "back_of_parts",
     ),
     "loop_products": ("product_of_turns",),
+    "tall_products": ("tall_gradient",),
     "contraction": ("contraction",),
     "convolution": ("convolution", "convolution_in_halves", "turn_kernel", "convolution_gradient"),
     "winograd": ("winograd_kernel", "winograd", "winograd_gradient"),

@@ -146,7 +146,7 @@ def _number(each: Each, symbols: dict[str, Any], thread: int, threads: int) -> i
     """Number a thread's items by the symbols of their axes; return how many they are."""
     sizes = [int(extent.value(symbols)) for extent in each.extents]
     several = len(sizes) == 2
-    low, high = share(int(np.prod(sizes)), each.group if several else 1, thread, threads)
+    low, high = share(int(np.prod(sizes)), (each.grain or each.group) if several else 1, thread, threads)
     numbers = np.arange(low, high, dtype=np.int64)
     if several and each.group > 1:
         symbols["j"], symbols["i"] = numbers // sizes[0], numbers % sizes[0]

@@ -16,7 +16,7 @@ from netdsl.lowering.cpu.example_lanes import example_steps, example_turn_step, 
 from netdsl.lowering.cpu.groups import along, lanes_step, loops_step
 from netdsl.lowering.cpu.numbers import NumberTable
 from netdsl.lowering.cpu.order import in_order
-from netdsl.lowering.cpu.parts import split_steps
+from netdsl.lowering.cpu.parts import in_tall_pieces, split_steps
 from netdsl.lowering.cpu.pieces import work_of
 from netdsl.lowering.cpu.pooling import max_step, pool_step, twin_of
 from netdsl.lowering.cpu.portions import bytes_of, of_group
@@ -101,6 +101,7 @@ def _all_steps(shop: Workshop, unit: Unit) -> list[Step | Loop]:
 
 def _steps(shop: Workshop, unit: Unit) -> list[Step]:
     """Return the step of a unit, and what is to be done before it and when all its pieces are."""
+    unit = in_tall_pieces(shop, unit)
     convolved = [part.group for part in unit.parts if part.template == "convolution"]
     before = [
         of_group(shop, turn_step(shop, each.stores[0]), each)

@@ -7,9 +7,10 @@ batch of few rows goes by the kernels of `products.py`: the weights would be spl
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
-from netdsl.graph import Shape
+from netdsl.graph import Shape, batches
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.pieces import HI, ITEM, LO, panels_of
 from netdsl.passes.contractions import contraction_of, in_memory
@@ -44,10 +45,36 @@ EXTENT_AT_LEAST: Final = 32
 
 def goes_by_tiles(shop: Workshop, index: int, cut: Cut) -> bool:
     """Tell whether a product, or a gradient of weights, may go by tiles."""
-    if not shop.tiles or shop.prefix or not isinstance(cut, Panels | Tiles):
+    if not shop.tiles or shop.prefix or not isinstance(cut, Panels | Tiles) or is_tall(cut):
         return False
     factors = [columns(shop.graph[each].shape) for each in shop.graph.operands(index)]
     return min(*factors, columns(shop.graph[index].shape)) >= EXTENT_AT_LEAST
+
+
+TALL: Final = 32
+"""Rows of an example, or of those that lie behind each other, from which on a gradient is made in tall
+pieces: a batch of one has rows enough for tiles then."""
+
+TALL_LINES: Final = 128
+TALL_PANELS: Final = 16
+
+
+def is_tall(cut: Cut) -> bool:
+    """Tell whether many tiles of a gradient are made by one call, which splits the factors itself."""
+    return isinstance(cut, Tiles) and cut.at_once > 2
+
+
+def in_tall_pieces(shop: Workshop, unit: Unit) -> Unit:
+    """Return a unit as it is cut: a gradient over many rows in larger pieces, if it goes by tiles."""
+    gradients = [part.group.stores[0] for part in unit.parts if part.template == "gradient"]
+    if not gradients or not isinstance(unit.cut, Tiles) or not goes_by_tiles(shop, gradients[0], unit.cut):
+        return unit
+    given = shop.graph[shop.graph.operands(gradients[0])[0]].shape
+    if places(given) * batches(given) < TALL:
+        return unit
+    rows = unit.cut.rows
+    chunk = LANES * -(-rows // (LANES * -(-rows // TALL_LINES)))
+    return replace(unit, cut=replace(unit.cut, chunk=chunk, at_once=TALL_PANELS))
 
 
 def rows_in(shape: Shape) -> Count:

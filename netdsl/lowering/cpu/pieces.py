@@ -56,18 +56,15 @@ CONTEXT = symbol("context")
 PANELS_AT_ONCE: Final = 4
 """Panels that one call of a product makes."""
 
-TILES_AT_ONCE: Final = 2
-"""Tiles that one call of a weight's gradient makes."""
-
 
 def work_of(cut: Cut) -> Work:
     """Return how the steps of a unit are shared out."""
     match cut:
         case Panels(columns=columns):
             return Each((count_of(panels_of(columns)),), group=PANELS_AT_ONCE)
-        case Tiles(rows, columns, chunk):
+        case Tiles(rows, columns, chunk, at_once):
             extents = count_of(panels_of(columns)), count_of(-(-rows // chunk))
-            return Each(extents, chunk, rows, group=TILES_AT_ONCE)
+            return Each(extents, chunk, rows, group=at_once, grain=2)
         case Lines(count):
             return Range(count_of(panels_of(count)))
         case Rows(batches):

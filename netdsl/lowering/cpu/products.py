@@ -5,14 +5,13 @@ from __future__ import annotations
 from netdsl.graph import Shape, count
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.loop_parts import fixed_parts
-from netdsl.lowering.cpu.parts import few, goes_by_tiles, left_strides, many, rows_in, split
+from netdsl.lowering.cpu.parts import few, goes_by_tiles, is_tall, left_strides, many, rows_in, split
 from netdsl.lowering.cpu.pieces import (
     FIRST,
     ITEM,
     LAST,
     MANY,
     PANELS_AT_ONCE,
-    TILES_AT_ONCE,
     Piece,
     examples_of,
     panels_of,
@@ -164,7 +163,7 @@ def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:
     assert isinstance(unit.cut, Tiles)
     given = shop.graph[shop.graph.operands(index)[0]].shape
     left, right = (shop.at(each) for each in shop.graph.operands(index))
-    target = shop.target(index, unit.cut, at_once=TILES_AT_ONCE)
+    target = shop.target(index, unit.cut, at_once=unit.cut.at_once)
     assert right.layout == "panels"
     assert target.layout == "panels" or target.role == "scratch"
     piece = Piece(unit.cut)
@@ -172,6 +171,16 @@ def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:
     soon = [piece.address(each) for each in kept[:3]]
     a_row, a_panel = left_strides(left, given)
     rows = places(given) * rows_of(given)
+    flops = 2 * unit.cut.rows * unit.cut.columns * rows
+    writes = (Access(target.name, piece.own),)
+    if is_tall(unit.cut):
+        call = shop.call("tall_gradient", (
+            count_of(rows), address(left.name), a_row, a_panel,
+            address(right.name) + 4 * stride(right.name) * ITEM, stride(right.name),
+            piece.address(target), stride(target.name), MANY, FIRST, LAST,
+        ))  # fmt: skip
+        factors = Access(left.name), Access(right.name)
+        return Step((call,), work_of(unit.cut), factors, writes, flops=flops)
     words = (
         rows, address(left.name), a_row, a_panel,
         address(right.name) + 4 * stride(right.name) * ITEM, stride(right.name),
@@ -193,8 +202,6 @@ def gradient(shop: Workshop, group: Group, unit: Unit) -> Step:
              stride(target.name), MANY, FIRST, LAST),
             only=many(given),
         ))  # fmt: skip
-    flops = 2 * unit.cut.rows * unit.cut.columns * rows
-    writes = (Access(target.name, piece.own),)
     return Step(tuple(calls), work_of(unit.cut), tuple(reads), writes, flops=flops)
 
 

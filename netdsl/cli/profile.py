@@ -15,7 +15,7 @@ from netdsl.cli.options import (
     add_experiment,
     add_format,
     add_json,
-    add_threads,
+    add_machine,
     command_parser,
     options_of,
     whole,
@@ -34,11 +34,12 @@ def parser() -> Parser:
     result = command_parser(
         "profile",
         "Measure where the time of a training step goes: by line of the file and by kernel, with GFLOP/s,\n"
-        "GB/s and how near that is to what this machine can do, which is measured in the same run.",
+        "GB/s and how near that is to what this machine can do, which is measured in the same run.\n"
+        "On a CUDA device each launch is timed by itself, beside what the driver tells of the device.",
         "  netdsl profile digits.net --threads 1\n  netdsl profile digits.net --out digits-profile.svg",
     )
     add_experiment(result)
-    add_threads(result)
+    add_machine(result)
     result.add_argument(
         "--program", choices=("training", "prediction"), default="training", help="what is run (training)"
     )
@@ -121,6 +122,7 @@ def _records(profile: "Profile") -> Iterator[dict[str, object]]:
         "data": profile.data,
         "batch": profile.batch,
         "threads": limits.threads,
+        "device": profile.device or "CPU",
         "segments": profile.segments,
         "steps": profile.steps,
         "barriers": profile.barriers,

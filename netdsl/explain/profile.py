@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 from netdsl.explain.traffic import Traffic, portions, traffic
@@ -103,6 +103,9 @@ class Profile:
     waits: tuple[float, ...]
     barriers: int
     limits: Limits
+    device: str = ""
+    """The CUDA device that ran it, none for the CPU. Its launches are timed one by one, where in a step those
+    of a phase overlap, and its limits are what the driver tells."""
 
     @property
     def cost(self) -> Cost:
@@ -176,6 +179,23 @@ def entries_of(program: Program, spent: Spent, batch: int, limits: Limits) -> tu
             made = float(launches[calls].sum())
             found.append(Entry(number, phase_number, kernels, made, alone, portion.origins, cost))
             first, rest = first + portion.calls, rest[portion.calls :]
+    return tuple(found)
+
+
+def entries_of_device(
+    program: Program, seconds: Sequence[float], batch: int, limits: Limits
+) -> tuple[Entry, ...]:
+    """Return the entries of a device's program, in its order, by the seconds of each launch."""
+    found: list[Entry] = []
+    launches = [(phase, step) for phase in program.phases for step in phase.steps]
+    numbers = {id(phase): number for number, phase in enumerate(program.phases, 1)}
+    for number, ((phase, step), each) in enumerate(zip(launches, seconds, strict=False), 1):
+        flops, moved = (
+            float(count.value({"rows": batch})) * phase.times for count in (step.flops, step.bytes)
+        )
+        cost = _cost(each * phase.times, flops, {"memory": int(moved)}, limits)
+        kernels = tuple(call.kernel for call in step.calls) or ("the library's",)
+        found.append(Entry(number, numbers[id(phase)], kernels, phase.times, False, step.origins, cost))
     return tuple(found)
 
 

@@ -25,8 +25,10 @@ lies between segments."""
 def advice(profile: Profile) -> list[str]:
     """Return what is worth a try, a line each; none where nothing stands out.
 
-    Where other programs had the cores, waits say nothing of this one.
+    Where other programs had the cores, waits say nothing of this one. A device has no threads to wait for.
     """
+    if profile.device:
+        return list(_updates(profile))
     first = list(_busy(profile)) or list(_barriers(profile))
     return [*first, *_alone(profile), *_updates(profile), *_rows(profile), *_host(profile)]
 

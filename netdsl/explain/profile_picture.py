@@ -53,13 +53,13 @@ def profile_picture(profile: Profile) -> str:
 def _head(profile: Profile) -> Iterator[str]:
     limits, cost = profile.limits, profile.cost
     threads = f"{limits.threads} thread{'s' * (limits.threads > 1)}"
-    speed = cost.flops / profile.seconds
+    speed, peak = cost.flops / profile.seconds, "told" if profile.device else "measured"
     yield _wide(f'<FONT POINT-SIZE="15"><B>{dot.label(profile.model)}</B></FONT>')
     yield _wide(
         dot.label(
-            f"{profile.program}, batch {profile.batch}, {threads}: "
+            f"{profile.program}, batch {profile.batch}, {profile.device or threads}: "
             f"{milliseconds(profile.seconds)} ms a step, "
-            f"{speed / 1e9:.0f} GFLOP/s ({percent(speed / limits.flops)} of the measured peak)"
+            f"{speed / 1e9:.0f} GFLOP/s ({percent(speed / limits.flops)} of the {peak} peak)"
         ),
         _QUIET,
     )

@@ -58,7 +58,28 @@ def profile_text(profile: Profile, *, top: int, each: bool = False, width: int =
     return "\n".join(parts)
 
 
+def _device_summary(profile: Profile) -> Iterator[str]:
+    limits, cost, entries = profile.limits, profile.cost, profile.entries
+    yield (
+        f"{profile.model}: {profile.program} on {profile.data}, batch {profile.batch}, on {profile.device}; "
+        f"{milliseconds(profile.seconds)} ms a step in the fastest of {profile.segments} segments, "
+        f"{milliseconds(profile.middle)} in the median one"
+    )
+    launches, phases = sum(each.calls for each in entries), len({each.phase for each in entries})
+    yield (
+        f"{launches:.6g} launches in {phases} phases; "
+        f"{milliseconds(cost.seconds)} ms where each is timed alone: in a step they overlap"
+    )
+    yield (
+        f"limits, as the driver tells: {limits.flops / 1e9:.0f} GFLOP/s of float32; "
+        f"GB/s: memory {limits.bandwidth['memory'] / 1e9:.0f}"
+    )
+
+
 def _summary(profile: Profile) -> Iterator[str]:
+    if profile.device:
+        yield from _device_summary(profile)
+        return
     limits, cost = profile.limits, profile.cost
     threads = f"{limits.threads} thread{'s' * (limits.threads > 1)}"
     yield (

@@ -83,6 +83,13 @@ def profile_file(path: Path, options: Options, settings: Settings) -> Profile:
 def _profile(opened: Opened, options: Options, settings: Settings) -> Profile:
     """Measure, and put together what was found. The segment that took least is told: what others do on this
     machine only adds to a time."""
+    from netdsl.runtime.cuda import choice
+
+    device = choice.chosen(options.device)
+    if device is not None:
+        from netdsl.run.device_profile import device_profile
+
+        return device_profile(opened, device, settings)
     from netdsl.explain.profile import Profile, entries_of
     from netdsl.lowering.cpu.expand import barriers
     from netdsl.passes.plan_memory import plan_memory
@@ -98,7 +105,7 @@ def _profile(opened: Opened, options: Options, settings: Settings) -> Profile:
     return Profile(
         model=opened.experiment.model,
         program=settings.which,
-        data=_data(opened),
+        data=data_of(opened),
         batch=batch,
         segments=len(segments),
         steps=sum(each.spent.steps for each in segments),
@@ -185,7 +192,7 @@ def _segments(
     return found, between
 
 
-def _data(opened: Opened) -> str:
+def data_of(opened: Opened) -> str:
     """Tell what the rows are from."""
     from netdsl.data.stand_in import StandIn
 

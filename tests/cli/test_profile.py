@@ -68,8 +68,8 @@ def test_records(file: Path, capsys: Capture) -> None:
     assert all(each.keys() == named | COST for each in kernels)
     assert [each["step"] for each in kernels] == sorted(each["step"] for each in kernels)
     assert result.keys() == COST | {
-        "event", "model", "program", "data", "batch", "threads", "segments", "steps", "barriers", "median",
-        "waits", "rest", "between", "cores", "limits", "advice",
+        "event", "model", "program", "data", "batch", "threads", "device", "segments", "steps", "barriers",
+        "median", "waits", "rest", "between", "cores", "limits", "advice",
     }  # fmt: skip
     assert (result["program"], result["batch"], result["threads"]) == ("prediction", 16, 2)
     assert result["limits"].keys() == {"flops", "bandwidth"}

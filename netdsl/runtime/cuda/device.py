@@ -104,6 +104,12 @@ class Device(Protocol):
     def recorded(self, phases: Sequence[Sequence[Launch | Product]]) -> Recorded:
         """Return phases that follow each other, ready to run; launches of one need none of each other."""
 
+    def timed(self, launches: Recorded) -> float:
+        """Make recorded launches; return the seconds from an event before them to one behind."""
+
+    def limits(self) -> tuple[float, float]:
+        """Return what the device can do in a second: operations of float32, bytes from and to memory."""
+
     def finish(self) -> None:
         """Wait for all steps, and tell of errors in them."""
 

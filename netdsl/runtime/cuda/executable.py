@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netdsl.diagnostics import Diagnostic, DiagnosticError, Exit
-from netdsl.files import size_text
 from netdsl.graph import is_batched
 from netdsl.lowering.cuda import words
 from netdsl.lowering.cuda.formulas import CONTEXT
@@ -18,14 +15,12 @@ from netdsl.passes.plan_memory import MemoryPlan, plan_memory
 from netdsl.program import Buffer, Program
 from netdsl.program.layout import size
 from netdsl.runtime.cuda.device import Device
+from netdsl.runtime.cuda.memory import LARGEST, UNIT, Array, NoRoomError, TooLargeError
 from netdsl.runtime.cuda.schedule import scheduled
 from netdsl.runtime.cuda.steps import Launching, Steps
 from netdsl.runtime.cuda.streaming import Streaming
 from netdsl.runtime.fields import checked_fields, checked_order, checked_value, room
 from netdsl.runtime.numbers import Numbers
-
-UNIT: Final = 64
-"""Floats in 256 bytes: each buffer begins at a multiple of them."""
 
 SHARE: Final = 0.5
 """The part of the free memory that bound rows may take. What is left is for values, of other programs too."""
@@ -36,57 +31,10 @@ APART: Final = 1 << 25
 the next step too. The cache of a large device holds so much, so it costs no time to be wasteful."""
 
 
-LARGEST: Final = 1 << 31
-"""Elements that a value has fewer of: kernels divide places as numbers of 32 bits."""
+IN_A_ROW: Final = 20
+"""Launches that are timed together, in one graph: a single one is shorter than what an event costs."""
 
-
-class NoRoomError(DiagnosticError):
-    """E0964: a device has no room for so many bytes more."""
-
-    def __init__(self, device: Device, size: int) -> None:
-        message = f"the memory of {device.name} has no room for {size_text(size)} more"
-        cure = "take smaller batches or a smaller network, or use the CPU: --device cpu"
-        super().__init__([Diagnostic("E0964", message, help=cure)], Exit.FAILED)
-
-
-class TooLargeError(DiagnosticError):
-    """E0964: a value has more elements than kernels can tell apart."""
-
-    def __init__(self, elements: int) -> None:
-        message = f"a value of a step has {elements} elements; a kernel tells less than {LARGEST} apart"
-        cure = "take smaller batches, or use the CPU: --device cpu"
-        super().__init__([Diagnostic("E0964", message, help=cure)], Exit.FAILED)
-
-
-@dataclass(slots=True)
-class Array:
-    """Memory of the device that grows when more is wanted."""
-
-    device: Device
-    address: int = 0
-    size: int = 0
-
-    def fit(self, size: int) -> bool:
-        """Make room for so many bytes; tell whether it lies elsewhere now.
-
-        Errors: NoRoomError.
-        """
-        if size <= self.size and self.address:
-            return False
-        self.free()
-        wanted = max(size, 4 * UNIT)
-        try:
-            self.address = self.device.allocate(wanted)
-        except MemoryError:
-            raise NoRoomError(self.device, wanted) from None
-        self.size = wanted
-        return True
-
-    def free(self) -> None:
-        """Give it back."""
-        if self.address:
-            self.device.free(self.address)
-        self.address = self.size = 0
+ROUNDS: Final = 3
 
 
 class DeviceExecutable:
@@ -191,9 +139,39 @@ class DeviceExecutable:
             raise IndexError(f"there are {self._rows} rows, and {rows} are asked for")
         return self._pass(np.arange(rows, dtype=np.int64), batch, 0, 0, {})
 
+    def time_launches(
+        self,
+        order: NDArray[np.int64],
+        batch: int,
+        *,
+        seed: int = 0,
+        scalars: Mapping[str, float] | None = None,
+    ) -> list[float]:
+        """Return the seconds of each launch of a step, in the program's order but for the one that moves
+        cursors on: of some in a row, the fastest time of several. Weights are of no use afterwards."""
+        self._begin(order, batch, 0, seed, scalars or {})
+        found = []
+        for launch in self._launching(self._plan(batch), batch).each():
+            recorded = self._device.recorded([[launch]] * IN_A_ROW)
+            times = [self._device.timed(recorded) for _ in range(ROUNDS)]
+            found.append(min(times) / IN_A_ROW)
+        return found
+
     def _pass(
         self, order: NDArray[np.int64], batch: int, step: int, seed: int, scalars: Mapping[str, float]
     ) -> dict[str, NDArray[Any]]:
+        results = self._begin(order, batch, step, seed, scalars)
+        self._advance(order, batch)
+        for name, array in results.items():
+            if array.size:
+                self._device.read(self._others[f"result {name}"].address, array)
+        self._device.finish()
+        return results
+
+    def _begin(
+        self, order: NDArray[np.int64], batch: int, step: int, seed: int, scalars: Mapping[str, float]
+    ) -> dict[str, NDArray[Any]]:
+        """Make ready for a pass; return where its results are wanted."""
         full, rest = divmod(len(order), batch)
         steps = full + (rest > 0)
         results = {each.name: room(each, len(order), steps) for each in self.program.outputs}
@@ -211,11 +189,6 @@ class DeviceExecutable:
             places = self._streaming.order(len(order), counts[0])
         for name, array in ((CONTEXT, context), ("numbers", table), ("order", places)):
             self._device.write(self._others[name].address, array)
-        self._advance(order, batch)
-        for name, array in results.items():
-            if array.size:
-                self._device.read(self._others[f"result {name}"].address, array)
-        self._device.finish()
         return results
 
     def _advance(self, order: NDArray[np.int64], batch: int) -> None:
@@ -309,6 +282,10 @@ class DeviceExecutable:
         return self._plans[rows]
 
     def _record(self, plan: MemoryPlan, rows: int) -> Steps:
+        launching, device = self._launching(plan, rows), self._device
+        return Steps(lambda count: device.recorded(scheduled(launching.steps(count))), launching.count())
+
+    def _launching(self, plan: MemoryPlan, rows: int) -> Launching:
         symbols = {"rows": rows, "slots": len(self.program.scalars.slots)}
         ends: dict[str, int] = {}
         for places, array in ((plan.kept, self._kept), (plan.values, self._values)):
@@ -318,6 +295,4 @@ class DeviceExecutable:
         for name, array in self._others.items():
             symbols[f"at({name})"] = array.address
             ends[f"at({name})"] = array.address + array.size
-        launching = Launching(self.program, symbols, ends, CONTEXT)
-        device = self._device
-        return Steps(lambda count: device.recorded(scheduled(launching.steps(count))), launching.count())
+        return Launching(self.program, symbols, ends, CONTEXT)

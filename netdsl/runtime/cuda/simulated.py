@@ -8,6 +8,7 @@ holds by then. So a wait that is missing gives other results.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -19,7 +20,7 @@ from netdsl.kernels.cuda.kernel import CudaKernel, Parameter
 from netdsl.kernels.cuda.simulation import simulate
 from netdsl.program import Kernel
 from netdsl.runtime.cuda.blas import Blas
-from netdsl.runtime.cuda.device import Launch, Queue
+from netdsl.runtime.cuda.device import Launch, Queue, Recorded
 from netdsl.runtime.cuda.product import Product
 
 _APART: Final = 1 << 32
@@ -136,6 +137,18 @@ class SimulatedDevice:
         """Return phases that follow each other. The last launch of each comes first, to see that none of them
         needs another."""
         return SimulatedSteps(self, [each for launches in phases for each in reversed(launches)])
+
+    def timed(self, launches: Recorded) -> float:
+        """Make recorded launches; return the seconds that it took here."""
+        self.finish()
+        began = time.perf_counter()
+        launches.run(1)
+        self.finish()
+        return time.perf_counter() - began
+
+    def limits(self) -> tuple[float, float]:
+        """Return that an operation and a byte take a nanosecond each: nobody knows."""
+        return 1e9, 1e9
 
     def finish(self) -> None:
         """Do all steps that wait."""

@@ -72,6 +72,17 @@ class Launching:
         found.append(self._launch(last, {**self.symbols, "steps": count}, writes_all=True))
         return found
 
+    def each(self) -> list[Launch | Product]:
+        """Return a launch for each step of the program but the one that moves cursors on: of a loop those of
+        its first turn."""
+        phases = self.program.phases[:-1]
+        turns = [turns_of(phase.repeat)[0] for phase in phases]
+        return [
+            self._launch(step, {**self.symbols, **turn})
+            for phase, turn in zip(phases, turns, strict=True)
+            for step in phase.steps
+        ]
+
     def _launch(
         self, step: Step, symbols: Mapping[str, int], *, writes_all: bool = False
     ) -> Launch | Product:

@@ -90,6 +90,7 @@ class Double:
         self.algorithms: dict[int, tuple[Any, ...]] = {}
         self.multiplied: list[tuple[Any, ...]] = []
         self.refuses = False
+        self.knows_none = False
         self._numbers = count(1)
 
     # ---- descriptions -------------------------------------------------------------------------
@@ -155,6 +156,8 @@ class Double:
         assert told[MatmulPreferenceAttribute.REDUCTION_SCHEME_MASK] == ReductionScheme.COMPUTE_TYPE
         if self.refuses:
             raise cuBLASLtError("NOT_SUPPORTED (15)")
+        if self.knows_none:
+            return
         number = next(self._numbers)
         room = told[MatmulPreferenceAttribute.MAX_WORKSPACE_BYTES]
         alignments = tuple(told[each] for each in ALIGNMENTS)

@@ -125,6 +125,9 @@ def test_what_the_library_refuses_is_told() -> None:
     (found,) = told.value.diagnostics
     assert found.code == "E0965"
     assert found.message == "cuBLASLt cannot multiply 4 x 4 by 4 x 4: NOT_SUPPORTED (15)"
+    double.refuses, double.knows_none = False, True
+    with pytest.raises(DiagnosticError, match="it knows no algorithm"):
+        Blas(double).multiply(some_product(start), 0)
 
 
 # ---- the library itself ---------------------------------------------------------------------------------

@@ -133,8 +133,8 @@ class Blas:
             self._handle, operation, a, b, d, d, preference, 1, result.ctypes.data, found.ctypes.data
         )
         library.matmul_preference_destroy(preference)
-        if not found[0]:
-            raise LookupError("no algorithm")
+        if not found[0] or result["state"][0]:
+            raise LookupError("it knows no algorithm")
         return _Chosen(operation, (a, b, d), result)
 
     def _layout(self, matrix: Matrix, count: int) -> int:

@@ -72,3 +72,13 @@ def test_products_by_a_library_are_listed(
     assert products[0]["computes"][0].startswith("line.net:1 line/dense_1: ")
     kernels = sum(each["launches"] for each in programs[0]["kernels"])
     assert programs[0]["launches"] == kernels + len(products)
+
+
+def test_the_list_tells_the_precision_of_products(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compile", "line.net", "train.precision=bf16", "--arch", "sm_90", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    names = {each["program"]: [one["kernel"] for one in each["kernels"]] for each in record["programs"]}
+    for program in ("training", "inference", "evaluation"):
+        products = [each for each in names[program] if each.startswith("product")]
+        assert products
+        assert all(each.startswith("product_bf16_") for each in products)

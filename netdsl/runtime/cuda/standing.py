@@ -8,6 +8,7 @@ NOT_RUN: Final = (
     "folds",
     "draws",
     "products",
+    "products that go on with their sums",
     "convolutions",
     "matrix units in tf32 and bf16",
     "sorted sums of rows of tables",
@@ -15,6 +16,7 @@ NOT_RUN: Final = (
     "trainings",
     "several steps in a graph",
     "rows sent beside steps",
+    "times of launches",
 )
 """What has run in a simulator, but on no device: taken out when tests marked `gpu` have run it."""
 

@@ -24,3 +24,18 @@ def seldom_collected() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+@contextmanager
+def left_alone() -> Iterator[None]:
+    """Have the garbage collector leave alone what is there already, and look for garbage in what is made
+    meanwhile alone: compiling makes much of it, beside all the modules of Numba. Whoever has frozen something
+    keeps it so."""
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

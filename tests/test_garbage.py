@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from netdsl.garbage import SELDOM, seldom_collected
+from netdsl.garbage import SELDOM, left_alone, seldom_collected
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +42,12 @@ def test_who_collects_never_or_more_rarely_is_left_alone(thresholds: tuple[int, 
     with seldom_collected():
         assert gc.get_threshold() == thresholds
     assert gc.get_threshold() == thresholds
+
+
+def test_what_was_there_is_left_alone_only_meanwhile() -> None:
+    with left_alone():
+        frozen = gc.get_freeze_count()
+        with left_alone():
+            assert gc.get_freeze_count() == frozen > 0
+        assert gc.get_freeze_count() == frozen
+    assert gc.get_freeze_count() == 0

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import llvmlite.binding as llvm
 
+from netdsl.garbage import left_alone
 from netdsl.kernels.cpu.catalog import KERNELS, kernel_function, library_version
 from netdsl.kernels.cpu.machine import machine
 from netdsl.lazy_dataclass import dataclass
@@ -102,7 +103,7 @@ def _objects(missing: Mapping[str, Wanted], cache: ObjectCache) -> dict[str, byt
     if absent:
         from netdsl.runtime.beside import beside
 
-        with beside(absent, cache):
+        with beside(absent, cache), left_alone():
             found |= {each.key: cache.read(each.key) or each.compiled(cache) for each in absent}
     return found
 

@@ -7,10 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from netdsl.compiler import compile_experiment
+from netdsl.graph import BATCH, Builder
+from netdsl.operations import REGISTRY
 from netdsl.program import Program, Target
 from netdsl.runtime import Executable
 from tests.compiling import adam, classifier, experiment_of
 from tests.kernels.cpu.bench import LEVELS
+from tests.lowering.running import compare
 
 pytestmark = pytest.mark.skipif("amx" not in LEVELS, reason="this machine has no tile registers")
 
@@ -71,3 +74,20 @@ def test_kernels_of_tiles_make_large_products_alone() -> None:
     assert {"product_of_parts", "back_of_parts", "gradient_of_parts"} <= set(kernels)
     small = training(tiles=True, hidden=(16,)).kernels
     assert not [name for name in small if name.endswith("_of_parts") or name.startswith("split")]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("rows", [1, 2, 9])
+@pytest.mark.parametrize("places", [16, 21])
+def test_products_of_examples_with_places(places: int, rows: int, threads: int) -> None:
+    """There and back: weights are split once, and the rows of a piece by the call that reads them."""
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, places, 40), dtype="float")
+    w, v = (builder.apply("weight", name=name, shape=(40, 50)) for name in "wv")
+    there = x.apply("matmul", w, contract=((2, 0),), align=()).apply("tanh")
+    builder.outputs["back"] = there.apply("matmul", v, contract=((2, 1),), align=())
+    fields = {"x": np.random.default_rng(rows).normal(size=(rows, places, 40)).astype(np.float32)}
+    made = compare(builder.finish(), fields, rows, threads=threads, target=Target(tiles=True))
+    kernel = "split_back" if places % 16 == 0 else "back_of_parts"
+    assert {"product_of_turns", kernel} <= set(made.program.kernels)
+    assert made.intruded() == ()

@@ -14,6 +14,7 @@ _MODULES: Final[dict[str, tuple[str, ...]]] = {
         "split_rows",
         "split_panels",
         "split_turned",
+        "split_back",
         "product_of_parts",
         "gradient_of_parts",
         "back_of_parts",

@@ -37,7 +37,7 @@ PANEL: Final = DEPTH // 32 * BLOCK
 
 CHUNK: Final = 2 * PANEL
 
-NEAR: Final = 1 << 17
+NEAR: Final = 1 << 16
 """Numbers of the left factor that are multiplied by all panels before the next steps are: in parts they stay
 in the second cache. A product of 1024 rows takes two thirds of the time."""
 
@@ -88,6 +88,24 @@ def split_turned(rows: int, a: int, a_row: int, a_panel: int, target: int, first
                 copy_square(rows - row, a + 4 * (a_panel * p + a_row * row), a_row, lying)
                 turn_16(lying, 16, turned + 1024 * half, 16)
             split_rows_of(16, 32, turned, 16, 256, target + BLOCK * (blocks * p + k))
+
+
+@kernel
+def split_back(rows: int, depth: int, w: int, target: int, first: int, last: int) -> None:
+    """Split the rows `first` to before `last` of weights into parts, where they are the columns of a right
+    factor, and the columns of the weights the steps; `first` is a multiple of 16.
+
+    Shapes: W (rows, depth) in panels without gaps; the blocks of all rows from `target` on.
+    """
+    lying, turned = square(), two_squares()
+    blocks = (depth + 31) >> 5
+    for p in range(first >> 4, (last + 15) >> 4):
+        for k in range(blocks):
+            steps = depth - 32 * k if depth - 32 * k < 32 else 32
+            for half in range(2 if steps > 16 else 1):
+                copy_square(rows - 16 * p, w + 64 * (rows * (2 * k + half) + 16 * p), 16, lying)
+                turn_16(lying, 16, turned + 1024 * half, 16)
+            split_steps(steps, turned, target + BLOCK * (blocks * p + k))
 
 
 @kernel

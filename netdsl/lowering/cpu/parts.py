@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from netdsl.graph import Shape, batches
+from netdsl.graph import Shape, batches, is_batched
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.pieces import HI, ITEM, LO, panels_of
 from netdsl.passes.contractions import contraction_of, in_memory
@@ -21,6 +21,7 @@ from netdsl.program import (
     Count,
     Cut,
     Each,
+    Examples,
     Layout,
     Only,
     Panels,
@@ -92,11 +93,20 @@ def many(shape: Shape) -> Only:
     return Only(rows_in(shape), low=ROWS_AT_LEAST)
 
 
+def goes_by_examples_in_tiles(shop: Workshop, index: int, cut: Cut) -> bool:
+    """Tell whether a product of some examples at a time goes by tiles: its weights are split once for all."""
+    left, right = shop.graph.operands(index)
+    if not shop.tiles or shop.prefix or not isinstance(cut, Examples) or is_batched(shop.graph[right].shape):
+        return False
+    return min(columns(shop.graph[each].shape) for each in (left, index)) >= EXTENT_AT_LEAST
+
+
 def split(shop: Workshop, index: int, form: str) -> Buffer:
     """Return the buffer in which a factor lies in parts: as the `left` or the `right` factor of a product, or
-    `turned`, as the left one of a gradient, or `turned right`, as the right one of a product back."""
+    `turned`, as the left one of a gradient, or `turned right`, as the right one of a product back; `back` are
+    weights as the right one of such a product."""
     name = f"{shop.at(index).name} in parts, {form}"
-    layout: Layout = "row parts" if form in ("left", "turned right") else "column parts"
+    layout: Layout = "row parts" if form in ("left", "turned right", "back") else "column parts"
     shape = shop.graph[index].shape
     return shop.buffers.setdefault(name, Buffer(name, shape, layout=layout, label=name))
 
@@ -106,29 +116,32 @@ def split_steps(shop: Workshop, part: Part, unit: Unit) -> Iterator[Step]:
     if part.template not in ("product", "back", "gradient"):
         return
     index = contraction_of(shop.graph, part.group)
-    if not goes_by_tiles(shop, index, unit.cut):
-        return
     left, right = shop.graph.operands(index)
-    wanted = {
-        "product": [(left, "left")],
-        "back": [(in_memory(shop.graph, left, shop.places), "turned right")],
-        "gradient": [(left, "turned"), (right, "right")],
-    }
-    for each, form in wanted[part.template]:
+    only = many(shop.graph[left].shape)
+    wanted: dict[str, list[tuple[int, str]]] = {}
+    if goes_by_examples_in_tiles(shop, index, unit.cut):
+        wanted = {"product": [(right, "right")], "back": [(right, "back")]}
+    elif goes_by_tiles(shop, index, unit.cut):
+        wanted = {
+            "product": [(left, "left")],
+            "back": [(in_memory(shop.graph, left, shop.places), "turned right")],
+            "gradient": [(left, "turned"), (right, "right")],
+        }
+    for each, form in wanted.get(part.template, []):
         target = split(shop, each, form)
         if target.name not in shop.split:
             shop.split.add(target.name)
-            yield _split_step(shop, each, form, target)
+            yield _split_step(shop, each, form, target, only)
 
 
-def _split_step(shop: Workshop, index: int, form: str, target: Buffer) -> Step:
+def _split_step(shop: Workshop, index: int, form: str, target: Buffer, only: Only) -> Step:
     shape = shop.graph[index].shape
     wide, rows = count_of(columns(shape)), rows_in(shape)
     source = shop.turned(index) if form == "turned right" else shop.at(index)
     start, to = address(source.name), address(target.name)
     by_rows = form in ("left", "turned right")
     shares = (LO, HI) if by_rows else (LANES * ITEM, LANES * ITEM + LANES)
-    only = many(shape)
+    lines = places(shape) if form == "back" else columns(shape)
     match form:
         case "left":
             words = rows, wide, start, *left_strides(source, shape), to, *shares
@@ -138,10 +151,12 @@ def _split_step(shop: Workshop, index: int, form: str, target: Buffer) -> Step:
             call = shop.call("split_turned", turning, only=only)
         case "right":
             call = shop.call("split_panels", (rows, start, stride(source.name), to, *shares), only=only)
+        case "back":
+            call = shop.call("split_back", (rows, wide, start, to, *shares), only=only)
         case _:
             block = count_of(LANES * LANES * panels_of(columns(shape)))
             call = shop.call("split_panels", (wide, start, block, to, *shares), only=only)
-    work = Range(rows, LANES) if by_rows else Each((count_of(panels_of(columns(shape))),))
+    work = Range(rows, LANES) if by_rows else Each((count_of(panels_of(lines)),))
     return Step((call,), work, (Access(source.name),), (Access(target.name),))
 
 

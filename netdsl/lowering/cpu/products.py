@@ -5,7 +5,16 @@ from __future__ import annotations
 from netdsl.graph import Shape, count
 from netdsl.lowering.cpu.buffers import Workshop
 from netdsl.lowering.cpu.loop_parts import fixed_parts
-from netdsl.lowering.cpu.parts import few, goes_by_tiles, is_tall, left_strides, many, rows_in, split
+from netdsl.lowering.cpu.parts import (
+    few,
+    goes_by_examples_in_tiles,
+    goes_by_tiles,
+    is_tall,
+    left_strides,
+    many,
+    rows_in,
+    split,
+)
 from netdsl.lowering.cpu.pieces import (
     FIRST,
     ITEM,
@@ -64,6 +73,8 @@ def product(shop: Workshop, group: Group, cut: Panels | Rows | Examples) -> Step
         bias = bias + 64 * ITEM if offset else NOTHING
     tiled = goes_by_tiles(shop, contraction, cut)
     fixed = fixed_parts(shop, contraction, cut)
+    if goes_by_examples_in_tiles(shop, contraction, cut):
+        fixed = split(shop, shop.graph.operands(contraction)[1], "right")
     calls = [shop.call(
         "product",
         (places(given) * examples_of(cut)[1], count_of(depth), start, a_row, a_panel, weights,
@@ -106,12 +117,13 @@ def back(shop: Workshop, group: Group, cut: Panels | Examples) -> Step:
     first, examples = examples_of(cut)
     share = (ITEM, ITEM + MANY) if isinstance(cut, Panels) else (NOTHING, count_of(panels_of(rows)))
     tiled = goes_by_tiles(shop, index, cut)
+    by_examples = goes_by_examples_in_tiles(shop, index, cut)
     calls = [shop.call(
         "product_back",
         (places(given) * examples, count_of(depth), address(weights.name), count_of(rows),
          address(turned.name) + 64 * panels_of(depth) * places(given) * first,
          count_of(SQUARE * panels_of(depth)), piece.address(target), stride(target.name), *share),
-        only=few(given) if tiled else None,
+        only=few(given) if tiled or by_examples else None,
     )]  # fmt: skip
     reads = [Access(turned.name, "" if isinstance(cut, Panels) else piece.own), Access(weights.name)]
     if tiled:
@@ -120,6 +132,13 @@ def back(shop: Workshop, group: Group, cut: Panels | Examples) -> Step:
         words = (rows_in(given), count_of(depth), address(weights.name), count_of(rows), address(parts.name),
                  piece.address(target), stride(target.name), *share)  # fmt: skip
         calls.append(shop.call("back_of_parts", words, only=many(given)))
+    if by_examples:
+        parts, values = split(shop, right, "back"), shop.at(left)
+        reads += [Access(parts.name), Access(values.name, piece.own)]
+        own = (places(given) * examples, count_of(depth), _start(values, given, cut),
+                 *left_strides(values, given), address(parts.name), piece.address(target),
+                 stride(target.name), NOTHING, count_of(panels_of(rows)))  # fmt: skip
+        calls.append(shop.call("product_of_turns", own, only=many(given)))
     flops = 2 * depth * rows * places(given) * rows_of(given)
     return Step(tuple(calls), work_of(cut), tuple(reads), (Access(target.name, piece.own),), flops=flops)
 

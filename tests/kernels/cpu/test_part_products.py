@@ -106,3 +106,19 @@ def test_back_of_parts(layer: tuple[int, int, int]) -> None:
         call(back, rows, outputs, weights, inputs, parts, one_by_one[p], stride(rows), p, p + 1)
     memory.check()
     assert np.array_equal(from_panels(one_by_one, rows, inputs), from_panels(x, rows, inputs))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_number_that_is_not_finite_stays_in_its_row_and_column(wrong: float) -> None:
+    a, w, memory = normal(40, 40), normal(40, 48), Memory()
+    a[3, 4], w[5, 20] = wrong, wrong
+    left, weights, result = (
+        rows_in_parts(memory, a, True),
+        memory.place(gapless(w)),
+        memory.room(3, stride(40)),
+    )
+    call(hand_written("amx")["product_of_parts"], 40, 40, left, weights, result, stride(40), 0, 3)
+    found = from_panels(result, 40, 48)
+    assert not np.isfinite(found[3]).any()
+    assert not np.isfinite(found[:, 20]).any()
+    assert np.isfinite(np.delete(np.delete(found, 3, axis=0), 20, axis=1)).all()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from netdsl.graph import BATCH, Builder, Value
 from netdsl.lowering.cuda.lower import lower_to_device
 from netdsl.operations import REGISTRY
+from netdsl.passes.legalize import legalize
 from tests.cuda.both_devices import compare_on_device
 
 ROWS = 5
@@ -143,3 +144,27 @@ def test_draws_are_those_of_the_oracle() -> None:
     builder.outputs = outputs
     fields = {"x": np.zeros((ROWS, 7), np.float32)}
     compare_on_device(builder.finish(), fields, ROWS, seed=-4, step=9, tolerance=2e-6)
+
+
+@pytest.mark.parametrize("inner", [8, 400], ids=["whole sums", "sums in pieces"])
+def test_the_loss_of_a_classifier_is_one_launch_behind_its_logits(inner: int) -> None:
+    builder = Builder(REGISTRY)
+    x = builder.apply("input", name="x", shape=(BATCH, inner), dtype="float")
+    label = builder.apply("input", name="label", shape=(BATCH,), dtype="int", below=5)
+    w = builder.apply("weight", name="w", shape=(inner, 5))
+    b = builder.apply("weight", name="b", shape=(5,))
+    z = x.apply("matmul", w, contract=((1, 0),), align=()) + b
+    builder.outputs = {
+        "loss": z.apply("log_softmax", axis=1).apply("pick", label),
+        "slope": z.apply("softmax", axis=1) - label.apply("one_hot", classes=5),
+    }
+    graph = builder.finish()
+    program = lower_to_device(legalize(graph), "test", 128)
+    (loss,) = (each.text for each in program.kernels.values() if "exp32" in each.text)
+    assert "log32" in loss
+    assert ("for piece_sum" in loss) == (inner == 400)
+    fields = {
+        "x": RNG.normal(size=(ROWS, inner)).astype(np.float32),
+        "label": RNG.integers(0, 5, ROWS).astype(np.int32),
+    }
+    compare_on_device(graph, fields, ROWS)

@@ -302,8 +302,10 @@ class Lowering:
             self.products[index] = library_product(*about) if self.blas else None
         return self.products[index]
 
-    def _in_pieces(self, index: int) -> bool:
-        return self._by_library(index) is None and leaves_pieces(self.graph, index, self._work(index)[0])
+    def _in_pieces(self, index: int) -> int:
+        if self._by_library(index) is not None or not leaves_pieces(self.graph, index, self._work(index)[0]):
+            return 0
+        return pieces_of(self._work(index)[0], total_of(self.graph[index].shape))
 
     def _may_finish(self, index: int) -> bool:
         own = self.graph[index].operation.name == "matmul" and self._by_library(index) is None

@@ -40,6 +40,16 @@ REPEATED_COST: Final = 16
 SHORT_COST: Final = 128
 """Up to which a thread works a reduction out where it needs it, as a softmax over a few classes wants."""
 
+NARROW: Final = 16
+"""Elements of an example up to which what is made of others of the example is worked out again by each thread
+that wants it: the loss of a classifier is one launch then, behind the logits, where three waited in a row."""
+
+NARROW_COST: Final = 512
+"""Up to which that is done, which is less than the 2 us that a launch behind another waits."""
+
+FEW_PIECES: Final = 4
+"""Pieces of a product's sums up to which each thread that wants one of a narrow product adds them up."""
+
 SMALL: Final = 64
 """Elements up to which it is worth while to wait for a later launch."""
 
@@ -67,9 +77,9 @@ class Plan:
     is_body: bool = False
     """Whether it is of a loop's body, whose inputs lie in memory."""
 
-    in_pieces: Callable[[int], bool] = lambda index: False
-    """Tells of a product or convolution whether its kernel leaves pieces of sums. The thread that makes an
-    element adds them up, and does with it at once what is done next."""
+    in_pieces: Callable[[int], int] = lambda index: 0
+    """Tells of a product or convolution in how many pieces its kernel leaves sums, 0 for whole sums. The
+    thread that makes an element adds them up, and does with it at once what is done next."""
 
     may_finish: Callable[[int], bool] = lambda index: False
     """Tells of a product whether its kernel can go on with its elements."""
@@ -146,14 +156,22 @@ class Plan:
         name, users = self.graph[index].operation.name, self.graph.users(index)
         if name in FOLDS and (name not in REDUCTIONS or is_long(self.graph, index)):
             return True
-        if name in ("loop", "loop_part") or (name in REDUCTIONS and cost > SHORT_COST):
+        most = NARROW_COST if self._is_narrow(index) else SHORT_COST
+        if name in ("loop", "loop_part") or (name in REDUCTIONS and cost > most):
             return True
         if index in needed or self.graph.is_root(index):
             return True
         if name in REDUCTIONS:
             return False
+        if self._is_narrow(index):
+            return cost > NARROW_COST
         dear = cost > CHEAP or sources > FEW
         return (dear and len(users) > 1) or (cost > REPEATED_COST and self._is_repeated(index))
+
+    def _is_narrow(self, index: int) -> bool:
+        """Tell whether a value has a few elements an example, and so have all that are made of it."""
+        shapes = (self.graph[each].shape for each in (index, *self.graph.users(index)))
+        return all(is_batched(shape) and count(shape) <= NARROW for shape in shapes if shape)
 
     def _is_repeated(self, index: int) -> bool:
         size = count(self.graph[index].shape)
@@ -262,7 +280,7 @@ class Plan:
             level = self.before.get(index, level)
             for each, here in self.reads[index].items():
                 if each in latest:
-                    apart = 0 if here and self.together(each, index) else 1
+                    apart = self._apart(each, index, here=here)
                     latest[each] = min(latest[each], level - apart)
 
     def _is_small(self, index: int) -> bool:
@@ -282,11 +300,20 @@ class Plan:
             level = last if index in late and not self._is_made_by_kernel(index) else 0
             for each, here in self.reads[index].items():
                 if each in self.levels:
-                    level = max(level, self.levels[each] + (0 if here and self.together(each, index) else 1))
+                    level = max(level, self.levels[each] + self._apart(each, index, here=here))
             if self.is_sorted(index) or (self.is_of_library(index) and self.in_pieces(index)):
                 self.before[index] = level
                 level += 1
             self.levels[index] = level
+
+    def _apart(self, one: int, other: int, *, here: bool) -> int:
+        """Return how many levels behind a value one that reads it stands, there or at another place."""
+        if here and self.together(one, other):
+            return 0
+        if self.has_own_launch(other) or not self.is_of_library(one) or not self._is_narrow(one):
+            return 1
+        # A reader adds pieces up itself, of any place.
+        return 0 if 0 < self.in_pieces(one) <= FEW_PIECES else 1
 
     def together(self, one: int, other: int) -> bool:
         """Tell whether one thread can make the elements of both at one place."""

@@ -82,9 +82,12 @@ def load(source: str, names: Sequence[str], hand_written: Sequence[str] = ()) ->
     Errors: ValueError for a module of another form; KeyError for a name it has not.
     """
     kernels, lines = _kernels(source), source.split("\n")
-    # What is written by hand is dearer: the second process, which begins later, takes the others first.
-    wanted = {name: _hand_written(name) for name in hand_written}
+    # What is written by hand is dearer, and each of two processes begins at an end of the list: where they
+    # meet, both may compile the same kernel, which had better be a small one.
+    half = len(hand_written) // 2
+    wanted = {name: _hand_written(name) for name in hand_written[:half]}
     wanted |= {name: Wanted(_key(_essence(kernels[name], lines)), name, source) for name in names}
+    wanted |= {name: _hand_written(name) for name in hand_written[half:]}
     return addresses(wanted, open_cache())
 
 

@@ -138,10 +138,17 @@ def pieces_of(work: Work, total: Count) -> int:
 def leaves_pieces(graph: Graph, index: int, work: Work) -> bool:
     """Tell whether whoever wants the elements of some work adds up the pieces that its first kernel leaves.
 
-    Those of a convolution are added up by a kernel of its own: most of its readers are folds and windows,
-    which read each element often, and wait no longer so.
+    Those of a convolution are added up by a kernel of its own, as most of its readers are folds and windows,
+    which read each element often. Not so a kernel's gradient that only the optimizer reads.
     """
-    return len(work.kernels) > 1 and graph[index].operation.name == "matmul"
+    if len(work.kernels) == 1:
+        return False
+    match graph[index].operation.name:
+        case "matmul":
+            return True
+        case "convolve_kernel":
+            return all(graph[user].operation.family == "elementwise" for user in graph.users(index))
+    return False
 
 
 def flops_of(graph: Graph, index: int) -> Count:

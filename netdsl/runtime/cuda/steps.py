@@ -91,14 +91,14 @@ class Launching:
             return placed_product(step.work, symbols, self.ends, *touched)
         (call,) = step.calls
         assert isinstance(step.work, Grid)
+        # A kernel touches what it is passed, and nothing else that its values are made of.
         passed = frozenset(name for each in call.arguments for name in each.symbols())
-        reads = {*passed, *_symbols(step.reads)}
         return Launch(
             self.program.kernels[call.kernel],
             tuple(int(each.value(symbols)) for each in call.arguments),
             tuple(self._end(call, place) for place in range(len(call.arguments))),
             step.work.count(symbols),
-            tuple(self._spans(reads)),
+            tuple(self._spans(passed)),
             tuple(self._spans(passed if writes_all else _symbols(step.writes))),
         )
 

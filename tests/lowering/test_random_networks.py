@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -52,6 +52,11 @@ class Plan:
     rows: int
     threads: int
 
+
+SOFTMAX_TWICE = Plan(
+    1, ((33, ("batchnorm", "softmax"), True),), "cross_entropy", "", "sgd", None, rows=5, threads=1
+)
+"""The first softmax is stored in panels, and each of its lines is folded again by the second."""
 
 plans = st.builds(
     Plan,
@@ -165,6 +170,7 @@ class Network:
 @pytest.mark.parametrize("tiles", [False, True] if "amx" in LEVELS else [False])
 @SETTINGS
 @given(plans)
+@example(SOFTMAX_TWICE)
 def test_steps(tiles: bool, plan: Plan) -> None:
     graph = Network(plan).graph()
     make = {"sgd": rule_of, "adam": adam}[plan.optimizer]

@@ -86,7 +86,7 @@ class Loops:
             self._end(index)
         for index in members:
             if index not in folds:
-                self.values.written[index] = self.plan.target(index)
+                self.values.written[index] = self.plan.near(index)
 
     def _write_loops(self, nest: Nest, members: list[int]) -> None:
         """Go over all inner axes: in one loop, or in panels of 16, or axis by axis, the last one in panels if
@@ -183,10 +183,10 @@ class Loops:
         value = self.values.value(index, position)
         if self.plan.graph[index].dtype == "bool":
             value = f"(f32(1.0) if {value} else f32(0.0))"
-        buffer = self.plan.target(index)
-        self.pending.append(
-            f"{self.values.element(buffer, self.plan.graph[index].shape, position)} = {value}"
-        )
+        shape = self.plan.graph[index].shape
+        buffers = {each.name: each for each in (self.plan.target(index), self.plan.near(index))}
+        places = [self.values.element(each, shape, position) for each in buffers.values()]
+        self.pending.append(" = ".join([*places, value]))
 
     # ---- folds --------------------------------------------------------------------------------
 
@@ -244,7 +244,7 @@ class Loops:
             self._fold_in_memory(index, shape, sorted(kept - set(trailing)), summed, trailing)
         else:
             self._fold_in_variable(index, shape, sorted(kept), summed)
-        self.values.written[index] = self.plan.target(index)
+        self.values.written[index] = self.plan.near(index)
 
     def _fold_in_one_go(self, index: int) -> None:
         """Write a call of the library that folds neighbors in memory, for each line of them."""
@@ -263,7 +263,7 @@ class Loops:
         if kept:
             self._store_fold(index, start, fold)
             self._close_to(depth)
-            self.values.written[index] = self.plan.target(index)
+            self.values.written[index] = self.plan.near(index)
             return
         self.values.folded[index] = self.values.text.variable(node.operation.name)
         self.values.text.line(f"{self.values.folded[index]} = {fold}")

@@ -57,6 +57,10 @@ class Plan:
         """Return where a value is written that is stored or kept."""
         return self.stores.get(index) or self.scratch[index]
 
+    def near(self, index: int) -> Buffer:
+        """Return where a value is read again: what is stored in panels may be lined up for a fold as well."""
+        return self.scratch.get(index) or self.stores[index]
+
     def stage(self, index: int, *, by_position: bool = False) -> int:
         """Return the first stage in which a value can be used."""
         if index not in self._stages:

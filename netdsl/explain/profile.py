@@ -166,15 +166,16 @@ def entries_of(program: Program, spent: Spent, batch: int, limits: Limits) -> tu
     moved = iter(traffic(program, batch, limits.threads, limits.caches))
     seconds = spent.calls.sum(axis=0) / limits.clock / spent.steps / limits.threads
     launches = spent.launches.sum(axis=0) / spent.steps
-    first = 0
+    first, rows = 0, {"rows": batch}
     steps = [(number, phase, step) for number, phase in enumerate(program.phases, 1) for step in phase.steps]
     for number, (phase_number, phase, step) in enumerate(steps, 1):
         rest = step.calls
         alone = isinstance(step.work, Each) and not step.work.extents
         for portion in portions(step):
             calls = slice(first, first + portion.calls)
-            kernels = tuple(dict.fromkeys(each.kernel for each in rest[: portion.calls]))
-            flops = float(portion.flops.value({"rows": batch})) * phase.times
+            made_for = [each for each in rest[: portion.calls] if not each.only or each.only.holds(rows)]
+            kernels = tuple(dict.fromkeys(each.kernel for each in made_for))
+            flops = float(portion.flops.value(rows)) * phase.times
             cost = _cost(float(seconds[calls].sum()), flops, next(moved), limits)
             made = float(launches[calls].sum())
             found.append(Entry(number, phase_number, kernels, made, alone, portion.origins, cost))

@@ -234,9 +234,8 @@ two_blocks_twice = stack_floats(4 * BLOCK // 4)
 @njit(inline="always")
 def _split_weights(rows: int, steps: int, w: int, w_rows: int, target: int) -> None:
     """Split up to 32 rows and steps of weights in panels."""
-    split_rows_of(min16(rows), steps, w, 16, 16 * w_rows, target)
-    if rows > 16:
-        split_rows_of(min16(rows - 16), steps, w + 1024, 16, 16 * w_rows, target + BLOCK)
+    for q in range((rows + 15) >> 4):
+        split_rows_of(min16(rows - 16 * q), steps, w + 1024 * q, 16, 16 * w_rows, target + BLOCK * q)
 
 
 @kernel

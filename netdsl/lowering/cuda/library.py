@@ -139,7 +139,8 @@ def leaves_pieces(graph: Graph, index: int, work: Work) -> bool:
     """Tell whether whoever wants the elements of some work adds up the pieces that its first kernel leaves.
 
     Those of a convolution are added up by a kernel of its own, as most of its readers are folds and windows,
-    which read each element often. Not so a kernel's gradient that only the optimizer reads.
+    which read each element often. Not so a kernel's gradient that the optimizer alone reads; of several groups
+    pieces lie group by group, and the gradient does not.
     """
     if len(work.kernels) == 1:
         return False
@@ -147,7 +148,8 @@ def leaves_pieces(graph: Graph, index: int, work: Work) -> bool:
         case "matmul":
             return True
         case "convolve_kernel":
-            return all(graph[user].operation.family == "elementwise" for user in graph.users(index))
+            alone = all(graph[user].operation.family == "elementwise" for user in graph.users(index))
+            return alone and graph[index].setting("groups") == 1
     return False
 
 

@@ -139,7 +139,7 @@ def leaves_pieces(graph: Graph, index: int, work: Work) -> bool:
     """Tell whether whoever wants the elements of some work adds up the pieces that its first kernel leaves.
 
     Those of a convolution are added up by a kernel of its own, as most of its readers are folds and windows,
-    which read each element often. Not so a kernel's gradient that the optimizer alone reads; of several groups
+    which read each element often. Not so a kernel's gradient the optimizer alone reads; of several groups
     pieces lie group by group, and the gradient does not.
     """
     if len(work.kernels) == 1:

@@ -221,11 +221,14 @@ def test_limits_are_measured_of_each_level() -> None:
 def test_limits_are_what_all_threads_do_by_the_time_of_the_slowest(monkeypatch: pytest.MonkeyPatch) -> None:
     """With made-up counts: a second for each measurement."""
     sizes: list[int] = []
+    multiplied: list[Launch] = []
 
     def counts(team: Threads, launches: Sequence[Launch], times: int) -> float:
         assert len(launches) == team.count == 3
         if launches[0][0] == "add_lines":
             sizes.append(times * 3 * 64 * launches[0][1][-1])
+        else:
+            multiplied.append(launches[0])
         return 1000.0
 
     caches = {"L1": 32 * 1024, "L2": 1 << 20}
@@ -233,7 +236,9 @@ def test_limits_are_what_all_threads_do_by_the_time_of_the_slowest(monkeypatch: 
     monkeypatch.setattr(measuring, "_clock", lambda: 1000.0)
     monkeypatch.setattr(measuring, "_counts", counts)
     found = limits(3, 90 << 20)
-    assert found.flops == 3 * 2 * LANES * machine().sums * measuring._TURNS
+    ((name, (_, turns)),) = multiplied
+    each = {"multiply_adds": LANES * machine().sums, "multiply_tiles": 32 * 32 * 32}[name]
+    assert found.flops == 3 * 2 * each * turns
     assert list(found.bandwidth.values()) == [3 * each for each in sizes]
     # Two arrays that fill half of a cache, or a thread's share of the footprint: read, read and written.
     once = [3 * each // 2 for each in (caches["L1"] // 2, caches["L2"] // 2, 30 << 20)]

@@ -197,6 +197,15 @@ def test_turns_by_tiles(rows: int) -> None:
     assert given[0] == given[1] == given[2]
 
 
+@pytest.mark.parametrize("units", [33, 40])
+def test_turns_by_tiles_of_a_matrix_that_is_not_turned(units: int) -> None:
+    """The way back turns what it is given where the columns of the matrix end within a panel."""
+    fields = {"x": np.random.default_rng(6).integers(0, 7, (37, 5)).astype(np.int32)}
+    graph = of_characters(units)
+    kept = {name: 0.2 * value for name, value in start_of(graph, np.random.default_rng(3)).items()}
+    compare(graph, fields, 37, kept=kept, target=Target(tiles=machine().level == "amx")).close()
+
+
 @pytest.mark.parametrize("units", [32, 20])
 def test_rows_of_a_table_are_read_in_the_body(units: int) -> None:
     graph = of_characters(units)

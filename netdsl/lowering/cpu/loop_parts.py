@@ -27,6 +27,8 @@ def fixed_parts(shop: Workshop, index: int, cut: Cut) -> Buffer | None:
         return None
     source, shape = shop.at(right), node.shape
     if is_back := shop.graph[index].setting("contract")[0][1] == 1:
+        if right not in shop.choice.turned:
+            return None
         source, shape = shop.turned(right), shape[::-1]
     name = f"{source.name} in parts" if is_back else f"{source.name} in parts, right"
     return shop.buffers.setdefault(name, Buffer(name, shape, layout="column parts", label=name))

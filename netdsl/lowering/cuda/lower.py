@@ -83,6 +83,9 @@ class Lowering:
     views: dict[str, tuple[str, Count]] = field(default_factory=dict)
     prefix: str = ""
     places: dict[int, Buffer] = field(default_factory=dict)
+    replaced: dict[int, int] = field(default_factory=dict)
+    """The weights and states that new ones overwrite, by the value of the new one."""
+
     phases: list[Phase] = field(default_factory=list)
     first: list[Step] = field(default_factory=list)
     second: list[Step] = field(default_factory=list)
@@ -178,7 +181,7 @@ class Lowering:
                 copies.append(Store(index, name))
             else:
                 taken.add(index)
-                self.places[index] = self.places[leaf]
+                self.places[index], self.replaced[index] = self.places[leaf], leaf
         for index in sorted(self.plan.stored):
             if index not in self.places and self.graph[index].operation.name != "loop":
                 self.place(index, f"{self.prefix}v{index}", label=formula(self.graph, index, 2))
@@ -266,7 +269,7 @@ class Lowering:
 
     def launch_points(self, stores: Sequence[Store]) -> None:
         """Launch threads that compute whole elements."""
-        for each in shared_out(stores, lambda index: self.plan.reads.get(index, ())):
+        for each in shared_out(stores, lambda index: self.plan.reads.get(index, ()), self.replaced):
             self._launch_together(each)
 
     def _launch_together(self, stores: Sequence[Store]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from netdsl.graph import Shape, count, is_batched
@@ -79,16 +80,24 @@ def _work(of: Formulas, members: Sequence[Store], lanes: int) -> Count:
     return rows_of(shape) * (count(shape) // lanes)
 
 
-def shared_out(stores: Sequence[Store], reads: Callable[[int], Iterable[int]]) -> list[list[Store]]:
-    """Share stores out to launches of at most about `MOST`: what is made of each other stays together."""
-    groups: list[list[Store]] = []
+def shared_out(
+    stores: Sequence[Store], reads: Callable[[int], Iterable[int]], replaced: Mapping[int, int]
+) -> list[list[Store]]:
+    """Share stores out to launches of at most about `MOST`: what is made of each other stays together.
+
+    So does what reads a weight with the value that overwrites it, of which `replaced` tells the weight: one
+    launch reads before it writes, two would not wait for each other.
+    """
+    made = {each.index for each in stores}
+    made |= {replaced[index] for index in made if index in replaced}
+    groups: list[tuple[set[int], list[Store]]] = []
     for store in sorted(stores, key=lambda each: each.index):
-        near = {store.index, *reads(store.index)}
-        touched = [group for group in groups if not near.isdisjoint(each.index for each in group)]
+        near = made.intersection((store.index, replaced.get(store.index, store.index), *reads(store.index)))
+        touched = [group for group in groups if not near.isdisjoint(group[0])]
         groups = [group for group in groups if group not in touched]
-        groups.append([*(each for group in touched for each in group), store])
+        groups.append((near.union(*(each for each, _ in touched)), [*chain(*(g for _, g in touched)), store]))
     launches: list[list[Store]] = []
-    for group in groups:
+    for _, group in groups:
         if not launches or len(launches[-1]) + len(group) > MOST:
             launches.append([])
         launches[-1] += group

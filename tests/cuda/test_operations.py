@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from netdsl.graph import BATCH, Builder, Value
+from netdsl.graph import BATCH, Builder, Graph, Value
 from netdsl.lowering.cuda.lower import lower_to_device
 from netdsl.operations import REGISTRY
 from netdsl.passes.legalize import legalize
@@ -168,3 +168,20 @@ def test_the_loss_of_a_classifier_is_one_launch_behind_its_logits(inner: int) ->
         "label": RNG.integers(0, 5, ROWS).astype(np.int32),
     }
     compare_on_device(graph, fields, ROWS)
+
+
+def test_copies_of_whole_numbers_and_of_floats_are_two_kernels() -> None:
+    def copied(kind: str) -> Graph:
+        builder = Builder(REGISTRY)
+        builder.outputs["y"] = builder.apply("input", name="x", shape=(BATCH, 3), dtype=kind)
+        return builder.finish()
+
+    kernels = {}
+    for kind in ("int", "float"):
+        program = lower_to_device(legalize(copied(kind)), "test", 128)
+        kernels[kind] = {name: (each.text, each.kinds) for name, each in program.kernels.items()}
+    shared = kernels["int"].keys() & kernels["float"].keys()
+    assert shared == {"advance"}
+    assert {name: kernels["int"][name] for name in shared} == {
+        name: kernels["float"][name] for name in shared
+    }

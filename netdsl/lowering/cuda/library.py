@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from math import prod
 from typing import TypeAlias
 
@@ -13,6 +12,7 @@ from netdsl.graph import Graph, Precision, Shape, count, is_batched
 from netdsl.kernels.cuda.convolution import Geometry, convolve, convolve_input, convolve_kernel
 from netdsl.kernels.cuda.kernel import CudaKernel, Kind, Work
 from netdsl.kernels.cuda.products import Strided, product
+from netdsl.lowering.cuda.text import kernel_name
 from netdsl.operations.linear import places
 from netdsl.program import Count, Kernel, count_of, rows_of
 
@@ -174,7 +174,7 @@ def flops_of(graph: Graph, index: int) -> Count:
 
 def of_library(kernel: CudaKernel) -> Kernel:
     """Return a hand-written kernel under a name of its own: texts differ by shape."""
-    digest = sha256(kernel.text.encode()).hexdigest()[:8]
-    name = f"{kernel.name}_{digest}"
+    kinds = tuple(each.kind for each in kernel.parameters)
+    name = kernel_name(kernel.name, kernel.text, kinds, kernel.threads)
     text = re.sub(rf"^def {kernel.name}\(", f"def {name}(", kernel.text, count=1)
-    return Kernel(name, text, (), tuple(each.kind for each in kernel.parameters), kernel.threads)
+    return Kernel(name, text, (), kinds, kernel.threads)

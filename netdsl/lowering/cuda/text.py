@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -10,6 +10,13 @@ from hashlib import sha256
 from netdsl.kernels.cuda.kernel import Kind
 from netdsl.lowering.text import INDENT, NestedText
 from netdsl.program import Count, Kernel
+
+
+def kernel_name(stem: str, text: str, kinds: Sequence[str], threads: int) -> str:
+    """Return the name of a kernel: programs of one device share what is compiled, by names. A copy of whole
+    numbers reads as one of floats does."""
+    about = "\n".join([text, *kinds, str(threads)])
+    return f"{stem}_{sha256(about.encode()).hexdigest()[:8]}"
 
 
 @dataclass(slots=True)
@@ -34,12 +41,12 @@ class DeviceText(NestedText):
             self.blocks.extend(inside)
 
     def finish(self, stem: str, about: tuple[str, ...], threads: int) -> Kernel:
-        """Return the kernel; equal texts have equal names."""
+        """Return the kernel; equal ones have equal names."""
         self.close_to(1)
         code = "\n".join(INDENT + line for line in self.blocks[0].lines or ["pass"])
         names = ", ".join(self.arguments)
-        name = f"{stem}_{sha256((names + code).encode()).hexdigest()[:8]}"
         kinds = tuple(self.kinds.values())
+        name = kernel_name(stem, f"({names}):\n{code}", kinds, threads)
         return Kernel(name, f"def {name}({names}):\n{code}\n", about, kinds, threads)
 
     def passed(self) -> tuple[Count, ...]:

@@ -180,3 +180,23 @@ def same(found: Arrays, expected: Arrays) -> None:
     assert set(found) == set(expected)
     for name, each in expected.items():
         np.testing.assert_array_equal(found[name], each, err_msg=name)
+
+
+@pytest.mark.parametrize("room", [1 << 30, 20_000])
+def test_nothing_runs_once_it_is_closed(program: Program, room: int) -> None:
+    executable = opened(program, SimulatedDevice(room))
+    executable.bind(fields_of())
+    passes(executable)
+    executable.close()
+    order, name = np.arange(4), executable.names()[0]
+    for use in (
+        lambda: executable.bind(fields_of()),
+        lambda: executable.run(order, 2),
+        lambda: executable.apply(fields_of(), 4, 2),
+        lambda: executable.time_launches(order, 2),
+        lambda: executable.read(name),
+        lambda: executable.write(name, np.zeros(1)),
+    ):
+        with pytest.raises(ValueError, match="this executable is closed"):
+            use()
+    executable.close()

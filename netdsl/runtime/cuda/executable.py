@@ -62,6 +62,7 @@ class DeviceExecutable:
         """What sends bound rows to the device, where they do not stay on it."""
 
         self._plans: dict[int, MemoryPlan] = {}
+        self._closed = False
         for buffer in program.buffers.values():
             if buffer.role == "constant":
                 self._put(buffer, np.asarray(buffer.values, np.float32))
@@ -75,7 +76,11 @@ class DeviceExecutable:
         return tuple(self.program.kept)
 
     def read(self, name: str) -> NDArray[np.float32]:
-        """Return a copy of a weight or state, row-major."""
+        """Return a copy of a weight or state, row-major.
+
+        Errors: ValueError for an executable that is closed.
+        """
+        self._check_open()
         buffer = self.program.buffers[self.program.kept[name]]
         array = np.empty(buffer.shape, np.float32)
         self._device.read(self._kept.address + 4 * self._places[buffer.name], array)
@@ -84,8 +89,10 @@ class DeviceExecutable:
     def write(self, name: str, value: NDArray[Any]) -> None:
         """Set a weight or state.
 
-        Errors: ValueError for another shape; KeyError for a name it does not keep.
+        Errors: ValueError for another shape, and for an executable that is closed; KeyError for a name it
+        does not keep.
         """
+        self._check_open()
         buffer = self.program.buffers[self.program.kept[name]]
         self._put(buffer, checked_value(name, buffer, value))
 
@@ -98,8 +105,9 @@ class DeviceExecutable:
         """Take all rows of a part, to be picked from by `run`: they stay on the device if it has room.
 
         Errors: E0720 for a field that is missing, E0721 for one of another shape or kind, E0722 for an index
-        out of range.
+        out of range; ValueError for an executable that is closed.
         """
+        self._check_open()
         bound, self._rows = checked_fields(self.program.inputs, fields)
         self._bound = {each.buffer: bound[each.name] for each in self.program.inputs}
         self._stop_streaming()
@@ -123,8 +131,10 @@ class DeviceExecutable:
         """Pass once over the rows of `order`, in batches, the steps numbered from `step`.
 
         Shapes: an output for each example is (rows of `order`, …), one for each batch (batches, …).
-        Errors: IndexError for a row that is not there; ValueError for a batch of no rows.
+        Errors: IndexError for a row that is not there; ValueError for a batch of no rows, and for an
+        executable that is closed.
         """
+        self._check_open()
         rows = np.ascontiguousarray(order, np.int64)
         checked_order(rows, batch, self._rows, bound=self._bound is not None or not self.program.inputs)
         return self._pass(rows, batch, step, seed, scalars or {})
@@ -149,6 +159,7 @@ class DeviceExecutable:
     ) -> list[float]:
         """Return the seconds of each launch of a step, in the program's order but for the one that moves
         cursors on: of some in a row, the fastest time of several. Weights are of no use afterwards."""
+        self._check_open()
         self._begin(order, batch, 0, seed, scalars or {})
         found = []
         for launch in self._launching(self._plan(batch), batch).each():
@@ -207,12 +218,17 @@ class DeviceExecutable:
             self._streaming.step(chosen, self._steps(len(chosen)))
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Give the memory back: nothing runs afterwards, and weights are lost."""
+        self._closed = True
         self._stop_streaming()
         self._recorded.clear()
         for each in (self._kept, self._values, *self._others.values()):
             each.free()
         self._others.clear()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError("this executable is closed")
 
     # ---- room ---------------------------------------------------------------------------------
 

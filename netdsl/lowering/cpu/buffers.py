@@ -54,8 +54,9 @@ class Workshop:
     tiles: bool = False
     """Whether large products go by tiles of matrices."""
 
-    split: set[str] = field(default_factory=set)
-    """The buffers of factors in parts that steps fill already."""
+    split: set[tuple[str, int, Only]] = field(default_factory=set)
+    """The buffers of factors in parts that steps fill already, of which nodes and for which rows: an
+    updated weight lies where the old one was."""
 
     prefix: str = ""
     """What the names of a loop's own buffers begin with."""

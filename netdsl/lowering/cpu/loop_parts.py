@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from netdsl.graph import is_batched
 from netdsl.lowering.cpu.buffers import Workshop
-from netdsl.lowering.cpu.parts import EXTENT_AT_LEAST, many
+from netdsl.lowering.cpu.parts import EXTENT_AT_LEAST, many, name_of_parts
 from netdsl.lowering.cpu.pieces import ITEM, panels_of
 from netdsl.passes.contractions import contraction_of
 from netdsl.program import LANES, Access, Buffer, Cut, Each, Examples, Part, Step, address, count_of, stride
@@ -25,17 +25,17 @@ def fixed_parts(shop: Workshop, index: int, cut: Cut) -> Buffer | None:
         return None
     if is_batched(node.shape) or min(columns(given), columns(shop.graph[index].shape)) < EXTENT_AT_LEAST:
         return None
-    source, shape = shop.at(right), node.shape
-    if is_back := shop.graph[index].setting("contract")[0][1] == 1:
+    shape, name = node.shape, name_of_parts(shop.at(right), node.shape, "right")
+    if shop.graph[index].setting("contract")[0][1] == 1:
         if right not in shop.choice.turned:
             return None
-        source, shape = shop.turned(right), shape[::-1]
-    name = f"{source.name} in parts" if is_back else f"{source.name} in parts, right"
+        shape, name = shape[::-1], name_of_parts(shop.turned(right), shape, "right")
     return shop.buffers.setdefault(name, Buffer(name, shape, layout="column parts", label=name))
 
 
 def split_fixed(shop: Workshop, inner: Workshop) -> Iterator[Step]:
-    """Yield the steps that split what all turns of a loop read, each matrix once."""
+    """Yield the steps that split what all turns of a loop read, each matrix once for each number of rows that
+    it is decided by."""
     for unit in inner.choice.units:
         for part in unit.parts:
             if part.template in ("product", "back"):
@@ -45,16 +45,17 @@ def split_fixed(shop: Workshop, inner: Workshop) -> Iterator[Step]:
 def _split_of(shop: Workshop, inner: Workshop, part: Part, cut: Cut) -> Iterator[Step]:
     index = contraction_of(inner.graph, part.group)
     target = fixed_parts(inner, index, cut)
-    if target is None or target.name in inner.split:
-        return
-    inner.split.add(target.name)
     left, right = inner.graph.operands(index)
+    only = many(inner.graph[left].shape)
+    if target is None or (target.name, right, only) in inner.split:
+        return
+    inner.split.add((target.name, right, only))
     steps, wide = target.shape
     source, panel = inner.at(right), stride(inner.at(right).name)
     if part.template == "back":
         source, panel = inner.turned(right), count_of(LANES * LANES * panels_of(steps))
     words = count_of(steps), address(source.name), panel, address(target.name), LANES * ITEM
     shop.add(target)
-    call = shop.call("split_panels", (*words, LANES * ITEM + LANES), only=many(inner.graph[left].shape))
+    call = shop.call("split_panels", (*words, LANES * ITEM + LANES), only=only)
     work = Each((count_of(panels_of(wide)),))
     yield Step((call,), work, (Access(source.name),), (Access(target.name),))

@@ -105,14 +105,22 @@ def split(shop: Workshop, index: int, form: str) -> Buffer:
     """Return the buffer in which a factor lies in parts: as the `left` or the `right` factor of a product, or
     `turned`, as the left one of a gradient, or `turned right`, as the right one of a product back; `back` are
     weights as the right one of such a product."""
-    name = f"{shop.at(index).name} in parts, {form}"
     layout: Layout = "row parts" if form in ("left", "turned right", "back") else "column parts"
     shape = shop.graph[index].shape
+    name = name_of_parts(shop.at(index), shape, form)
     return shop.buffers.setdefault(name, Buffer(name, shape, layout=layout, label=name))
 
 
+def name_of_parts(lying: Buffer, shape: Shape, form: str) -> str:
+    """Return the name of a value's parts: those of a matrix of other columns in the same memory differ."""
+    same = columns(shape) == columns(lying.shape)
+    return f"{lying.name}{'' if same else f' of {columns(shape)} columns'} in parts, {form}"
+
+
 def split_steps(shop: Workshop, part: Part, unit: Unit) -> Iterator[Step]:
-    """Yield the steps that split the factors of a part of a unit, each value once."""
+    """Yield the steps that split the factors of a part of a unit, each value once: a weight once more for
+    examples of another number of places, which may go by tiles where the others do not, and where it was
+    updated."""
     if part.template not in ("product", "back", "gradient"):
         return
     index = contraction_of(shop.graph, part.group)
@@ -129,8 +137,9 @@ def split_steps(shop: Workshop, part: Part, unit: Unit) -> Iterator[Step]:
         }
     for each, form in wanted.get(part.template, []):
         target = split(shop, each, form)
-        if target.name not in shop.split:
-            shop.split.add(target.name)
+        value = in_memory(shop.graph, each, shop.places)
+        if (target.name, value, only) not in shop.split:
+            shop.split.add((target.name, value, only))
             yield _split_step(shop, each, form, target, only)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from netdsl.diagnostics import Diagnostic, DiagnosticError
 from netdsl.files import Lock, fail
 from netdsl.lazy_dataclass import dataclass, replace
+from netdsl.run.bits import bits_notes
 from netdsl.run.engine import Engine
 from netdsl.run.inspect import inspect
 from netdsl.run.manifest import manifest_of
@@ -71,6 +72,7 @@ def train_file(
         _check_same(store, opened)
     engine = Engine(opened.experiment, options.threads, options.device)
     tell(precision_notes(engine, None if store is None else manifest.get("precision")))
+    tell(() if store is None else bits_notes(engine, manifest))
     training = _Training(opened, engine, runs, reporter, signals, tell)
     return Trained(engine, training.run(store, name))
 

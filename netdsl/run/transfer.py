@@ -65,7 +65,7 @@ def _anew(experiment: Experiment, start: str, taken: Sequence[str], kept: Values
     )
     return (
         Diagnostic(
-            "W0604",
+            "W0606",
             f"{len(new)} of the {len(known)} weights are not in `{start}`, and begin anew",
             None if span is None else Label(span, "has not all of them"),
             notes=tuple(notes),

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import shlex
 import struct
@@ -135,6 +136,12 @@ def flipped(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(bytes(content))
+
+
+def elsewhere(path: Path) -> None:
+    """Let a manifest tell that its run began on a device."""
+    device = {"kind": "cuda", "name": "a device", "driver": "CUDA 13.0", "blas": "cuBLASLt 13.0"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"device": device}))
 
 
 def written(path: str, text: str) -> Prepare:
@@ -273,9 +280,9 @@ def no_cuda(_: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("netdsl.runtime.cuda.toolchain._version", lambda name: None)
 
 
-def started(part: str) -> str:
-    """Return a training that begins with the weights of another, for wider layers."""
-    return WIDER.replace("epochs ", f'start     = "{part}"\n    epochs ')
+def started(part: str, text: str = "") -> str:
+    """Return a training that begins with the weights of another, for wider layers unless it is given."""
+    return (text or WIDER).replace("epochs ", f'start     = "{part}"\n    epochs ')
 
 
 WIDER = MOONS.replace("dense(4)", "dense(8)")
@@ -337,6 +344,11 @@ SITUATIONS: dict[str, Situation] = {
     "E0701": Situation("train t.net --quiet", {"t.net": WILD, "t.csv": FAR}),
     "E0703": Situation("train m.net --quiet", {"m.net": TARGET}),
     "W0605": Situation("train moons.net train.precision=bf16 --device cpu --quiet", {"moons.net": MOONS}),
+    "W0606": run(
+        "train w.net --quiet",
+        {"w.net": started("runs/moons-1/last.safetensors", MOONS.replace("dense(2)", "dense(2) as top"))},
+    ),
+    "W0607": run("train moons.net --resume --quiet", prepare=change("runs/moons-1/manifest.json", elsewhere)),
     # files and folders
     "E0801": Situation("fmt a.net", {"a.net": "param  a=1\n"}, failing("write", errno.ENOSPC)),
     "E0802": Situation("check a.net", {"a.net": MOONS}, failing("open", errno.EACCES)),

@@ -125,7 +125,7 @@ def test_a_new_head_on_a_body_trained_before(tmp_path: Path) -> None:
     for name in ("net/stem/w", "net/stem/b", "net/norm/mu", "net/norm/var"):
         np.testing.assert_array_equal(values[name], first.weights[name])
     (told,) = warnings
-    assert told.code == "W0604"
+    assert told.code == "W0606"
     assert told.message.startswith("2 of the 8 weights are not in")
     assert told.notes[0] == "new: `net/new_head/w`, `net/new_head/b`"
     assert told.notes[2] == "in the file, and not in this model: `net/head/b`, `net/head/w`"

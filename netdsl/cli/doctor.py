@@ -69,7 +69,7 @@ def machine() -> dict[str, str]:
     from netdsl.runtime.devices import default_threads
 
     cpu = cpu_record()
-    vectors = [each for each in cpu["features"] if each.startswith(("avx", "fma", "sse4", "neon"))]
+    vectors = [each for each in cpu["features"] if each.startswith(("amx", "avx", "fma", "sse4", "neon"))]
     return {
         "netdsl": netdsl.__version__,
         **versions(),

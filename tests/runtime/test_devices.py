@@ -1,11 +1,14 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from netdsl.diagnostics import DiagnosticError
+from netdsl.kernels.cpu import machine as machines
 from netdsl.kernels.cpu.machine import machine
 from netdsl.runtime import devices
+from tests.kernels.cpu.bench import LEVELS
 
 
 def test_threads_are_the_cores_of_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -41,3 +44,22 @@ def test_a_level_that_is_none(monkeypatch: pytest.MonkeyPatch, limit: str, said:
     (told,) = error.value.diagnostics
     assert said in told.message
     assert "generic" in (told.help or "")
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A system that keeps tile registers for itself."""
+    monkeypatch.setattr(machines, "_may_use_tiles", lambda: False)
+    machines._machine.cache_clear()
+    yield
+    machines._machine.cache_clear()
+
+
+@pytest.mark.skipif("amx" not in LEVELS, reason="this machine has no tile registers")
+@pytest.mark.usefixtures("refused")
+def test_tile_registers_that_the_system_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NETDSL_CPU", raising=False)
+    assert machine().level == "avx512"
+    monkeypatch.setenv("NETDSL_CPU", "amx")
+    with pytest.raises(DiagnosticError, match="which this machine has not"):
+        machine()

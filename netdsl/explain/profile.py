@@ -173,7 +173,7 @@ def entries_of(program: Program, spent: Spent, batch: int, limits: Limits) -> tu
         alone = isinstance(step.work, Each) and not step.work.extents
         for portion in portions(step):
             calls = slice(first, first + portion.calls)
-            made_for = [each for each in rest[: portion.calls] if not each.only or each.only.holds(rows)]
+            made_for = [each for each in rest[: portion.calls] if each.is_made(rows)]
             kernels = tuple(dict.fromkeys(each.kernel for each in made_for))
             flops = float(portion.flops.value(rows)) * phase.times
             cost = _cost(float(seconds[calls].sum()), flops, next(moved), limits)

@@ -94,6 +94,10 @@ class Call:
     block: tuple[Count, ...] = ()
     only: Only | None = None
 
+    def is_made(self, symbols: Mapping[str, int]) -> bool:
+        """Tell whether it is made for a number of rows."""
+        return self.only is None or self.only.holds(symbols)
+
 
 @dataclass(frozen=True, slots=True)
 class Each:

@@ -49,7 +49,7 @@ class Executable:
     def __init__(
         self, program: Program, threads: int | None = None, *, at_most: int | None = None, guard: int = 0
     ) -> None:
-        """Load or compile the kernels and make room for what is kept.
+        """Make room for what is kept; kernels are loaded, or compiled, when their rows are first passed.
 
         Without a number of `threads` there are as many as are worth while for the work, and as get their
         cores, but `at_most` so many, or as many as may run at once; results are the same. A `guard` of so
@@ -60,7 +60,7 @@ class Executable:
         self._chosen = threads is not None
         self._guard = guard
         self._intruded: set[str] = set()
-        self._kernels = _load(program)
+        self._kernels: dict[str, int] = {}
         self._team = Threads(self.threads)
         plan = plan_memory(program, 1, guard)
         self._places = plan.kept
@@ -294,6 +294,7 @@ class Executable:
 
     def _expansion(self, rows: int, threads: int) -> _Expansion:
         if (rows, threads) not in self._expansions:
+            self._load_kernels(rows)
             plan = plan_memory(self.program, rows, self._guard)
             self._make_room(plan)
             site = self._site(plan, rows, threads)
@@ -302,6 +303,17 @@ class Executable:
             contexts = [own["context"] for own in site.own]
             self._expansions[rows, threads] = _Expansion(tables, plan, site, lists, contexts)
         return self._expansions[rows, threads]
+
+    def _load_kernels(self, rows: int) -> None:
+        """Load what is launched for so many rows and is not there yet, with what the threads need."""
+        calls = (call for phase in self.program.phases for step in phase.steps for call in step.calls)
+        launched = {call.kernel for call in calls if call.is_made({"rows": rows})} - self._kernels.keys()
+        if not launched:
+            return
+        kernels = [kernel for name, kernel in self.program.kernels.items() if name in launched]
+        generated = [kernel for kernel in kernels if kernel.text]
+        hand_written = [kernel.name for kernel in kernels if not kernel.text] + ["interpret", "barrier"]
+        self._kernels |= load(module_text(generated), [kernel.name for kernel in generated], hand_written)
 
     def _make_room(self, plan: MemoryPlan) -> None:
         memory = self._memory
@@ -333,11 +345,3 @@ class Executable:
         ]
         barrier = (library()["barrier"], memory.barrier.ctypes.data)
         return Site(self._kernels, symbols, own, barrier)
-
-
-def _load(program: Program) -> dict[str, int]:
-    """Return the addresses of a program's kernels; those that the threads need are loaded with them."""
-    generated = [kernel for kernel in program.kernels.values() if kernel.text]
-    hand_written = [name for name, kernel in program.kernels.items() if not kernel.text]
-    hand_written += ["interpret", "barrier"]
-    return load(module_text(generated), [kernel.name for kernel in generated], hand_written)

@@ -32,10 +32,14 @@ class Threads:
         if count < 1:
             raise ValueError(f"{count} threads")
         self.count = count
-        self._interpret = _INTERPRET(library()["interpret"])
         self._workers: list[_Worker] = []
         self._process = os.getpid()
         self._one_run = threading.Lock()
+
+    @functools.cached_property
+    def _interpret(self) -> Callable[..., None]:
+        # Looked up for the first run: a program loads it together with the kernels of its first rows.
+        return _INTERPRET(library()["interpret"])
 
     def run(self, tables: Sequence[tuple[int, int]], contexts: Sequence[int], first: int, last: int) -> float:
         """Walk a launch list in each thread for each step from `first` to before `last`.

@@ -1,7 +1,8 @@
 """An executable's memory, its checks, and a run's shape."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from netdsl.compiler import compile_experiment
 from netdsl.diagnostics import DiagnosticError
 from netdsl.graph import BATCH, Builder
 from netdsl.operations import REGISTRY
-from netdsl.program import Buffer
+from netdsl.program import ROWS, Buffer, Only
 from netdsl.runtime import Executable, sharing
 from netdsl.runtime.executable import _Expansion
+from netdsl.runtime.load import load
 from netdsl.runtime.packing import packed, unpacked
 from netdsl.runtime.sharing import steps_of
 from netdsl.runtime.threads import _Worker
@@ -338,6 +340,37 @@ def test_the_time_of_a_piece_is_without_what_is_made_for_its_threads(monkeypatch
     executable.close()
     assert told == [(2, 0.0), (3, 0.0)]
     assert made.count("__init__") == 3
+
+
+def test_a_kernel_is_loaded_when_rows_that_it_is_launched_for_are_first_passed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A short last batch may take another way; nobody waits for its kernels before the first step."""
+    loaded: list[set[str]] = []
+
+    def noted(source: str, names: Sequence[str], hand_written: Sequence[str] = ()) -> dict[str, int]:
+        loaded.append({*names, *hand_written})
+        return load(source, names, hand_written)
+
+    monkeypatch.setattr("netdsl.runtime.executable.load", noted)
+    step = TRAINING.phases[0].steps[0]
+    few = {call.kernel for call in step.calls}
+    short = tuple(replace(call, only=Only(ROWS, 1, 4)) for call in step.calls)
+    phases = (
+        replace(TRAINING.phases[0], steps=(replace(step, calls=short), *TRAINING.phases[0].steps[1:])),
+        *TRAINING.phases[1:],
+    )
+    rest = {call.kernel for phase in phases for step in phase.steps for call in step.calls if not call.only}
+    assert few - rest, "what is launched for few rows is launched for many elsewhere"
+    executable = Executable(replace(TRAINING, phases=phases), 1)
+    executable.bind(FIELDS)
+    assert loaded == []
+    executable.run(np.arange(4), 4)
+    assert loaded == [rest | {"interpret", "barrier"}]
+    executable.run(np.arange(5), 5)
+    assert len(loaded) == 1
+    executable.run(np.arange(7), 4)
+    assert loaded[1:] == [few - rest | {"interpret", "barrier"}]
 
 
 def test_all_numbers_of_threads_share_the_same_ones() -> None:

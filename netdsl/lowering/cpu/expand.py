@@ -133,7 +133,7 @@ def _step(
             items = int(thread == 0)
         case Each() as each:
             items = _number(each, symbols, thread, threads)
-    made = [n for n, call in enumerate(step.calls) if call.only is None or call.only.holds(site.symbols)]
+    made = [n for n, call in enumerate(step.calls) if call.is_made(site.symbols)]
     tables.calls[thread].append(np.tile(np.array(made, np.int64), items))
     rows = np.zeros((times, items, len(made), WORDS), np.int64)
     if items:

@@ -7,32 +7,25 @@ from typing import Final
 
 from lsprotocol import types
 
-from netdsl.lazy_dataclass import dataclass
+from netdsl.lsp import offers
 from netdsl.lsp.analysis import Analysis
-from netdsl.lsp.documentation import setting_text, teaching
+from netdsl.lsp.documentation import setting_text
 from netdsl.lsp.fields import FIELDS as TEXTS
 from netdsl.lsp.fields import PRECISIONS
+from netdsl.lsp.offers import Offer
 from netdsl.lsp.parts import outputs_of
 from netdsl.lsp.surroundings import Surroundings, surroundings
 from netdsl.semantics.blocks import FIELDS
 from netdsl.semantics.files import Module
 from netdsl.semantics.functions import FUNCTIONS, WORDS, Function
 from netdsl.semantics.lookup import CONSTANTS, SEEN_BY
-from netdsl.semantics.parts import parts_of
 from netdsl.semantics.signatures import parameters, signature
 from netdsl.semantics.stops import CLIPS, STOPS
-from netdsl.semantics.unmade import called_metrics
 from netdsl.syntax import tree
-from netdsl.syntax.words import DEFINITIONS, SECTIONS
+from netdsl.syntax.words import SECTIONS
 
 Kind = types.CompletionItemKind
 
-_KINDS: Final = {
-    **dict.fromkeys(DEFINITIONS, Kind.Function),
-    **dict.fromkeys(SECTIONS, Kind.Struct),
-    "model": Kind.Class,
-    "param": Kind.Constant,
-}
 _OF_FIELD: Final = {
     ("train", "model"): ("model",),
     ("train", "data"): ("data",),
@@ -48,25 +41,13 @@ _IN_BODY: Final = ("layer", "param", "model")
 _MOST: Final = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """Something that can be written. `rank` orders offers: what belongs here most has the lowest."""
-
-    name: str
-    kind: types.CompletionItemKind
-    rank: int
-    detail: str = ""
-    text: str = ""
-    insert: str | None = None
-
-
 def completions(analysis: Analysis, text: str, offset: int) -> types.CompletionList:
     """Return what can be written at an offset of a text, which may be newer than what is known of it."""
     here = surroundings(text, offset)
-    offers: dict[str, Offer] = {}
+    found: dict[str, Offer] = {}
     for each in _Offers(analysis, here).all():
-        offers.setdefault(each.name, each)
-    items = [_item(each) for each in list(offers.values())[:_MOST]]
+        found.setdefault(each.name, each)
+    items = [_item(each) for each in list(found.values())[:_MOST]]
     return types.CompletionList(is_incomplete=False, items=items)
 
 
@@ -178,14 +159,14 @@ class _Offers:
         inside = bool(here.callee)
         match here.kind, field:
             case "data", "source":
-                yield from self._sources() if not inside else self._source_arguments()
+                yield from offers.sources() if not inside else self._source_arguments()
             case "train", "freeze":
-                yield from self._parts()
+                yield from offers.parts(self.analysis)
             case "train", "stop" | "clip":
                 table = STOPS if field == "stop" else CLIPS
                 for function in () if inside else table.values():
-                    yield _function(function, 1)
-                yield from self._figures() if inside else ()
+                    yield offers.function(function, 1)
+                yield from offers.figures() if inside else ()
             case "train", "precision":
                 for each, about in PRECISIONS.items():
                     yield Offer(each, Kind.EnumMember, 1, about)
@@ -194,13 +175,13 @@ class _Offers:
                 if wanted and not inside:
                     yield from self._declared(wanted, 1)
                 if name in ("loss", "metrics"):
-                    yield from self._compared()
+                    yield from offers.compared(self.analysis, self.module)
                 if name == "loss":
                     yield Offer("weights", Kind.Variable, 3, "all weights, or `weights(stem)`")
                 if name == "optimizer" and inside:
                     yield from self._declared(("schedule",), 2)
                 if name in ("maximize", "minimize", "over"):
-                    yield from self._figures()
+                    yield from offers.figures()
                 yield from self._declared(("param",), 3)
         yield from self._aliases()
 
@@ -213,13 +194,13 @@ class _Offers:
         modules += [self.module.library] if self.module.library else []
         for module in modules:
             for name, each in module.declarations.items():
-                if _kind(each) in kinds:
-                    yield _declared(name, each, rank if module.declarations is own else rank + 1)
+                if offers.kind_of(each) in kinds:
+                    yield offers.declared(name, each, rank if module.declarations is own else rank + 1)
 
     def _functions(self, rank: int, *, elementwise: bool = False) -> Iterator[Offer]:
         for each in FUNCTIONS.values():
             if not elementwise or each.elementwise or self.here.before == "->":
-                yield _function(each, rank + 1 + (not each.elementwise))
+                yield offers.function(each, rank + 1 + (not each.elementwise))
 
     def _aliases(self) -> Iterator[Offer]:
         for name in self.module.aliases if self.module else ():
@@ -296,15 +277,9 @@ class _Offers:
             case tree.Path(text=name) | tree.Call(callee=tree.Path(text=name)):
                 library = self.module.library if self.module else None
                 each = library.declarations.get(name) if library else None
-                yield from self._declared((_kind(each),), 0) if each is not None else ()
+                yield from self._declared((offers.kind_of(each),), 0) if each is not None else ()
 
     # ---- what only blocks speak of --------------------------------------------------------------
-
-    def _sources(self) -> Iterator[Offer]:
-        from netdsl.data.sources import source_names
-
-        for name in source_names():
-            yield Offer(name, Kind.Function, 1, "a source of data", "", f"{name}(")
 
     def _source_arguments(self) -> Iterator[Offer]:
         from netdsl.data.sources import source_arguments
@@ -315,42 +290,14 @@ class _Offers:
                 yield Offer(f"{name}=", Kind.Property, 0, f"an argument of {source}")
         yield from self._declared(("param",), 2)
 
-    def _parts(self) -> Iterator[Offer]:
-        """Yield the parts of the models, as their weights are called."""
-        for survey in self.analysis.surveys.values():
-            paths = [each.path for each in survey.weights]
-            for model in dict.fromkeys(path.split("/")[0] for path in paths):
-                for part in parts_of(paths, model):
-                    written = f'"{part}"' if "/" in part else part
-                    yield Offer(written, Kind.Property, 1 + part.count("/"), f"a part of {model}")
-
-    def _compared(self) -> Iterator[Offer]:
-        """Yield the outputs of the models and the fields of the data."""
-        for each in self.module.declarations.values() if self.module else ():
-            if isinstance(each, tree.Definition) and each.kind == "model":
-                for name in [named.name.text for named in outputs_of(each)] or [each.name.text]:
-                    yield Offer(name, Kind.Variable, 2, f"an output of {each.name.text}")
-        for schema in self.analysis.schemas.values():
-            for field in schema.fields:
-                yield Offer(field.name, Kind.Variable, 2, f"a field of {schema.name}")
-
-    def _figures(self) -> Iterator[Offer]:
-        for part in ("valid", "train"):
-            yield Offer(part, Kind.Variable, 1, f"{part}.loss and other figures", "", f"{part}.")
-
-    def _metrics(self) -> set[str]:
-        trains = [each for each in self.module.sections if each.kind == "train"] if self.module else []
-        metrics = [field.value for each in trains for field in each.fields if field.name.text == "metrics"]
-        return {name for each in metrics for name in called_metrics(each)}
-
     def _of_path(self) -> Iterator[Offer]:
         """Yield what can stand behind a point: names of an import, figures of a part."""
         first = self.here.path[-1]
         if self.module is not None and first in self.module.aliases:
             for name, each in self.module.aliases[first].declarations.items():
-                yield _declared(name, each, 1)
+                yield offers.declared(name, each, 1)
         elif first in ("valid", "train") and self.here.in_section:
-            for name in ("loss", "objective", *sorted(self._metrics())):
+            for name in ("loss", "objective", *sorted(offers.metrics(self.module))):
                 yield Offer(name, Kind.Variable, 1, f"a figure of the {first} part")
         elif self.module is not None:
             for found in self.module.declarations.values():
@@ -365,16 +312,3 @@ class _Offers:
             for path in sorted(folder.glob("*.net"))[:_MOST]:
                 if path.name != self.analysis.request.path.name:
                     yield Offer(path.name, Kind.File, 1)
-
-
-def _kind(each: tree.Param | tree.Definition | tree.Section) -> str:
-    return "param" if isinstance(each, tree.Param) else each.kind
-
-
-def _declared(name: str, each: tree.Param | tree.Definition | tree.Section, rank: int) -> Offer:
-    detail = signature(each) if isinstance(each, tree.Definition) else each.span.text.split("\n")[0]
-    return Offer(name, _KINDS.get(_kind(each), Kind.Value), rank, detail, teaching(each.span))
-
-
-def _function(each: Function, rank: int) -> Offer:
-    return Offer(each.name, Kind.Function, rank, each.usage, "a function of the language")

@@ -52,10 +52,10 @@ def launch_loop(shop: Lowering, loop: int) -> None:
         shop.precision,
         shop.blas,
         shop.numbers,
-        shop.buffers,
-        shop.kernels,
-        shop.views,
         f"{shop.prefix}v{loop}/",
+        buffers=shop.buffers,
+        kernels=shop.kernels,
+        views=shop.views,
     )
     also = _bind(shop, inner, loop)
     inner.place_leaves()

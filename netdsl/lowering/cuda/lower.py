@@ -19,13 +19,12 @@ from netdsl.lowering.cuda.loops import launch_loop, place_states
 from netdsl.lowering.cuda.numbers import NumberSlots
 from netdsl.lowering.cuda.plan import Plan
 from netdsl.lowering.cuda.points import THREADS, Store, shared_out, total_of, write_points
+from netdsl.lowering.cuda.recording import Recording
 from netdsl.lowering.cuda.reductions import TOGETHER, alike
 from netdsl.lowering.cuda.tables import sort_by_rows
 from netdsl.lowering.headers import about
 from netdsl.program import (
-    Access,
     Buffer,
-    Call,
     Count,
     Grid,
     Input,
@@ -33,10 +32,8 @@ from netdsl.program import (
     LibraryProduct,
     Origin,
     Output,
-    Phase,
     Program,
     Role,
-    Step,
     address,
     count_of,
     symbol,
@@ -69,27 +66,17 @@ def lower_to_device(
 
 
 @dataclass(slots=True)
-class Lowering:
-    """Makes the launches of a graph. `views` are places within buffers, by name: of which, how many bytes
-    behind its beginning. The body of a loop is lowered by one of its own, whose inputs lie in `views`."""
+class Lowering(Recording):
+    """Makes the launches of a graph. The body of a loop is lowered by one of its own, whose inputs lie in
+    `views`."""
 
-    graph: Graph
     rows: int
     precision: Precision
     blas: bool = False
     numbers: NumberSlots = field(default_factory=NumberSlots)
-    buffers: dict[str, Buffer] = field(default_factory=dict)
-    kernels: dict[str, Kernel] = field(default_factory=dict)
-    views: dict[str, tuple[str, Count]] = field(default_factory=dict)
     prefix: str = ""
-    places: dict[int, Buffer] = field(default_factory=dict)
     replaced: dict[int, int] = field(default_factory=dict)
     """The weights and states that new ones overwrite, by the value of the new one."""
-
-    phases: list[Phase] = field(default_factory=list)
-    first: list[Step] = field(default_factory=list)
-    second: list[Step] = field(default_factory=list)
-    """Launches that nobody has closed a phase behind: those that need no other, and those behind them."""
 
     fields: dict[str, str] = field(default_factory=dict)
     works: dict[int, tuple[Work, Mapping[str, int]]] = field(default_factory=dict)
@@ -157,18 +144,6 @@ class Lowering:
                     self.place(index, name, "constant", values=node.setting("value"))
                 case "input" if not self.prefix:
                     self.fields[node.setting("name")] = f"field {len(self.fields)}"
-
-    def place(self, index: int, name: str, role: Role = "value", **more: object) -> None:
-        """Give a value a buffer of its own."""
-        node = self.graph[index]
-        buffer = Buffer(name, node.shape, node.dtype, role=role, **more)  # type: ignore[arg-type]
-        self.buffers[name] = self.places[index] = buffer
-
-    def view(self, index: int, name: str, whole: str, offset: Count) -> None:
-        """Let a value lie in a buffer, so many bytes behind its beginning."""
-        node = self.graph[index]
-        self.views[name] = whole, offset
-        self.places[index] = Buffer(name, node.shape, node.dtype)
 
     def place_values(self) -> list[Store]:
         """Give each stored value a buffer, a new weight that of the old one; else it is copied at the end."""
@@ -348,63 +323,3 @@ class Lowering:
             origins, second = self.origins([index]), number > 0
             self.add(kernel, arguments, grid, operands.values(), written, origins, flops, second=second)
             flops = Count()
-
-    def origins(self, nodes: Iterable[int]) -> tuple[Origin, ...]:
-        """Return what is computed, for people."""
-        return tuple(
-            Origin(formula(self.graph, index), node.path, node.span, node.of)
-            for index in nodes
-            for node in (self.graph[index],)
-        )
-
-    def add(
-        self,
-        kernel: Kernel,
-        arguments: tuple[Count, ...],
-        grid: Grid,
-        reads: Iterable[int],
-        writes: Iterable[str],
-        origins: tuple[Origin, ...],
-        flops: Count = Count(),  # noqa: B008 - a number
-        *,
-        second: bool = False,
-    ) -> None:
-        """Add a launch, behind the others of its phase where it is a second one."""
-        self.kernels[kernel.name] = kernel
-        call = Call(kernel.name, tuple(map(self.in_memory, arguments)))
-        self.add_step((call,), grid, reads, writes, origins, flops, second=second)
-
-    def in_memory(self, place: Count) -> Count:
-        """Return an address with the buffer that it is in, rather than a view of it."""
-        symbols = {f"at({name})": address(whole) + offset for name, (whole, offset) in self.views.items()}
-        return place.where(symbols)
-
-    def add_step(
-        self,
-        calls: tuple[Call, ...],
-        work: Grid | LibraryProduct,
-        reads: Iterable[int],
-        writes: Iterable[str],
-        origins: tuple[Origin, ...],
-        flops: Count,
-        *,
-        room: str | None = None,
-        second: bool = False,
-    ) -> None:
-        """Add a step that touches such values and buffers; nobody counts what it writes into its `room`."""
-        named = dict.fromkeys(self._whole(self.places[each].name) for each in reads if each in self.places)
-        written = tuple(dict.fromkeys(map(self._whole, writes)))
-        touched = sum((4 * total_of(self.buffers[name].shape) for name in (*named, *written)), Count())
-        written += () if room is None else (room,)
-        accesses = tuple(map(Access, named)), tuple(map(Access, written))
-        step = Step(calls, work, *accesses, origins, flops, touched)
-        (self.second if second else self.first).append(step)
-
-    def close_phase(self) -> None:
-        """Begin a new phase: what is launched from now on may read what was launched before."""
-        self.phases += [Phase(tuple(each)) for each in (self.first, self.second) if each]
-        self.first, self.second = [], []
-
-    def _whole(self, name: str) -> str:
-        """Return the buffer that a name shows."""
-        return self.views[name][0] if name in self.views else name

@@ -310,7 +310,7 @@ class Plan:
         """Return how many levels behind a value one that reads it stands, there or at another place."""
         if here and self.together(one, other):
             return 0
-        if self.has_own_launch(other) or not self.is_of_library(one) or not self._is_narrow(one):
+        if self._is_made_by_kernel(other) or not self.is_of_library(one) or not self._is_narrow(one):
             return 1
         # A reader adds pieces up itself, of any place.
         return 0 if 0 < self.in_pieces(one) <= FEW_PIECES else 1

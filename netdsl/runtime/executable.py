@@ -180,14 +180,19 @@ class Executable:
         return found
 
     def _prepare(self, rows: int) -> None:
-        """Prepare the next call of so many rows, if it is one thread's and small."""
-        if self._steps[rows].threads(1) > 1:
+        """Prepare the next call of so many rows, if it is small and its step not worth handing over."""
+        steps = self._steps[rows]
+        if steps.threads(1) > 1:
             return
-        expansion = self._expansion(rows, 1)
-        context = self._memory.contexts[: self._context_words]
+        threads = steps.ready_threads()
+        own = self._expansion(rows, 1)
+        walk = self._team.alone(own.lists[0], own.contexts[0])
+        if threads > 1:
+            both = self._expansion(rows, threads)
+            walk = self._team.pair(own.lists[0], both.lists, both.contexts)
+        contexts = self._memory.contexts.reshape(self.threads, self._context_words)[:threads]
         table = self._numbers.table(np.full(1, rows, np.float64), 0, {})
-        walk = self._team.alone(expansion.lists[0], expansion.contexts[0])
-        call = prepared_call(self.program, rows, table, context, walk)
+        call = prepared_call(self.program, rows, table, contexts, walk)
         if call is not None:
             self._calls[rows] = call
 

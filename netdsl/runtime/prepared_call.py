@@ -23,7 +23,7 @@ WHOLE: Final = "bhilqBHILQ"
 
 
 class PreparedCall:
-    """One batch of so many rows by one thread: fields are copied in, results are copied out.
+    """One batch of so many rows: fields are copied in, results are copied out.
 
     A network's weights drive out of the second cache what Python needs for a call, so that a line of Python
     costs several times of what it costs in a loop by itself: a row of 784-512-256-10 took 29 us beside its
@@ -35,10 +35,11 @@ class PreparedCall:
         program: Program,
         rows: int,
         table: NDArray[np.float32],
-        context: NDArray[np.int64],
+        contexts: NDArray[np.int64],
         walk: Callable[[], None],
     ) -> None:
-        """Make room for fields and results; `walk` takes a step by a launch list with this `context`."""
+        """Make room for fields and results; `walk` takes a step by launch lists with these `contexts`, a row
+        for each thread."""
         self._inputs = [_Given(each, rows) for each in program.inputs]
         self._results = [(each.name, room(each, rows, 1)) for each in program.outputs]
         self._kept = np.arange(rows, dtype=np.int64), table
@@ -47,7 +48,7 @@ class PreparedCall:
         *rest, order, numbers = map(address, places)
         run = words.of_run(rows, 0, 0, order, numbers, rest)
         self._run = np.array(run, np.int64)
-        self._words = context[words.BATCH : words.BATCH + len(run)]
+        self._words = contexts[:, words.BATCH : words.BATCH + len(run)]
         self._walk = walk
 
     def __call__(self, fields: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]] | None:
@@ -81,10 +82,10 @@ def prepared_call(
     program: Program,
     rows: int,
     table: NDArray[np.float32],
-    context: NDArray[np.int64],
+    contexts: NDArray[np.int64],
     walk: Callable[[], None],
 ) -> PreparedCall | None:
     """Return a call of so many rows, None where it would copy too much."""
     copied = [sized(each.shape, rows) for each in program.inputs]
     copied += [shape_of(each, rows, 1) for each in program.outputs]
-    return PreparedCall(program, rows, table, context, walk) if sum(map(prod, copied)) <= MOST else None
+    return PreparedCall(program, rows, table, contexts, walk) if sum(map(prod, copied)) <= MOST else None

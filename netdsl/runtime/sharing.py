@@ -16,6 +16,11 @@ CYCLES_A_PHASE: Final = 10_000
 CYCLES_A_PIECE: Final = 1_000_000
 """How long the work of a run should be for each of its threads: several times what handing it over costs."""
 
+CYCLES_OF_A_PAIR: Final = 100_000
+"""How long the work of a step should be for each of two threads that are both ready for it: a row of LeNet,
+of 90,000 cycles, takes 24 to 28 us by two and 23 by one, one of 784-300-10, of 150,000, 20 and 22, one of
+784-512-256-10, of 340,000, 33 and 100: its weights fit into two second caches, and not into one."""
+
 PIECE: Final = 0.05
 """Seconds of a piece of a run: then what the pieces before took is looked at. Handing a piece to threads
 costs a quarter of a millisecond."""
@@ -112,6 +117,11 @@ class Steps:
         wanted = self.sharing.threads
         alone = not self.sharing.fixed and self.cycles * steps < CYCLES_A_PIECE * wanted
         return 1 if alone else wanted
+
+    def ready_threads(self) -> int:
+        """Return how many threads one step is shared out to, of two at most, where both are ready for it."""
+        wanted = min(2, self.sharing.most)
+        return 1 if self.cycles < CYCLES_OF_A_PAIR * wanted else wanted
 
 
 def steps_of(program: Program, rows: int, threads: int, *, fixed: bool) -> Steps:

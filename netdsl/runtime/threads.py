@@ -10,6 +10,7 @@ from time import perf_counter, thread_time
 from typing import Final
 
 from netdsl.runtime.load import library
+from netdsl.runtime.pair import Pair
 
 Job = Callable[[], None]
 _INTERPRET: Final = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)
@@ -62,6 +63,11 @@ class Threads:
         words = [ctypes.c_int64(each) for each in (*table, context, 0, 1)]
         return functools.partial(self._interpret, *words)
 
+    def pair(self, alone: tuple[int, int], lists: Sequence[tuple[int, int]], contexts: Sequence[int]) -> Job:
+        """Return what walks a launch list for one step in the caller's thread, or lists for two of them where
+        one of the others is ready."""
+        return Pair(alone, (lists[0], lists[1]), (contexts[0], contexts[1]), self._begin)
+
     def run_timed(
         self,
         tables: Sequence[tuple[int, int]],
@@ -110,6 +116,12 @@ class Threads:
                 batch.withdraw_or_wait()
                 raise
             return sum(batch.spent) / (perf_counter() - began)
+
+    def _begin(self, job: Job) -> None:
+        """Hand a job to one thread, and do not wait for it."""
+        with self._one_run:
+            self._start(1)
+            self._workers[0].begin(job)
 
     def _start(self, count: int) -> None:
         """Make the threads when they are first needed; a forked child has none of its parent's."""

@@ -5,7 +5,7 @@ from types import ModuleType
 from netdsl.kernels.cpu import context
 from netdsl.lowering.cpu import words
 
-KERNELS_ALONE = {"BARRIER_WORDS", "GENERATION", "ALIGNMENT", "SPINS"}
+KERNELS_ALONE = {"BARRIER_WORDS", "GENERATION", "ALIGNMENT", "SPINS", "READY"}
 
 
 def numbers(module: ModuleType) -> dict[str, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _MODULES: Final[dict[str, tuple[str, ...]]] = {
-    "interpreter": ("interpret", "interpret_timed", "barrier"),
+    "interpreter": ("interpret", "interpret_timed", "barrier", "stand_by", "share_step"),
     "products": ("product", "product_back", "weight_gradient", "turn_panel"),
     "part_products": (
         "split_rows",

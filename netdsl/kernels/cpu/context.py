@@ -27,3 +27,7 @@ GENERATION: Final = 8
 ALIGNMENT: Final = 128
 SPINS: Final = 100
 """Pauses before a waiting thread gives its core away; longer spins cost dearly when cores are short."""
+
+READY: Final = 1
+"""What stands in the word `turn` while a thread stands by (`stand_by`): any other number says that it is
+asked for, has gone, or has never come."""

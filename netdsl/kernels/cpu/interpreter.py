@@ -1,6 +1,6 @@
 """What a thread runs: a launch list, and the barrier between its phases."""
 
-from netdsl.kernels.cpu.context import GENERATION, SPINS, STEP
+from netdsl.kernels.cpu.context import GENERATION, READY, SPINS, STEP
 from netdsl.kernels.cpu.kernel import kernel
 from netdsl.kernels.cpu.memory import (
     at_long,
@@ -79,3 +79,39 @@ def barrier(place: int, threads: int) -> None:
                 pause()
             else:
                 give_way()
+
+
+@kernel
+def stand_by(turn: int, gone: int, interpret_: int, table: int, rows: int, context: int, pauses: int) -> None:
+    """Walk a launch list for one step each time that `share_step` asks for it, until so many pauses go by.
+
+    Whoever adds to `turn` first has it, this thread to leave or the other to ask for a step. `gone` is
+    counted up at the end.
+    """
+    asked = True
+    while asked:
+        atomic_store(turn, READY)
+        waited = 0
+        while waited < pauses and atomic_load(turn) == READY:
+            pause()
+            waited += 1
+        asked = atomic_add(turn, 1) != READY
+        if asked:
+            call_kernel(interpret_, table, rows, context, 0, 1, 0, 0, 0, 0, 0, 0)
+    atomic_add(gone, 1)
+
+
+@kernel
+def share_step(
+    turn: int, shared: int, interpret_: int, table: int, rows: int, alone: int, alone_rows: int, context: int
+) -> None:
+    """Take one step with the thread that stands by, by the list for two, else by the list `alone`.
+
+    `shared` is set to whether there was one.
+    """
+    at_long(shared)[0] = 0
+    if atomic_load(turn) == READY and atomic_add(turn, 1) == READY:
+        at_long(shared)[0] = 1
+        call_kernel(interpret_, table, rows, context, 0, 1, 0, 0, 0, 0, 0, 0)
+    else:
+        call_kernel(interpret_, alone, alone_rows, context, 0, 1, 0, 0, 0, 0, 0, 0)

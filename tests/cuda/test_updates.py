@@ -1,4 +1,4 @@
-"""New weights are written where the old ones lie, behind all that reads these."""
+"""New weights are written where the old ones lie, behind all that reads these, of their own gradients."""
 
 from typing import Literal
 
@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from netdsl.graph import Builder, Graph
+from netdsl.lowering.cuda.lower import lower_to_device
 from netdsl.lowering.cuda.points import MOST
 from netdsl.operations import REGISTRY
+from netdsl.passes.legalize import legalize
 from tests.cuda.both_devices import compare_on_device
 
 WIDTH = 7
@@ -44,3 +46,19 @@ def test_old_values_are_read_before_new_ones_are_written(kind: Literal["copied",
     builder.updates = {"w": new[kind], "last": last * half + weight if kind == "mixed" else weight}
     fields = {"x": np.random.default_rng(0).normal(size=(3, WIDTH)).astype(np.float32)}
     compare_on_device(builder.finish(), fields, 3)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4], ids=["whole", "two groups", "depthwise"])
+def test_gradients_of_kernels_in_pieces_go_to_their_own_weights(groups: int) -> None:
+    builder = Builder(REGISTRY)
+    x, slope = (builder.apply("input", name=name, shape=(-1, 9, 9, 4), dtype="float") for name in ("x", "dy"))
+    kernel = builder.apply("weight", name="k", shape=(3, 3, 4 // groups, 4))
+    about = {"strides": (1, 1), "before": (1, 1), "after": (1, 1), "dilation": (1, 1)}
+    gradient = x.apply("convolve_kernel", slope, size=(3, 3), groups=groups, **about)
+    builder.updates["k"] = kernel - gradient * builder.constant(0.1).broadcast(kernel.shape)
+    graph = builder.finish()
+    kernels = lower_to_device(legalize(graph), "test", 128).kernels.values()
+    assert any("scratch" in each.text for each in kernels)
+    rng = np.random.default_rng(0)
+    fields = {name: rng.normal(size=(3, 9, 9, 4)).astype(np.float32) for name in ("x", "dy")}
+    compare_on_device(graph, fields, 3)

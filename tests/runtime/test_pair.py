@@ -4,6 +4,7 @@ import functools
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -50,7 +51,9 @@ def in_a_thread(job: Callable[[], None]) -> None:
 
 
 def wait_until_ready(words: NDArray[np.int64]) -> None:
+    limit = time.monotonic() + 60
     while words[0] != READY:
+        assert time.monotonic() < limit, "nobody stands by"
         os.sched_yield()
 
 
@@ -85,6 +88,7 @@ def test_steps_are_shared_while_the_second_thread_stands_by(
 ) -> None:
     monkeypatch.setattr(pair, "STANDING_BY", 1.0)
     monkeypatch.setattr(pair, "NEAR", 100.0)
+    monkeypatch.setattr(pair, "PINS", False)
     step = Step()
     made = step.pair(threads)
     made()
@@ -198,6 +202,7 @@ def test_a_forked_child_takes_steps_with_a_thread_of_its_own(
     """Even when its parent's stood by at the fork."""
     monkeypatch.setattr(pair, "STANDING_BY", 1.0)
     monkeypatch.setattr(pair, "NEAR", 100.0)
+    monkeypatch.setattr(pair, "PINS", False)
     step = Step()
     made = step.pair(threads)
     made()

@@ -27,6 +27,8 @@ def entry() -> None:
         # Who pressed Ctrl-C need not wait until threads have ended and modules are torn down.
         sys.stderr.flush()
         os._exit(code)
+    # Python looks for garbage among all that is there when it ends: 0.06 of 0.34 s of `netdsl check`.
+    gc.freeze()
     sys.exit(code)
 
 

@@ -59,9 +59,12 @@ class Builder:
 
     def add(self, node: Node, operands: Sequence[Value]) -> Value:
         """Add a node as it is (a pass that rebuilds a graph keeps the origin of what it copies)."""
-        assert all(each.builder is self for each in operands), "a value of another builder"
+        indices = []
+        for each in operands:
+            assert each.builder is self, "a value of another builder"
+            indices.append(each.index)
         self._nodes.append(node)
-        self._operands.append(tuple(each.index for each in operands))
+        self._operands.append(tuple(indices))
         return Value(self, len(self._nodes) - 1)
 
     def copy(

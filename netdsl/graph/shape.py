@@ -1,5 +1,6 @@
 """Shapes: tuples of extents, with one symbolic extent for the number of examples in a batch."""
 
+from functools import cache
 from typing import Final, Literal, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
@@ -30,6 +31,7 @@ def example(shape: Shape) -> Shape:
     return shape[1:] if is_batched(shape) else shape
 
 
+@cache
 def count(shape: Shape) -> int:
     """Return the number of elements of one example."""
     product = 1

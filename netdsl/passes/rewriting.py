@@ -175,13 +175,17 @@ class Rewriter(Sharing):
     def _rewritten(self, node: Node, operands: Sequence[Value]) -> Value | None:
         if self._depth >= DEEPEST:
             return None
+        rules = self._rules.get(node.operation.name)
+        if rules is None:
+            return None
+        origin = Origin(node.span, node.path, node.repeat, node.of)
         self._depth += 1
         try:
-            for rule in self._rules.get(node.operation.name, ()):
+            for rule in rules:
                 if rule.early and node.of:
                     continue
                 told = len(self._log or ())
-                with self.within(Origin(node.span, node.path, node.repeat, node.of)):
+                with self.within(origin):
                     value = rule.attempt(self, node, operands)
                 self._forget(told, rule, value)
                 if value is not None:

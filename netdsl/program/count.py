@@ -31,6 +31,8 @@ class Count:
         return self + other
 
     def __mul__(self, other: Count | int) -> Count:
+        if isinstance(other, int):
+            return Count(tuple((a * other, symbols) for a, symbols in self.terms) if other else ())
         right = count_of(other).terms
         return _collect(
             tuple((a * b, tuple(sorted((*left, *symbols)))) for a, left in self.terms for b, symbols in right)

@@ -28,7 +28,7 @@ def fixed_parts(shop: Workshop, index: int, cut: Cut) -> Buffer | None:
     shape, name = node.shape, name_of_parts(shop.at(right), node.shape, "right")
     if shop.graph[index].setting("contract")[0][1] == 1:
         if right not in shop.choice.turned:
-            return None
+            return None  # its columns end within a panel: what is multiplied with it is turned instead
         shape, name = shape[::-1], name_of_parts(shop.turned(right), shape, "right")
     return shop.buffers.setdefault(name, Buffer(name, shape, layout="column parts", label=name))
 

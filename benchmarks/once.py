@@ -1,4 +1,5 @@
-"""A process that makes one training step and ends: `python -m benchmarks.once LABEL WORKLOAD FOLDER THREADS`.
+"""A process that makes one training step and prints when that was done, in seconds since 1970:
+`python -m benchmarks.once LABEL WORKLOAD FOLDER THREADS`.
 
 The folder has a batch of rows and the initial weights, so that no data set is read.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,9 @@ def main() -> None:
     label, workload, place, threads = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
     confined(threads)
     loss = _ours(workload, place, threads) if label == "netdsl" else _peer(label, workload, place, threads)
+    done = time.time()
     assert np.isfinite(loss).all(), loss
+    print(done)
 
 
 def _ours(workload: str, place: Path, threads: int) -> np.ndarray:

@@ -3,7 +3,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -125,6 +125,15 @@ def test_a_run_has_as_many_lists_as_there_are_threads_at_most() -> None:
         Threads(0)
 
 
+@pytest.fixture
+def heeded_interrupts() -> Iterator[None]:
+    """A shell that starts tests in the background lets them ignore interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
 def test_an_interrupt_is_raised_when_the_run_has_ended() -> None:
     ring, threads = Ring(2), Threads(2)
     threads.run(*ring.arguments(), 0, 1)

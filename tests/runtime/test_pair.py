@@ -83,9 +83,8 @@ def test_a_step_is_taken_once_whether_the_other_thread_just_leaves_or_not(level:
     assert step.is_after(500)
 
 
-def test_steps_are_shared_while_the_second_thread_stands_by(
-    threads: Threads, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def standing_by(threads: Threads, monkeypatch: pytest.MonkeyPatch) -> tuple[Step, Pair]:
+    """Return a step that was taken twice, and a pair whose second thread stands by for long."""
     monkeypatch.setattr(pair, "STANDING_BY", 1.0)
     monkeypatch.setattr(pair, "NEAR", 100.0)
     monkeypatch.setattr(pair, "PINS", False)
@@ -94,6 +93,13 @@ def test_steps_are_shared_while_the_second_thread_stands_by(
     made()
     made()
     wait_until_ready(made._words)
+    return step, made
+
+
+def test_steps_are_shared_while_the_second_thread_stands_by(
+    threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, made = standing_by(threads, monkeypatch)
     for taken in range(3, 9):
         monkeypatch.setattr(made, "_rest", 0.0)
         made()
@@ -200,14 +206,7 @@ def test_a_forked_child_takes_steps_with_a_thread_of_its_own(
     threads: Threads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even when its parent's stood by at the fork."""
-    monkeypatch.setattr(pair, "STANDING_BY", 1.0)
-    monkeypatch.setattr(pair, "NEAR", 100.0)
-    monkeypatch.setattr(pair, "PINS", False)
-    step = Step()
-    made = step.pair(threads)
-    made()
-    made()
-    wait_until_ready(made._words)
+    step, made = standing_by(threads, monkeypatch)
     child = os.fork()
     if child == 0:
         signal.alarm(20)

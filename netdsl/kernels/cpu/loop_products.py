@@ -16,7 +16,7 @@ from netdsl.kernels.cpu.matrix_tiles import (
     store_sums,
 )
 from netdsl.kernels.cpu.parts import split_rows_of
-from netdsl.kernels.cpu.tiles import stack_floats, zeros
+from netdsl.kernels.cpu.tiles import stack_floats, two_squares, zeros
 from netdsl.kernels.cpu.turning import copy_lines, min16
 
 DEPTH: Final = 512
@@ -25,7 +25,6 @@ DEPTH: Final = 512
 BLOCKS: Final = DEPTH // 32
 
 rows_in_parts = stack_floats(2 * BLOCKS * BLOCK // 4)
-two_squares = stack_floats(2 * 16 * 16)
 
 
 @kernel

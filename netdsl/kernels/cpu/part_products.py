@@ -25,7 +25,7 @@ from netdsl.kernels.cpu.parts import (
     split_rows_of,
     split_steps,
 )
-from netdsl.kernels.cpu.tiles import stack_floats, zeros
+from netdsl.kernels.cpu.tiles import square, stack_floats, two_squares, zeros
 from netdsl.kernels.cpu.turning import copy_lines, min16, turn_16
 
 DEPTH: Final = 64
@@ -42,8 +42,6 @@ NEAR: Final = 1 << 16
 in the second cache. A product of 1024 rows takes two thirds of the time."""
 
 two_chunks = stack_floats(2 * CHUNK // 4)
-square = stack_floats(16 * 16)
-two_squares = stack_floats(2 * 16 * 16)
 
 
 @kernel

@@ -17,15 +17,13 @@ from netdsl.kernels.cpu.tiles import (
     in_pairs,
     paired_tiles,
     paired_turned_tiles,
+    square,
     stack_floats,
     tiles,
     turned_tiles,
     zeros,
 )
 from netdsl.kernels.cpu.turning import copy_lines, fill_zeros, min16, turn_16
-
-square = stack_floats(16 * 16)
-"""Room for 16 rows of 16 floats on the stack."""
 
 two_strips = stack_floats(2 * 64 * 16)
 """Room for twice 64 rows of 16 floats."""

@@ -19,7 +19,7 @@ from netdsl.kernels.cpu.matrix_tiles import (
     store_sums,
 )
 from netdsl.kernels.cpu.parts import copy_square, split_rows_of, split_steps
-from netdsl.kernels.cpu.tiles import stack_floats, zeros
+from netdsl.kernels.cpu.tiles import square, stack_floats, two_squares, zeros
 from netdsl.kernels.cpu.turning import copy_lines, turn_16
 
 LINES: Final = 128
@@ -36,8 +36,6 @@ PANEL: Final = STEPS // 32 * BLOCK
 
 left_parts = stack_floats(LINES // 16 * PANEL // 4)
 right_parts = stack_floats(PANELS * PANEL // 4)
-two_squares = stack_floats(2 * 16 * 16)
-square = stack_floats(16 * 16)
 
 
 @njit(inline="always")

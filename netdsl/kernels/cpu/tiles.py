@@ -295,3 +295,10 @@ def stack_floats(count: int) -> Callable[..., Any]:
         return hidden(builder, builder.ptrtoint(block, I64))
 
     return place
+
+
+square = stack_floats(16 * 16)
+"""Room for 16 rows of 16 floats on the stack."""
+
+two_squares = stack_floats(2 * 16 * 16)
+"""Room for twice as much."""
